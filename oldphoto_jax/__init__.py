@@ -1,0 +1,6 @@
+"""Brings old photographs back: finds their defects, fills them, gives them colour.
+
+Importing this package imports neither JAX nor Flax, so that the command line answers at once.
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,31 @@
+"""The words for arrays that the whole house shares.
+
+Every array is laid out [N, H, W, C]; a single photo drops N. Both NumPy arrays (data, files)
+and JAX arrays (networks) carry these names.
+
+    Photo     [.., H, W, 3]  sRGB, 0..1; gray photos repeat their one channel three times
+    Gray      [.., H, W, 1]  sRGB-encoded luma, 0..1
+    Mask      [.., H, W, 1]  1 where the photo is damaged, 0 where it is good
+    Features  [.., H, W, C]  anything inside a network
+    Logits    [.., H, W, K]  before the sigmoid or softmax
+
+A batch is a dict of such arrays: `photo` as it was found, `mask` of its defects, `target` as it
+ought to be. Papers that mark good pixels with 1 are turned around where their code enters ours.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias, Union
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import jax
+
+Array: TypeAlias = Union[np.ndarray, "jax.Array"]
+Photo: TypeAlias = Array
+Gray: TypeAlias = Array
+Mask: TypeAlias = Array
+Features: TypeAlias = Array
+Logits: TypeAlias = Array
+Batch: TypeAlias = dict[str, Array]
