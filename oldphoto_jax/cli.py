@@ -1,0 +1,160 @@
+"""The visitors' door: `oldphoto detect`, `oldphoto evaluate`, `oldphoto info`.
+
+JAX and OpenCV are imported by the commands that need them, so that --help answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import pathlib
+import sys
+from collections.abc import Sequence
+
+import oldphoto_jax
+
+DETECTOR = "segment-lite"  # the packaged weights that a command without --weights uses
+EPILOG = "exit status: 0 all went well, 1 some photos failed, 2 wrong usage or unusable weights"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit status."""
+    args = parser().parse_args(argv)
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # other programs need memory
+    try:
+        return args.command(args)
+    except KeyboardInterrupt:
+        print("oldphoto: interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
+    except (ValueError, OSError, MemoryError) as error:
+        if args.debug or not _meant_for_users(error):
+            raise
+        print(f"oldphoto: {error}", file=sys.stderr)
+        return 2
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--debug", action="store_true", help="show where an error arose")
+    top = argparse.ArgumentParser("oldphoto", description=oldphoto_jax.__doc__, epilog=EPILOG)
+    top.add_argument("--version", action="version", version=oldphoto_jax.__version__)
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    _add_detect(commands, shared)
+    _add_evaluate(commands, shared)
+    info = commands.add_parser("info", parents=[shared], help="versions, devices, weights")
+    info.add_argument("--json", action="store_true", help="as JSON, for a bug report")
+    info.set_defaults(command=_info)
+    return top
+
+
+def _add_detect(commands, shared) -> None:
+    text = "find scratches, dust, stains and tears; write a mask and a probability map per photo"
+    detect = commands.add_parser("detect", parents=[shared], help=text, description=text)
+    add = detect.add_argument
+    add("photos", type=pathlib.Path, metavar="PHOTO_OR_FOLDER")
+    add("--out", "-o", type=pathlib.Path, required=True, metavar="DIR", help="where masks go")
+    _add_weights(detect)
+    add("--threshold", type=float, metavar="P", help="probability above which a pixel is a defect")
+    add("--tta", action="store_true", help="average over mirror images: four times the work")
+    add("--tile", type=int, default=1024, metavar="PX", help="largest tile side (%(default)s)")
+    add("--overlap", type=int, default=64, metavar="PX", help="shared by tiles (%(default)s)")
+    add("--min-size", type=int, default=0, metavar="PX", help="leave out specks that are shorter")
+    add("--overlay", action="store_true", help="also write the photo with its defects in red")
+    add("--force", action="store_true", help="make again what is already there")
+    detect.set_defaults(command=_detect)
+
+
+def _add_evaluate(commands, shared) -> None:
+    text = "measure how well defects are found in photos that a seeded generator damages"
+    evaluate = commands.add_parser("evaluate", help=text, description=text)
+    tasks = evaluate.add_subparsers(required=True, metavar="TASK")
+    segment = tasks.add_parser("segment", parents=[shared], help=text, description=text)
+    add = segment.add_argument
+    _add_weights(segment, action="append", default=[], help="may be given several times")
+    add("--method", action="append", default=[], choices=["tophat"], help="beside, or instead of")
+    add("--photos", default="samples:val", metavar="WHERE", help="samples, FOLDER or LIST.txt")
+    add("--textures", type=pathlib.Path, metavar="DIR", help="scans of damage to mix in")
+    add("--count", type=int, metavar="N", help="how many crops (one of each photo)")
+    add("--size", type=int, default=384, metavar="PX", help="side of a crop (%(default)s)")
+    add("--seed", type=int, default=0, help="another seed damages otherwise (%(default)s)")
+    add("--tta", action="store_true", help="average over mirror images")
+    add("--json", type=pathlib.Path, metavar="FILE", help="also write the figures there")
+    segment.set_defaults(command=_evaluate_segment)
+
+
+def _add_weights(command, **options) -> None:
+    where = dict(metavar="WORKDIR_OR_FILE", help="a training run or a safetensors file")
+    command.add_argument("--weights", "-w", type=pathlib.Path, **(where | options))
+
+
+def _detect(args) -> int:
+    from oldphoto_jax.restore import batch, stage
+    from oldphoto_jax.restore.detect import Detector
+
+    kinds = ("mask", "prob", "overlay") if args.overlay else ("mask", "prob")
+    jobs = batch.plan(args.photos, args.out, kinds)
+    stage.keep_compiled()
+    detector = Detector(
+        stage=stage.load(args.weights, DETECTOR),
+        threshold=args.threshold,
+        tta=args.tta,
+        tile=args.tile,
+        overlap=args.overlap,
+        min_size=args.min_size,
+    )
+    report = batch.Report(args.out)
+    counts = batch.run(jobs, report, detector, detector.settings, args.force)
+    print(", ".join(f"{number} {status}" for status, number in counts.items()), file=sys.stderr)
+    return 1 if counts[batch.FAILED] else 0
+
+
+def _evaluate_segment(args) -> int:
+    from oldphoto_jax.data import sources
+    from oldphoto_jax.restore import evaluate, stage
+
+    stage.keep_compiled()
+    weights = args.weights or ([] if args.method else [None])
+    exam = evaluate.Exam(
+        photos=sources.open_photos(args.photos),
+        textures=args.textures,
+        count=args.count,
+        size=args.size,
+        seed=args.seed,
+    )
+    methods = [
+        evaluate.network(str(path or DETECTOR), stage.load(path, DETECTOR), args.tta)
+        for path in weights
+    ]
+    methods += [evaluate.METHODS[name] for name in args.method]
+    result = evaluate.evaluate(exam, methods)
+    print(evaluate.table(result))
+    if args.json:
+        args.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+def _info(args) -> int:
+    from oldphoto_jax.restore.about import about
+
+    facts = about()
+    if args.json:
+        print(json.dumps(facts, indent=1))
+    else:
+        for name, value in facts.items():
+            print(f"{name:24} {value if isinstance(value, str) else json.dumps(value)}")
+    return 0
+
+
+def _meant_for_users(error: BaseException) -> bool:
+    """Whether the message is ours or the system's; other errors are bugs and keep their trace."""
+    trace = error.__traceback__
+    while trace.tb_next:
+        trace = trace.tb_next
+    ours = trace.tb_frame.f_globals.get("__name__", "").startswith("oldphoto_jax")
+    return ours or isinstance(error, OSError)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

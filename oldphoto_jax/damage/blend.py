@@ -1,0 +1,218 @@
+"""How a defect's shape becomes a visible change, and which pixels then count as defective.
+
+Layer addition, lighten-only and screen blending with random opacity and feathering follow
+Wan et al., 2020 (https://arxiv.org/abs/2004.09484); the mask law is ours.
+"""
+
+import dataclasses
+
+import cv2
+import numpy as np
+
+from oldphoto_jax.damage.noise import fibres, field
+
+VISIBLE = 0.04
+"""A pixel outside the mask differs from the undamaged photo by at most this (0..1, any channel)."""
+
+EVIDENT = 0.09
+"""A spot is a defect only if somewhere it changes a smooth photo by this much; more on grain."""
+
+MODES = {
+    "over": lambda photo, ink: ink,
+    "add": lambda photo, ink: np.minimum(photo + 0.7 * ink, 1),
+    "screen": lambda photo, ink: 1 - (1 - photo) * (1 - ink),
+    "lighten": np.maximum,
+    "darken": np.minimum,
+    "multiply": lambda photo, ink: photo * ink,
+}
+LIGHT_MODES = (("over", "screen", "add", "lighten"), (0.5, 0.2, 0.15, 0.15))
+DARK_MODES = (("over", "multiply", "darken"), (0.55, 0.3, 0.15))
+
+
+@dataclasses.dataclass(frozen=True)
+class Look:
+    """How a kind of defect usually appears.
+
+    light: share that is lighter than the print; stain: share in the stain colour instead of
+    paper or soot; opacity: range; texture: how rough its surface is; rim: broken-off print,
+    what lies behind shows, with a rim of torn paper.
+    """
+
+    light: float = 0.6
+    stain: float = 0.05
+    opacity: tuple[float, float] = (0.4, 1.0)
+    texture: float = 0.05
+    rim: bool = False
+
+
+LOOKS = {
+    "paper": Look(light=0.96, stain=0.03, opacity=(0.6, 1.0), texture=0.06),
+    "scratch": Look(light=0.75, opacity=(0.3, 1.0)),
+    "crack": Look(light=0.5, opacity=(0.4, 1.0)),
+    "dust": Look(light=0.65, opacity=(0.45, 1.0)),
+    "dirt": Look(light=0.25, stain=0.15, opacity=(0.45, 1.0), texture=0.08),
+    "stain": Look(light=0.12, stain=0.8, opacity=(0.3, 0.95), texture=0.04),
+    "grease": Look(light=0.5, stain=0.3, opacity=(0.12, 0.5), texture=0.02),
+    "missing": Look(light=0.7, opacity=(0.95, 1.0), texture=0.04, rim=True),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Inks:
+    """What damage shows on one photo: colours [3] of bare paper, soot, stains and what lies behind.
+
+    `surface` [H,W] is the fibre and mottle of the paper, about unit variance.
+    """
+
+    paper: np.ndarray
+    soot: np.ndarray
+    stain: np.ndarray
+    behind: np.ndarray
+    surface: np.ndarray
+
+
+def choose_inks(photo: np.ndarray, rng: np.random.Generator) -> Inks:
+    """Inks that suit the photo [H,W,3]: paper near its own highlights, all gray on a gray scan."""
+    few = photo[::8, ::8].reshape(-1, 3)
+    order = np.argsort(few.sum(axis=1))
+    light = few[order[-max(len(few) // 20, 1) :]].mean(axis=0)
+    # Paper is pale whatever the brightest thing in the scene is: its tint stays within 0.8 to 1.
+    tint = np.clip(light / max(float(light.max()), 0.05), 0.8, 1)
+    paper = rng.uniform(0.82, 1.0) * (tint + rng.random() * (1 - tint))
+    paper = paper * [1, rng.uniform(0.96, 1), rng.uniform(0.86, 1)]
+    soot = rng.uniform(0.0, 0.22) * rng.uniform([0.9, 0.8, 0.7], [1.1, 1.0, 1.0])
+    warm = rng.uniform(0, 1)  # from gray-brown to rust
+    stain = rng.uniform(0.4, 0.9) * np.array([1, 0.92 - 0.2 * warm, 0.78 - 0.45 * warm])
+    behind = rng.uniform(0, 0.15) if rng.random() < 0.6 else rng.uniform(0.85, 1)
+    inks = [paper, soot, stain, np.full(3, behind) * rng.uniform(0.9, 1.05, 3)]
+    toneless = np.ptp(few, axis=1).max() < 0.02
+    if toneless and rng.random() < 0.75:
+        inks = [np.full(3, ink.mean()) for ink in inks]
+    inks = [np.clip(ink, 0, 1).astype(np.float32) for ink in inks]
+    shape = photo.shape[:2]
+    return Inks(*inks, surface=fibres(shape, rng) + field(shape, rng, 10))
+
+
+def roughness(photo: np.ndarray) -> np.ndarray:
+    """How busy the photo is around each pixel: standard deviation of luma in 9x9, [H,W]."""
+    luma = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY)
+    mean = cv2.blur(luma, (9, 9))
+    return np.sqrt(np.maximum(cv2.blur(luma * luma, (9, 9)) - mean * mean, 0))
+
+
+def lay(
+    photo: np.ndarray,
+    alpha: np.ndarray,
+    look: Look,
+    inks: Inks,
+    busy: np.ndarray,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lays one defect of shape alpha [H,W] on photo [H,W,3]; `busy` is `roughness(photo)`.
+
+    Returns the new photo and the defect's mask [H,W] bool. Outside the mask nothing changes by
+    more than VISIBLE; parts nobody could see are taken back and not in the mask.
+    """
+    if rng.random() < 0.3:
+        alpha = cv2.GaussianBlur(alpha, (0, 0), rng.uniform(0.5, 1.6))
+    rim = _rim(alpha, rng) if look.rim and rng.random() < 0.65 else None
+    # Most defects touch few pixels: from here on only those, as flat lists [N] and [N,3].
+    place = np.flatnonzero((alpha if rim is None else rim) > 0.015)
+    before, amount = photo.reshape(-1, 3)[place], alpha.take(place)
+    after = before
+    if rim is not None:
+        after = _mix(before, inks.paper + _surface(look, inks, place, rng), rim.take(place))
+        after = _mix(after, inks.behind + _surface(look, inks, place, rng), amount)
+    elif len(place):
+        ink, modes = _ink(before, amount, look, inks, rng)
+        mode = MODES[modes[0][np.searchsorted(np.cumsum(modes[1]), rng.random())]]
+        goal = mode(before, np.clip(ink + _surface(look, inks, place, rng), 0, 1))
+        after = _mix(before, goal, amount * np.float32(rng.uniform(*look.opacity)))
+    after = np.clip(after, 0, 1)
+    red, green, blue = np.abs(after - before).T
+    change = np.maximum(np.maximum(red, green), blue)
+    mask = _seen(change, alpha, busy.take(place), place)
+    keep = mask.take(place) | (change <= VISIBLE)
+    result = photo.copy()
+    result.reshape(-1, 3)[place[keep]] = after[keep]
+    return result, mask
+
+
+def hold(photo: np.ndarray, target: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The photo, held within VISIBLE of the target wherever mask [H,W] is false."""
+    place = np.flatnonzero(changed(photo, target) & ~mask)
+    near, goal = photo.copy(), target.reshape(-1, 3)[place]
+    flat = near.reshape(-1, 3)
+    flat[place] = goal + np.clip(flat[place] - goal, -VISIBLE, VISIBLE)
+    return near
+
+
+def thickness(mask: np.ndarray) -> float:
+    """Diameter in pixels of the largest disc that fits inside a mask [H,W]."""
+    if not mask.any():
+        return 0.0
+    inside = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return 2.0 * float(inside.max())
+
+
+def thicker(mask: np.ndarray, limit: float) -> bool:
+    """Whether `thickness(mask)` exceeds `limit`, mostly answered without a distance transform."""
+    # A disc of diameter D holds a square of 0.7 D: where no such square fits, no such disc does.
+    square = np.ones((max(int(0.7 * limit) - 2, 1),) * 2, np.uint8)
+    return bool(cv2.erode(mask.astype(np.uint8), square).any()) and thickness(mask) > limit
+
+
+def shade(alpha: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Light from the side on a bent print: a soft bright and a soft dark flank along alpha [H,W]."""
+    wide = rng.uniform(1.5, 5) * max(min(alpha.shape) / 256, 0.7)
+    soft = cv2.GaussianBlur(alpha, (0, 0), wide)
+    angle = rng.uniform(0, 2 * np.pi)
+    right, down = (cv2.Sobel(soft, cv2.CV_32F, *way) for way in ((1, 0), (0, 1)))
+    slope = cv2.addWeighted(right, np.cos(angle), down, np.sin(angle), 0)
+    return slope * np.float32(rng.uniform(0.02, 0.12) / max(float(np.abs(slope).max()), 1e-6))
+
+
+def changed(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Where any channel differs by more than VISIBLE, [H,W] bool, between two photos [H,W,3]."""
+    beyond = cv2.absdiff(before, after) > VISIBLE
+    return beyond[..., 0] | beyond[..., 1] | beyond[..., 2]
+
+
+def _rim(alpha: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Alpha with an uneven border of torn paper around it."""
+    torn = 2 * int(rng.integers(1, 5)) + 1
+    wide = cv2.dilate(alpha, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (torn, torn)))
+    return np.maximum(alpha, wide * np.clip(0.9 + field(alpha.shape, rng, 4), 0, 1))
+
+
+def _ink(before, amount, look, inks, rng):
+    """The ink and the modes it may take; a pale one on pale print mostly turns dark and back."""
+    if rng.random() < look.stain:
+        return inks.stain, DARK_MODES
+    light = rng.random() < look.light
+    luma = float(before.mean(axis=1) @ amount) / max(float(amount.sum()), 1e-6)
+    lost = abs(luma - float((inks.paper if light else inks.soot).mean())) < 0.2
+    if lost and 0.05 < look.light < 0.95 and rng.random() < 0.7:
+        light = not light
+    return (inks.paper, LIGHT_MODES) if light else (inks.soot, DARK_MODES)
+
+
+def _surface(look: Look, inks: Inks, place, rng: np.random.Generator) -> np.ndarray:
+    """How the surface of the defect deviates from its ink, [N,1]."""
+    return (np.float32(look.texture * rng.uniform(0.4, 1.3)) * inks.surface.take(place))[:, None]
+
+
+def _mix(before: np.ndarray, goal: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    return before + alpha[:, None] * (goal - before)
+
+
+def _seen(change: np.ndarray, alpha: np.ndarray, busy: np.ndarray, place) -> np.ndarray:
+    """Pixels changed by more than VISIBLE in spots that are evident somewhere; pores closed."""
+    weak = np.zeros(alpha.shape, np.uint8)
+    weak.reshape(-1)[place] = change > VISIBLE
+    count, spots = cv2.connectedComponents(weak, connectivity=8, ltype=cv2.CV_16U)
+    evident = np.zeros(count, np.uint8)
+    evident[spots.take(place[change > EVIDENT + 0.5 * busy])] = 1
+    seen = evident.take(spots)
+    closed = cv2.morphologyEx(seen, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
+    return (seen | (closed & (alpha > 0.3))) > 0

@@ -1,0 +1,53 @@
+"""Every structured kind of damage: its shape, its usual look, how common it is.
+
+To add a kind, write kind(shape, rng, max_size) -> alpha [H,W] and give it a line here.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from oldphoto_jax.damage import breaks, lines, specks, stains
+
+Draw = Callable[[tuple[int, int], np.random.Generator, int], np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """One kind: `draw` gives its alpha, `look` names an entry of blend.LOOKS, `relief` bends light."""
+
+    draw: Draw
+    look: str
+    weight: float
+    relief: bool = False
+
+
+KINDS = {
+    "scratch": Kind(lines.scratch, "scratch", 10),
+    "bundle": Kind(lines.bundle, "scratch", 5),
+    "film_lines": Kind(lines.film_lines, "scratch", 3),
+    "gouge": Kind(lines.gouge, "paper", 7, relief=True),
+    "scuff": Kind(lines.scuff, "scratch", 4),
+    "hair": Kind(lines.hair, "dust", 5),
+    "lint": Kind(lines.lint, "dust", 5),
+    "dust": Kind(specks.dust, "dust", 10),
+    "flecks": Kind(specks.flecks, "crack", 6),
+    "pinholes": Kind(specks.pinholes, "crack", 3),
+    "spots": Kind(specks.spots, "dirt", 5),
+    "smut": Kind(specks.smut, "dirt", 3),
+    "water_stain": Kind(stains.water_stain, "stain", 3),
+    "foxing": Kind(stains.foxing, "stain", 3),
+    "blot": Kind(stains.blot, "stain", 3),
+    "fingerprint": Kind(stains.fingerprint, "grease", 1.5),
+    "tape": Kind(stains.tape, "stain", 1.5),
+    "crease": Kind(breaks.crease, "paper", 10, relief=True),
+    "folds": Kind(breaks.folds, "paper", 6, relief=True),
+    "crack": Kind(breaks.crack, "crack", 5),
+    "craquelure": Kind(breaks.craquelure, "crack", 3),
+    "tear": Kind(breaks.tear, "paper", 4, relief=True),
+    "worn_edge": Kind(breaks.worn_edge, "missing", 4),
+    "corner": Kind(breaks.corner, "missing", 3),
+    "flakes": Kind(breaks.flakes, "paper", 5),
+    "peel": Kind(breaks.peel, "paper", 4),
+}

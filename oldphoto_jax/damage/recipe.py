@@ -1,0 +1,229 @@
+"""The whole life of a photo: taken, printed, aged, damaged, scanned."""
+
+import dataclasses
+
+import cv2
+import numpy as np
+
+from oldphoto_jax.damage import fading, sprites
+from oldphoto_jax.damage.blend import (
+    LOOKS,
+    changed,
+    choose_inks,
+    hold,
+    lay,
+    roughness,
+    shade,
+    thicker,
+)
+from oldphoto_jax.damage.defects import KINDS, Kind
+from oldphoto_jax.damage.lookalikes import LOOKALIKES
+
+SPRITE_LOOKS = {  # by a word in the name of the folder; other folders look like dust
+    "stain": "stain",
+    "scratch": "scratch",
+    "crack": "paper",
+    "crease": "paper",
+    "smut": "dirt",
+    "dirt": "dirt",
+    "dot": "dirt",
+    "spot": "crack",
+}
+SPRITE_WEIGHT = 18.0  # of all texture folders together; the drawn kinds weigh 119
+LARGEST_AREA = 0.22
+ATTEMPTS = 12
+
+
+@dataclasses.dataclass(kw_only=True)
+class Damage:
+    """Makes an old photo of a good one, and says where it is damaged.
+
+    Order: look-alikes into the scene, gray, ageing of film and print, defects, scan. What a scan
+    does is done to photo and target alike.
+    """
+
+    max_size: int = 64
+    """Largest thickness of the mask in pixels: the diameter of the largest disc inside it."""
+    amount: float = 1.0
+    """Multiplies the damaged area; at 1 mostly 0.2 to 6 % of the photo, at times 20 %."""
+    clean: float = 0.12
+    """Share of photos without any defect."""
+    lookalikes: float = 0.35
+    """Share of photos that get things which only look like defects."""
+    gray: float = 0.7
+    """Share of photos turned gray (and perhaps toned)."""
+    ageing: float = 0.85
+    """Share of photos that fade, blur, grain and bend."""
+    scan: float = 0.6
+    """Share of photos that get blur, noise and JPEG of a scan on top."""
+    textures: str = ""
+    """A folder of damage shapes, see `sprites.Textures`; none if empty."""
+    exclude: tuple[str, ...] = ()
+    """Kinds or families of textures never drawn."""
+    weights: dict[str, float] = dataclasses.field(default_factory=dict)
+    """Multiplies how often a kind is drawn: {"crease": 2.0}."""
+
+    def __call__(self, photo: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """Ages and damages photo [H,W,3], uint8 or float 0..1.
+
+        Returns `photo` [H,W,3] float32 0..1, `mask` [H,W,1] float32 0 or 1, and `target`
+        [H,W,3], the aged photo without defects. Where the mask is 0 photo and target differ by
+        at most `blend.VISIBLE`. Same photo and generator state, same bytes.
+        Raises ValueError for a photo of another shape and for impossible settings.
+        """
+        kinds = self.kinds()
+        self._check(kinds)
+        scene = _as_float(photo)
+        if rng.random() < self.lookalikes:
+            for name in rng.choice(list(LOOKALIKES), int(rng.integers(1, 4)), replace=False):
+                scene = LOOKALIKES[name](scene, rng)
+        gray = bool(rng.random() < self.gray)
+        if gray:
+            scene = fading.desaturate(scene)
+        aged = bool(rng.random() < self.ageing)
+        if aged:
+            scene = self._age(scene, rng, gray)
+        target = np.clip(scene, 0, 1, dtype=np.float32)
+        damaged, mask = target, np.zeros(target.shape[:2], bool)
+        if rng.random() >= self.clean:
+            damaged, mask, target = self._damage(target, kinds, rng, relief=aged)
+        if rng.random() < self.scan:
+            damaged, mask, target = _scan(damaged, mask, target, self.max_size, rng)
+        return {"photo": damaged, "mask": mask[..., None].astype(np.float32), "target": target}
+
+    def kinds(self) -> dict[str, Kind]:
+        """Every kind this recipe draws, those of the texture folder included, by name."""
+        known = dict(KINDS)
+        if self.textures:
+            folder = sprites.load(self.textures, tuple(self.exclude))
+            for name in folder.shapes:
+                words = [look for word, look in SPRITE_LOOKS.items() if word in name.split("/")[-1]]
+                weight = SPRITE_WEIGHT / len(folder.shapes)
+                known[name] = Kind(_Sprite(folder, name), [*words, "dust"][0], weight)
+        kept = {k: v for k, v in known.items() if not sprites.excluded(k, self.exclude)}
+        for name in self.weights.keys() & kept.keys():
+            weight = kept[name].weight * self.weights[name]
+            kept[name] = dataclasses.replace(kept[name], weight=weight)
+        return kept
+
+    def _age(self, photo: np.ndarray, rng: np.random.Generator, gray: bool) -> np.ndarray:
+        photo = fading.age(photo, rng, gray)
+        if self.textures and rng.random() < 0.35:
+            folder = sprites.load(self.textures, tuple(self.exclude))
+            if folder.grains:
+                paper = folder.grain(photo.shape[:2], rng) * np.float32(rng.uniform(0.5, 1.5))
+                photo = np.clip(photo + cv2.cvtColor(paper, cv2.COLOR_GRAY2RGB), 0, 1)
+        return photo
+
+    def _damage(
+        self, photo: np.ndarray, kinds: dict[str, Kind], rng: np.random.Generator, relief: bool
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Lays defects until enough of the photo is damaged; returns damaged, mask, undamaged.
+
+        A photo has few kinds of damage and several pieces of each, as one life leaves them.
+        """
+        shape = photo.shape[:2]
+        weights = np.array([kind.weight for kind in kinds.values()])
+        names = rng.choice(
+            list(kinds), 1 + min(int(rng.poisson(2.0)), 5), p=weights / weights.sum()
+        )
+        area = self.amount * np.exp(rng.normal(np.log(0.018), 1.0))
+        area = float(np.clip(area, 0.002, LARGEST_AREA))
+        most = min(max(2 * area, 0.025), LARGEST_AREA)
+        inks, busy = choose_inks(photo, rng), roughness(photo)
+        damaged, target, mask = photo, photo, np.zeros(shape, bool)
+        for attempt in range(ATTEMPTS):
+            kind = kinds[names[attempt % len(names)]]
+            alpha = kind.draw(shape, rng, self.max_size)
+            layer, spots = lay(damaged, alpha, LOOKS[kind.look], inks, busy, rng)
+            union = mask | spots
+            if not spots.any() or union.mean() > most or thicker(union, self.max_size - 4):
+                continue
+            damaged, mask = layer, union
+            if relief and kind.relief and rng.random() < 0.6:
+                bend = cv2.cvtColor(shade(alpha, rng), cv2.COLOR_GRAY2RGB)
+                damaged, target = (np.clip(p + bend, 0, 1) for p in (damaged, target))
+            if mask.mean() > 0.6 * area and attempt + 1 >= len(names):
+                break
+        return hold(damaged, target, mask), mask, target
+
+    def _check(self, kinds: dict[str, Kind]) -> None:
+        for name in ("clean", "lookalikes", "gray", "ageing", "scan"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"damage: {name}={getattr(self, name)} is a share; give 0 to 1")
+        if self.max_size < 8:
+            raise ValueError(
+                f"damage: max_size={self.max_size} pixels leaves no room; give 8 or more"
+            )
+        if self.amount <= 0:
+            raise ValueError(
+                f"damage: amount={self.amount}; for photos without defects set clean=1"
+            )
+        known = set(KINDS)
+        if self.textures:
+            known |= set(sprites.load(self.textures, tuple(self.exclude)).names)
+        families = {"/".join(k.split("/")[: i + 1]) for k in known for i in range(k.count("/") + 1)}
+        for name in (*self.exclude, *self.weights):
+            if name not in families:
+                raise ValueError(
+                    f"damage: no kind {name!r}; there are {', '.join(sorted(families))}"
+                )
+        if sum(kind.weight for kind in kinds.values()) <= 0 and self.clean < 1:
+            raise ValueError("damage: no kind is left to draw; exclude fewer, or set clean=1")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Sprite:
+    """Draws one kind of a texture folder; a class, because it has to pickle."""
+
+    folder: sprites.Textures
+    name: str
+
+    def __call__(self, shape, rng, max_size):
+        return self.folder.draw(self.name, shape, rng, max_size)
+
+
+def _as_float(photo: np.ndarray) -> np.ndarray:
+    if photo.ndim != 3 or photo.shape[2] != 3 or min(photo.shape[:2]) < 16:
+        raise ValueError(
+            f"damage: photo of shape {photo.shape}; give [H,W,3] with sides of 16 or more"
+        )
+    if photo.dtype == np.uint8:
+        return photo.astype(np.float32) / 255
+    if not np.issubdtype(photo.dtype, np.floating):
+        raise ValueError(f"damage: photo of type {photo.dtype}; give uint8 or float in 0..1")
+    return photo.astype(np.float32)
+
+
+def _scan(
+    photo: np.ndarray,
+    mask: np.ndarray,
+    target: np.ndarray,
+    max_size: int,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The same blur, noise and JPEG for both; the mask takes in what the blur carried over.
+
+    JPEG ringing of a defect outside the mask stays in the photo and passes into the target.
+    """
+    blur = rng.uniform(0.3, 0.9) if rng.random() < 0.5 else 0.0
+    noise = 0.0
+    if rng.random() < 0.5:
+        noise = cv2.cvtColor(fading.white(mask.shape, rng), cv2.COLOR_GRAY2RGB)
+        noise *= np.float32(rng.uniform(0.003, 0.02))
+    quality = int(rng.integers(45, 97)) if rng.random() < 0.5 else 0
+
+    def effects(picture: np.ndarray) -> np.ndarray:
+        if blur:
+            picture = cv2.GaussianBlur(picture, (0, 0), blur)
+        picture = np.clip(picture + noise, 0, 1)
+        return fading.jpeg(picture, quality) if quality else picture
+
+    clean, scanned = effects(target), effects(photo) if mask.any() else None
+    if scanned is None:
+        return clean, mask, clean
+    around = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    grown = mask | (around & changed(scanned, clean))
+    if not thicker(grown, max_size):  # growing may join neighbours into one piece too thick
+        mask = grown
+    return scanned, mask, hold(clean, scanned, mask)

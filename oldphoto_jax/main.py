@@ -1,0 +1,75 @@
+r"""The training door: a configuration and a folder go in, a trained network comes out.
+
+python -m oldphoto_jax.main --config=configs/segment.py:lite --workdir=runs/segment
+
+Any field can be changed: --config.task.size=128 --config.optimizers.segmenter.rate=1e-4.
+The same command again resumes. On several machines start one process on each:
+
+  Slurm, Kubernetes (Jobs with an index), TPU pods    --distributed
+  anything else    --coordinator=HOST:PORT --processes=N --process=I
+"""
+
+import os
+import sys
+
+import jax
+from absl import app, flags
+from ml_collections import config_flags
+
+from oldphoto_jax.train.config import Config
+from oldphoto_jax.train.log import NonFiniteLoss
+from oldphoto_jax.train.loop import train
+
+_CONFIG = config_flags.DEFINE_config_file("config", None, "FILE.py or FILE.py:variant", True)
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; made if missing.")
+_DISTRIBUTED = flags.DEFINE_bool("distributed", False, "Several processes, found automatically.")
+_COORDINATOR = flags.DEFINE_string("coordinator", None, "HOST:PORT of process 0.")
+_PROCESSES = flags.DEFINE_integer("processes", None, "How many processes there are.")
+_PROCESS = flags.DEFINE_integer("process", None, "Which of them this one is, from 0.")
+
+
+def run(config: Config, workdir: str) -> dict[str, float]:
+    """Trains `config` in `workdir`; returns the last figures. See `train.loop.train`."""
+    return train(config, workdir)
+
+
+def connect() -> None:
+    """Joins the other processes of a run, if the flags speak of any."""
+    given = {
+        "coordinator_address": _COORDINATOR.value,
+        "num_processes": _PROCESSES.value,
+        "process_id": _PROCESS.value,
+    }
+    if any(value is not None for value in given.values()):
+        if missing := [name for name, value in given.items() if value is None]:
+            raise ValueError(
+                "--coordinator, --processes and --process belong together; "
+                f"missing: {', '.join(missing)}"
+            )
+        jax.distributed.initialize(**given)
+    elif _DISTRIBUTED.value:
+        jax.distributed.initialize()
+
+
+def main(argv) -> None:
+    """Runs what the flags say; our own errors become one line and exit status 1."""
+    if len(argv) > 1:
+        raise app.UsageError(f"unknown arguments: {argv[1:]}")
+    try:
+        connect()
+        run(_CONFIG.value, _WORKDIR.value)
+    except (ValueError, FileNotFoundError, NonFiniteLoss) as error:
+        if os.environ.get("OLDPHOTO_DEBUG"):
+            raise
+        print(f"oldphoto_jax: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+def entry() -> None:
+    """Parses the flags and runs `main`."""
+    flags.mark_flags_as_required(["config", "workdir"])
+    app.run(main)
+
+
+if __name__ == "__main__":
+    entry()

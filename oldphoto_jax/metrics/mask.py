@@ -1,0 +1,263 @@
+"""How well defects are found: exact measures of pooled pixels, and streams over a data set.
+
+Truth is `mask` [N,H,W,1], exactly 0 or 1 (1 = damaged); `prediction` [N,H,W,1] is a probability.
+A pixel is marked where the prediction is at least the threshold. A measure that has nothing to
+measure (no defect in the data, say) is NaN, never an error. On the host, in NumPy.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import ClassVar
+
+import numpy as np
+
+from oldphoto_jax.metrics.stream import Stream, ratio
+from oldphoto_jax.metrics.width import near, width_bins
+from oldphoto_jax.photo.types import Array, Mask
+
+LEVELS = 65536  # of the 16-bit scores that `Ranking` counts
+
+
+def roc_auc(label: Array, score: Array) -> float:
+    """Chance that a damaged pixel scores above a clean one, ties one half. NaN if either is absent.
+
+    Label (0 or 1) and score have any equal shape; all their pixels are pooled.
+    """
+    return _roc_auc(*_count(label, score))
+
+
+def average_precision(label: Array, score: Array) -> float:
+    """Precision averaged over the steps of recall, pixels of equal score taken in together.
+
+    Label and score as in `roc_auc`. NaN if no pixel is damaged.
+    """
+    return _average_precision(*_count(label, score))
+
+
+def iou(mask: Mask, prediction: Mask, threshold: float = 0.5) -> float:
+    """Pooled intersection over union; NaN if nothing is damaged and nothing marked."""
+    return Overlap.of(mask, prediction, threshold).compute()["iou"]
+
+
+def dice(mask: Mask, prediction: Mask, threshold: float = 0.5) -> float:
+    """Pooled Dice coefficient, which is F1; NaN if nothing is damaged and nothing marked."""
+    return Overlap.of(mask, prediction, threshold).compute()["dice"]
+
+
+def precision(mask: Mask, prediction: Mask, threshold: float = 0.5) -> float:
+    """Share of marked pixels that are damaged; NaN if nothing is marked."""
+    return Overlap.of(mask, prediction, threshold).compute()["precision"]
+
+
+def recall(mask: Mask, prediction: Mask, threshold: float = 0.5) -> float:
+    """Share of damaged pixels that are marked; NaN if nothing is damaged."""
+    return Overlap.of(mask, prediction, threshold).compute()["recall"]
+
+
+@dataclasses.dataclass
+class Ranking(Stream):
+    """Threshold-free measures of any number of pixels, from a histogram of 16-bit scores.
+
+    Equal to `roc_auc` and `average_precision` of the scores rounded to k / 65535.
+    """
+
+    damaged: np.ndarray
+    clean: np.ndarray
+
+    @classmethod
+    def of(cls, mask: Mask, prediction: Mask) -> Ranking:
+        """The stream of one batch. Raises for predictions outside 0..1."""
+        mask, prediction = _check(mask, prediction)
+        if not 0 <= prediction.min() <= prediction.max() <= 1:
+            raise ValueError(
+                f"predictions span {prediction.min()}..{prediction.max()}, probabilities lie in "
+                "0..1: apply the sigmoid first"
+            )
+        level = np.rint(prediction.astype(np.float64) * (LEVELS - 1)).astype(np.int64)
+        damaged = np.bincount(level[mask], minlength=LEVELS)
+        return cls(damaged, np.bincount(level[~mask], minlength=LEVELS))
+
+    def compute(self) -> dict[str, float]:
+        """roc_auc, average_precision, and the best F1 with the threshold that gives it."""
+        true = np.cumsum(self.damaged[::-1])[::-1]
+        marked = true + np.cumsum(self.clean[::-1])[::-1]
+        f1 = 2 * true / np.maximum(marked + true[0], 1)
+        best = int(f1.argmax())
+        return {
+            "roc_auc": _roc_auc(self.damaged, self.clean),
+            "average_precision": _average_precision(self.damaged, self.clean),
+            "best_f1": float(f1[best]) if true[0] else float("nan"),
+            # Half a level lower, so that the unrounded scores of that level are in.
+            "best_threshold": max(best - 0.5, 0) / (LEVELS - 1) if true[0] else float("nan"),
+        }
+
+
+@dataclasses.dataclass
+class Overlap(Stream):
+    """Pooled IoU, Dice, precision and recall, and the mean of the photos' own IoU."""
+
+    hits: np.ndarray
+    marked: np.ndarray
+    damaged: np.ndarray
+    photo_iou: np.ndarray
+    photos: np.ndarray
+
+    @classmethod
+    def of(cls, mask: Mask, prediction: Mask, threshold: float = 0.5) -> Overlap:
+        """The stream of one batch."""
+        mask, prediction = _check(mask, prediction)
+        marked = prediction >= threshold
+        both = np.count_nonzero(mask & marked, axis=(1, 2, 3))
+        either = np.count_nonzero(mask | marked, axis=(1, 2, 3))
+        photo_iou = ((both + 1e-15) / (either + 1e-15)).sum()  # 1 for a clean photo left alone
+        return cls(both.sum(), marked.sum(), mask.sum(), photo_iou, len(mask))
+
+    def compute(self) -> dict[str, float]:
+        """iou, dice, precision, recall: pooled; mean_iou: over photos."""
+        return {
+            "iou": ratio(self.hits, self.marked + self.damaged - self.hits),
+            "dice": ratio(2 * self.hits, self.marked + self.damaged),
+            "precision": ratio(self.hits, self.marked),
+            "recall": ratio(self.hits, self.damaged),
+            "mean_iou": ratio(self.photo_iou, self.photos),
+        }
+
+
+@dataclasses.dataclass
+class BoundaryF1(Stream):
+    """F1 that forgives a few pixels' distance, for thin defects whose outline is a matter of taste.
+
+    Precision is the share of marked pixels near a damaged one, recall the share of damaged pixels
+    near a marked one; near is a Euclidean distance of at most the tolerance. Pooled.
+    """
+
+    marked_hits: np.ndarray
+    marked: np.ndarray
+    damaged_hits: np.ndarray
+    damaged: np.ndarray
+
+    @classmethod
+    def of(
+        cls, mask: Mask, prediction: Mask, threshold: float = 0.5, tolerance: int = 2
+    ) -> BoundaryF1:
+        """The stream of one batch; the tolerance is in pixels."""
+        mask, prediction = _check(mask, prediction)
+        marked = prediction >= threshold
+        marked_hits = marked & _each(near, mask, tolerance)
+        damaged_hits = mask & _each(near, marked, tolerance)
+        return cls(marked_hits.sum(), marked.sum(), damaged_hits.sum(), mask.sum())
+
+    def compute(self) -> dict[str, float]:
+        """precision, recall, f1; f1 is NaN only if nothing is damaged and nothing marked."""
+        share, found = ratio(self.marked_hits, self.marked), ratio(self.damaged_hits, self.damaged)
+        if self.marked and self.damaged:
+            f1 = ratio(2 * share * found, share + found) if share + found else 0.0
+        else:
+            f1 = 0.0 if self.marked or self.damaged else float("nan")
+        return {"precision": share, "recall": found, "f1": f1}
+
+
+@dataclasses.dataclass
+class RecallByWidth(Stream):
+    """Recall of damaged pixels by the width of the defect they belong to, in pixels.
+
+    A pixel's width is the diameter of the largest disc that covers it and lies in the defect.
+    """
+
+    EDGES: ClassVar[tuple[int, ...]] = (2, 4, 8, 16, 32)
+
+    found: np.ndarray
+    damaged: np.ndarray
+
+    @classmethod
+    def of(cls, mask: Mask, prediction: Mask, threshold: float = 0.5) -> RecallByWidth:
+        """The stream of one batch."""
+        mask, prediction = _check(mask, prediction)
+        bins = len(cls.EDGES) + 1
+        width = _each(width_bins, mask, cls.EDGES)
+        found = np.bincount(width[mask & (prediction >= threshold)], minlength=bins)
+        return cls(found, np.bincount(width[mask], minlength=bins))
+
+    def compute(self) -> dict[str, float]:
+        """Recall by width "0-2", "2-4", ... "32+" (lower edge included); NaN for absent widths."""
+        edges = ("0", *map(str, self.EDGES))
+        names = [f"{low}-{high}" for low, high in zip(edges, edges[1:], strict=False)]
+        counts = zip([*names, f"{edges[-1]}+"], self.found, self.damaged, strict=True)
+        return {name: ratio(found, damaged) for name, found, damaged in counts}
+
+
+@dataclasses.dataclass
+class MarkedArea(Stream):
+    """Share of pixels marked on photos without any defect; NaN if every photo has one."""
+
+    marked: np.ndarray
+    pixels: np.ndarray
+
+    @classmethod
+    def of(cls, mask: Mask, prediction: Mask, threshold: float = 0.5) -> MarkedArea:
+        """The stream of one batch; damaged photos in it count nothing."""
+        mask, prediction = _check(mask, prediction)
+        clean = prediction[~mask.any(axis=(1, 2, 3))]
+        return cls(np.count_nonzero(clean >= threshold), clean.size)
+
+    def compute(self) -> float:
+        """The share, 0..1."""
+        return ratio(self.marked, self.pixels)
+
+
+def _each(function: Callable[..., np.ndarray], batch: np.ndarray, *arguments) -> np.ndarray:
+    """What the function makes of every [H,W] of a batch [N,H,W,1]."""
+    return np.stack([function(one, *arguments) for one in batch[..., 0]])[..., None]
+
+
+def _check(mask: Mask, prediction: Mask) -> tuple[np.ndarray, np.ndarray]:
+    """The truth as bool and the prediction, both [N,H,W,1]."""
+    mask, prediction = np.asarray(mask), np.asarray(prediction)
+    if mask.shape != prediction.shape or mask.ndim != 4 or mask.shape[-1] != 1:
+        raise ValueError(
+            f"mask and prediction must be equal [N,H,W,1], got {mask.shape}, {prediction.shape}"
+        )
+    if not mask.size:
+        raise ValueError(f"the batch is empty: {mask.shape}")
+    return _binary(mask), _finite(prediction)
+
+
+def _binary(mask: np.ndarray) -> np.ndarray:
+    if not ((mask == 0) | (mask == 1)).all():
+        wrong = np.count_nonzero((mask != 0) & (mask != 1))
+        raise ValueError(
+            f"{wrong} of {mask.size} values of the true mask are neither 0 nor 1; threshold it"
+        )
+    return mask.astype(bool)
+
+
+def _finite(prediction: np.ndarray) -> np.ndarray:
+    # Not float64: a float32 score of 0.7 must reach the threshold 0.7.
+    prediction = prediction.astype(np.result_type(prediction.dtype, np.float32))
+    if not np.isfinite(prediction).all():
+        wrong = np.count_nonzero(~np.isfinite(prediction))
+        raise ValueError(f"{wrong} of {prediction.size} predictions are NaN or infinite")
+    return prediction
+
+
+def _count(label: Array, score: Array) -> tuple[np.ndarray, np.ndarray]:
+    """How many damaged and how many clean pixels hold each score, lowest score first."""
+    label, score = np.asarray(label), np.asarray(score)
+    if label.shape != score.shape:
+        raise ValueError(f"labels are {label.shape} but scores are {score.shape}")
+    values, place = np.unique(_finite(score), return_inverse=True)
+    damaged = np.bincount(place.ravel()[_binary(label).ravel()], minlength=len(values))
+    return damaged, np.bincount(place.ravel(), minlength=len(values)) - damaged
+
+
+def _roc_auc(damaged: np.ndarray, clean: np.ndarray) -> float:
+    below = np.cumsum(clean) - clean / 2
+    return ratio((damaged * below).sum(), float(damaged.sum()) * float(clean.sum()))
+
+
+def _average_precision(damaged: np.ndarray, clean: np.ndarray) -> float:
+    true = np.cumsum(damaged[::-1])
+    marked = true + np.cumsum(clean[::-1])
+    return ratio((damaged[::-1] * true / np.maximum(marked, 1)).sum(), damaged.sum())

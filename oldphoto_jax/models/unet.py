@@ -1,0 +1,127 @@
+"""AlbuNet: a U-Net whose encoder is a ResNet.
+
+From Iglovikov and Shvets, 2018 (https://arxiv.org/abs/1801.05746) and Shvets et al., 2018
+(https://arxiv.org/abs/1803.01207), whose published weights fit.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from oldphoto_jax.layers import blocks
+from oldphoto_jax.layers.norm import Kind
+from oldphoto_jax.models.resnet import ResNet
+from oldphoto_jax.photo.types import Features, Logits
+
+
+class AlbuNet(nnx.Module):
+    """Logits for every pixel of a photo: which pixels are scratched, or what colour they have.
+
+    The original halves the photo in its stem and again by pooling. For defects a few pixels wide
+    take `stem_kernel=3, stem_stride=1, pool=False`: the first two stages then work at full
+    resolution, and the last two decoders keep the size they get. Only the encoder has norm layers.
+
+    `width` is 64 in the original; the decoder follows. `deconv` learns its up-sampling by
+    transposed convolutions. `align_corners` up-samples as PyTorch did before 0.4, which the
+    published weights were trained with. `norm` is the kind of `layers.norm`. Input is normalized,
+    by `resnet.normalize` if the encoder comes from ImageNet.
+    """
+
+    def __init__(
+        self,
+        depth: int = 34,
+        *,
+        c_out: int = 1,
+        width: int = 64,
+        stem_kernel: int = 7,
+        stem_stride: int = 2,
+        pool: bool = True,
+        deconv: bool = False,
+        align_corners: bool = False,
+        norm: Kind = "batch",
+        c_in: int = 3,
+        rngs: nnx.Rngs,
+    ):
+        if stem_stride not in (1, 2):
+            raise ValueError(f"stem_stride is {stem_stride}, but the decoder can undo only 1 or 2")
+        self.encoder = ResNet(
+            depth,
+            width=width,
+            c_in=c_in,
+            stem_kernel=stem_kernel,
+            stem_stride=stem_stride,
+            pool="max2" if pool else None,
+            norm=norm,
+            rngs=rngs,
+        )
+        shrink = stem_stride * (2 if pool else 1)
+        self.stride = 16 * shrink
+        _, e2, e3, e4, e5 = self.encoder.channels
+        c = width // 2
+        decoder = functools.partial(
+            Decoder, deconv=deconv, align_corners=align_corners, rngs=rngs
+        )
+        self.center = decoder(e5, 16 * c, 8 * c)
+        self.dec5 = decoder(8 * c + e5, 16 * c, 8 * c)
+        self.dec4 = decoder(8 * c + e4, 16 * c, 8 * c)
+        self.dec3 = decoder(8 * c + e3, 8 * c, 2 * c)
+        self.dec2 = decoder(2 * c + e2, 4 * c, 4 * c, enlarge=shrink >= 2)
+        self.dec1 = decoder(4 * c, 4 * c, c, enlarge=shrink == 4)
+        self.dec0 = blocks.conv(c, c, rngs=rngs)
+        self.final = blocks.conv(c, c_out, 1, rngs=rngs)
+
+    def __call__(self, x: Features) -> Logits:
+        """Maps [N,H,W,C] to float32 logits [N,H,W,c_out].
+
+        Raises ValueError unless both sides are multiples of `stride`.
+        """
+        if x.ndim != 4 or x.shape[1] % self.stride or x.shape[2] % self.stride:
+            raise ValueError(
+                f"input is {x.shape}, but this network takes [N,H,W,C] with sides that are "
+                f"multiples of {self.stride}: pad the photo"
+            )
+        _, e2, e3, e4, e5 = self.encoder.features(x)
+        y = self.center(nnx.max_pool(e5, (2, 2), (2, 2)))
+        y = self.dec5(jnp.concatenate([y, e5], -1))
+        y = self.dec4(jnp.concatenate([y, e4], -1))
+        y = self.dec3(jnp.concatenate([y, e3], -1))
+        y = self.dec2(jnp.concatenate([y, e2], -1))
+        y = self.dec1(y)
+        y = jax.nn.relu(self.dec0(y))
+        return self.final(y).astype(jnp.float32)
+
+
+class Decoder(nnx.Module):
+    """Enlarges twofold and convolves twice, each time with a ReLU and without a norm."""
+
+    def __init__(
+        self,
+        c_in: int,
+        c_mid: int,
+        c_out: int,
+        *,
+        enlarge: bool = True,
+        deconv: bool,
+        align_corners: bool,
+        rngs: nnx.Rngs,
+    ):
+        self.enlarge, self.align_corners = enlarge, align_corners
+        self.conv1 = blocks.conv(c_in, c_mid, rngs=rngs)
+        self.deconv = deconv and enlarge  # at equal size a plain convolution stands in
+        if self.deconv:
+            self.conv2 = nnx.ConvTranspose(
+                c_mid, c_out, (4, 4), (2, 2), padding="SAME", transpose_kernel=True, rngs=rngs
+            )
+        else:
+            self.conv2 = blocks.conv(c_mid, c_out, rngs=rngs)
+
+    def __call__(self, x: Features) -> Features:
+        """Maps [N,H,W,c_in] to [N,2H,2W,c_out], or without `enlarge` to [N,H,W,c_out]."""
+        if self.enlarge and not self.deconv:
+            x = blocks.double(x, align_corners=self.align_corners)
+        x = jax.nn.relu(self.conv1(x))
+        return jax.nn.relu(self.conv2(x))

@@ -1,0 +1,127 @@
+"""Colour spaces: sRGB, gray, YCbCr and Lab, on NumPy and on JAX arrays alike.
+
+Every function maps the last axis and keeps the others, works under `jax.jit`, and has finite
+gradients everywhere, black included. Values are floats (`image.to_float` makes them from files);
+half precision comes back as float32. Nothing is clipped: what leaves 0..1 on the way back to
+sRGB is out of gamut, and the caller decides what to do about it.
+
+The sums are written out channel by channel because accelerators multiply small matrices in
+reduced precision by default.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from oldphoto_jax.photo.types import Array, Gray, Photo
+
+RED, GREEN, BLUE = 0.299, 0.587, 0.114  # luma of ITU-R BT.601
+
+XYZ_FROM_RGB = (
+    (0.412453, 0.357580, 0.180423),
+    (0.212671, 0.715160, 0.072169),
+    (0.019334, 0.119193, 0.950227),
+)
+RGB_FROM_XYZ = (
+    (3.2404813432005266, -1.5371515162713185, -0.4985363261688878),
+    (-0.9692549499965682, 1.8759900014898907, 0.0415559265582928),
+    (0.0556466391351772, -0.2040413383665112, 1.0573110696453443),
+)
+WHITE = (0.95047, 1.0, 1.08883)  # D65, 2 degrees
+LINEAR_BELOW = 0.008856  # where Lab's cube root gives way to a straight line
+
+
+def rgb_to_gray(photo: Photo) -> Gray:
+    """Luma 0.299 R + 0.587 G + 0.114 B (BT.601): [..,3] to [..,1], both 0..1."""
+    xp, (red, green, blue) = _channels(photo, "rgb_to_gray")
+    return xp.stack([RED * red + GREEN * green + BLUE * blue], axis=-1)
+
+
+def gray_to_rgb(gray: Gray) -> Photo:
+    """The same gray three times: [..,1] to [..,3]."""
+    if gray.shape[-1:] != (1,):
+        raise ValueError(f"gray_to_rgb wants [..,H,W,1], got {tuple(gray.shape)}")
+    return gray.__array_namespace__().repeat(gray, 3, axis=-1)
+
+
+def rgb_to_ycbcr(photo: Photo) -> Array:
+    """BT.601 full range (the one of JPEG): [..,3] sRGB 0..1 to Y, Cb, Cr in 0..1.
+
+    Gray has Cb = Cr = 0.5. In bytes the centre is 128, that is 255 * Cb + 0.5.
+    """
+    xp, (red, green, blue) = _channels(photo, "rgb_to_ycbcr")
+    luma = RED * red + GREEN * green + BLUE * blue
+    cb = (blue - luma) / (2 - 2 * BLUE) + 0.5
+    cr = (red - luma) / (2 - 2 * RED) + 0.5
+    return xp.stack([luma, cb, cr], axis=-1)
+
+
+def ycbcr_to_rgb(ycbcr: Array) -> Photo:
+    """The inverse of `rgb_to_ycbcr`. Chroma out of gamut leaves 0..1 and is not clipped."""
+    xp, (luma, cb, cr) = _channels(ycbcr, "ycbcr_to_rgb")
+    red = luma + (2 - 2 * RED) * (cr - 0.5)
+    blue = luma + (2 - 2 * BLUE) * (cb - 0.5)
+    green = (luma - RED * red - BLUE * blue) / GREEN
+    return xp.stack([red, green, blue], axis=-1)
+
+
+def rgb_to_lab(photo: Photo) -> Array:
+    """CIE 1976 L*a*b*, D65 and 2 degrees: [..,3] sRGB 0..1 to L 0..100 and a, b about -110..110."""
+    xp, channels = _channels(photo, "rgb_to_lab")
+    linear = [_to_linear(xp, channel) for channel in channels]
+    x, y, z = (
+        _compress(xp, _weigh(row, linear) / white)
+        for row, white in zip(XYZ_FROM_RGB, WHITE, strict=True)
+    )
+    return xp.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
+
+
+def lab_to_rgb(lab: Array) -> Photo:
+    """The inverse of `rgb_to_lab`. Colours that sRGB does not have leave 0..1, unclipped."""
+    xp, (light, a, b) = _channels(lab, "lab_to_rgb")
+    y = (light + 16) / 116
+    x, z = y + a / 500, xp.maximum(y - b / 200, 0)  # no colour has a negative Z
+    xyz = [_expand(xp, value) * white for value, white in zip((x, y, z), WHITE, strict=True)]
+    return xp.stack([_to_srgb(xp, _weigh(row, xyz)) for row in RGB_FROM_XYZ], axis=-1)
+
+
+def _channels(x: Array, name: str) -> tuple[ModuleType, tuple[Array, Array, Array]]:
+    """The array's own library (NumPy or jax.numpy) and its three channels, at least float32."""
+    xp = x.__array_namespace__()
+    if x.shape[-1:] != (3,):
+        raise ValueError(f"{name} wants three channels last, [..,H,W,3], got {tuple(x.shape)}")
+    if not xp.issubdtype(x.dtype, xp.floating):
+        raise TypeError(f"{name} wants floats, got {x.dtype}: convert with image.to_float first")
+    x = x.astype(xp.result_type(x.dtype, xp.float32))
+    return xp, (x[..., 0], x[..., 1], x[..., 2])
+
+
+def _weigh(weights: tuple[float, float, float], channels: list[Array]) -> Array:
+    return sum(weight * channel for weight, channel in zip(weights, channels, strict=True))
+
+
+# In the four curves below the argument of a power is moved to a harmless value wherever the
+# straight branch holds: `where` alone would still send the power's infinite slope at zero, or
+# its NaN below, into the gradient.
+
+
+def _to_linear(xp: ModuleType, value: Array) -> Array:
+    curved = value > 0.04045
+    safe = xp.where(curved, value, 1)
+    return xp.where(curved, ((safe + 0.055) / 1.055) ** 2.4, value / 12.92)
+
+
+def _to_srgb(xp: ModuleType, value: Array) -> Array:
+    curved = value > 0.0031308
+    safe = xp.where(curved, value, 1)
+    return xp.where(curved, 1.055 * safe ** (1 / 2.4) - 0.055, value * 12.92)
+
+
+def _compress(xp: ModuleType, value: Array) -> Array:
+    curved = value > LINEAR_BELOW
+    safe = xp.where(curved, value, 1)
+    return xp.where(curved, xp.cbrt(safe), 7.787 * value + 16 / 116)
+
+
+def _expand(xp: ModuleType, value: Array) -> Array:
+    return xp.where(value > 0.2068966, value * value * value, (value - 16 / 116) / 7.787)

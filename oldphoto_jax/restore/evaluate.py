@@ -1,0 +1,169 @@
+"""How well defects are found: every method sits the same exam.
+
+The exam is photographs that a seeded generator damages, so that the truth is known, and the
+same photographs undamaged, on which nothing should be marked.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+import oldphoto_jax
+from oldphoto_jax.metrics import mask as metrics
+from oldphoto_jax.metrics.stream import Stream
+from oldphoto_jax.photo import image
+from oldphoto_jax.restore import detect, tophat
+from oldphoto_jax.restore.stage import Stage
+from oldphoto_jax.tasks.segment import Segment
+
+Record = Mapping[str, Any]
+
+TOLERANCE = 2  # pixels that a marked outline may be off
+COLUMNS = {
+    "AP": "average_precision",
+    "ROC-AUC": "roc_auc",
+    "IoU": "iou",
+    "IoU/photo": "mean_iou",
+    "Dice": "dice",
+    f"F1 {TOLERANCE} px": f"f1_{TOLERANCE}px",
+    **{f"recall {width}": f"recall {width} px" for width in ("0-2", "2-4", "4-8", "8-16")},
+    "clean": "clean_marked",
+    "threshold": "threshold",
+}
+
+
+@dataclasses.dataclass(kw_only=True)
+class Exam:
+    """Crops of `size` pixels a side, `count` of them (default: one of each photo).
+
+    `photos` is a source of records as in `data.sources`. Raises ValueError for an empty exam.
+    """
+
+    photos: Sequence[Record]
+    textures: str | os.PathLike | None = None
+    count: int | None = None
+    size: int = 384
+    seed: int = 0
+
+    def __post_init__(self):
+        self.count = len(self.photos) if self.count is None else self.count
+        if self.count < 1 or self.size < 1:
+            raise ValueError(f"an exam of {self.count} crops of {self.size} pixels is no exam")
+
+    def examples(self, clean: bool) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+        """Name and example, photo [H,W,3] and mask [H,W,1]; with `clean` nothing is damaged."""
+        task = Segment(size=self.size)
+        damage = dataclasses.replace(task.damage, clean=float(clean))
+        if self.textures is not None:
+            damage = dataclasses.replace(damage, textures=os.fspath(self.textures))
+        task = dataclasses.replace(task, damage=damage)
+        for index in range(self.count):
+            record = self.photos[index % len(self.photos)]
+            yield record["name"], task.example(record, np.random.default_rng((self.seed, index)))
+
+    def protocol(self, digest: str) -> str:
+        """All that the figures depend on, in one line; `digest` is that of the examples."""
+        return (
+            f"oldphoto_jax {oldphoto_jax.__version__} segment: {self.count} crops of {self.size} "
+            f"px from {len(self.photos)} photos, seed {self.seed}, sha256 of names and pixels "
+            f"{digest}; AP and ROC-AUC over all pixels, scores in 16 bits; IoU, Dice, F1 "
+            f"({TOLERANCE} px tolerance) and recall by defect width pooled at each method's own "
+            "threshold; clean: share of pixels marked on the same crops undamaged"
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """A way to find defects: photo [H,W,3] -> score [H,W], both 0..1; a defect from `threshold`."""
+
+    name: str
+    score: Callable[[np.ndarray], np.ndarray]
+    threshold: float
+    weights: str = ""  # their checksum
+    multiple: int = 1  # photo sides must be multiples of it
+
+
+def network(name: str, stage: Stage, tta: bool = False) -> Method:
+    """A trained network as a method."""
+
+    def score(photo: np.ndarray) -> np.ndarray:
+        return detect.ask(stage, photo[None], tta)[0, ..., 0]
+
+    name = f"{name} (tta)" if tta else name
+    return Method(name, score, stage.task.threshold, stage.checksum, stage.task.multiple)
+
+
+METHODS = {"tophat": Method("tophat", tophat.tophat, tophat.THRESHOLD)}
+
+
+def evaluate(exam: Exam, methods: Sequence[Method]) -> dict[str, Any]:
+    """`protocol`, what the figures depend on, and `figures`, one dict for each method in order.
+
+    Everything is plain JSON; what could not be measured is None. Raises ValueError for a crop
+    that a network cannot take.
+    """
+    for method in methods:
+        if exam.size % method.multiple:
+            raise ValueError(
+                f"size {exam.size}: {method.name} takes multiples of {method.multiple} pixels"
+            )
+    digest = hashlib.sha256()
+    streams: list[dict[str, Stream]] = [{} for _ in methods]
+    for clean in (False, True):
+        for name, example in exam.examples(clean):
+            digest.update(name.encode())
+            digest.update(image.to_uint8(example["photo"]).tobytes())
+            for method, sums in zip(methods, streams, strict=True):
+                found = _measure(method, example, clean).items()
+                sums |= {key: sums[key] + one if key in sums else one for key, one in found}
+    figures = [
+        {"method": method.name, "threshold": method.threshold, "weights": method.weights}
+        | _computed(sums)
+        for method, sums in zip(methods, streams, strict=True)
+    ]
+    return {"protocol": exam.protocol(digest.hexdigest()[:16]), "figures": figures}
+
+
+def table(result: Mapping[str, Any]) -> str:
+    """The result as text for people: a Markdown table and the protocol beneath it."""
+    rows = [["method", *COLUMNS]]
+    for figures in result["figures"]:
+        values = (figures.get(key) for key in COLUMNS.values())
+        rows.append([figures["method"], *("" if v is None else f"{v:.4f}" for v in values)])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    rows.insert(1, ["-" * width for width in widths])
+    lines = (
+        " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        for row in rows
+    )
+    return "\n".join([*(f"| {line} |" for line in lines), "", result["protocol"]])
+
+
+def _measure(method: Method, example: Mapping[str, np.ndarray], clean: bool) -> dict[str, Stream]:
+    mask, found = example["mask"][None], method.score(example["photo"])[None, ..., None]
+    if clean:
+        return {"clean": metrics.MarkedArea.of(mask, found, method.threshold)}
+    return {
+        "ranking": metrics.Ranking.of(mask, found),
+        "overlap": metrics.Overlap.of(mask, found, method.threshold),
+        "near": metrics.BoundaryF1.of(mask, found, method.threshold, TOLERANCE),
+        "width": metrics.RecallByWidth.of(mask, found, method.threshold),
+    }
+
+
+def _computed(streams: Mapping[str, Stream]) -> dict[str, float | None]:
+    """All measures under names of their own, rounded to what a table can bear."""
+    figures = {
+        **streams["ranking"].compute(),
+        **streams["overlap"].compute(),
+        f"f1_{TOLERANCE}px": streams["near"].compute()["f1"],
+        **{f"recall {w} px": value for w, value in streams["width"].compute().items()},
+        "clean_marked": streams["clean"].compute(),
+    }
+    return {k: None if np.isnan(v) else round(float(v), 6) for k, v in figures.items()}

@@ -1,0 +1,126 @@
+"""A trained task, ready to be asked: its networks at rest and one compiled function."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import sys
+from collections.abc import Callable
+
+import jax
+import numpy as np
+from flax import nnx
+
+from oldphoto_jax import task as contract
+from oldphoto_jax.photo.types import Batch
+from oldphoto_jax.restore import tiles
+from oldphoto_jax.weights import catalogue, names, store
+
+
+class Stage:
+    """Answers `task.predict` for a batch of photos with networks that no longer learn.
+
+    `compiled` lists the batch shapes that a program was made for; `checksum` names the weights.
+    """
+
+    def __init__(self, task: contract.Task, nets: contract.Networks, checksum: str = ""):
+        self.task, self.checksum = task, checksum
+        self.compiled: list[tuple[int, ...]] = []
+        for net in nets.values():
+            net.eval()
+        graph, self.params = nnx.split(dict(nets))
+
+        @jax.jit
+        def forward(params, photo) -> Batch:
+            self.compiled.append(photo.shape)  # runs while JAX traces: once per program
+            return task.predict(nnx.merge(graph, params), {"photo": photo})
+
+        self._forward = forward
+
+    def __call__(self, photo: np.ndarray) -> dict[str, np.ndarray]:
+        """What the task changes in photo [N,H,W,3] (0..1), its sides multiples of the task's."""
+        return {name: np.asarray(a) for name, a in self._forward(self.params, photo).items()}
+
+
+def load(path: str | os.PathLike | None = None, default: str = "") -> Stage:
+    """The stage kept in a weights file or in the work folder of a training run.
+
+    Without a path, the weights called `default` that come with the package. Raises WeightsError
+    when there are none, or when the file doesn't say what it is for.
+    """
+    file = catalogue.packaged(default) if path is None else find(path)
+    arrays, metadata = store.load(file)
+    if "task" not in metadata:
+        raise store.WeightsError(
+            f"{file}: holds arrays but no task; use a file that oldphoto_jax's training wrote"
+        )
+    task = contract.from_json(metadata["task"])
+    nets = nnx.eval_shape(lambda: task.networks(nnx.Rngs(0)))  # drawing weights takes seconds
+    for name, net in nets.items():
+        try:
+            names.fill(net, names.within(arrays, name))
+        except store.WeightsError as error:
+            raise store.WeightsError(f"{file}, {name}: {error}") from error
+    return Stage(task, nets, store.checksum(file))
+
+
+def find(path: str | os.PathLike) -> pathlib.Path:
+    """The weights file at this path: the file itself, or the best (else last) of a work folder."""
+    path = pathlib.Path(path)
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise store.WeightsError(f"{path}: there is no such weights file or work folder")
+    for name in ("best", "last"):
+        if (file := path / "weights" / f"{name}.safetensors").is_file():
+            return file
+    raise store.WeightsError(
+        f"{path}: has neither weights/best.safetensors nor weights/last.safetensors; "
+        "is it the --workdir of a training run that has saved weights yet?"
+    )
+
+
+def in_tiles(
+    function: Callable[[np.ndarray], np.ndarray],
+    photo: np.ndarray,
+    *,
+    tile: int,
+    overlap: int,
+    multiple: int,
+    batch: int = 1,
+) -> np.ndarray:
+    """`tiles.run`; when the device runs out of memory, again with tiles of half the side.
+
+    Says so on stderr. Raises MemoryError when even the smallest tile doesn't fit.
+    """
+    while True:
+        try:
+            options = dict(tile=tile, overlap=overlap, multiple=multiple, batch=batch)
+            return tiles.run(function, photo, **options)
+        except jax.errors.JaxRuntimeError as error:
+            if "RESOURCE_EXHAUSTED" not in str(error):
+                raise
+        smaller = tile // 2 // multiple * multiple
+        if smaller == 0:
+            raise MemoryError(f"the device has no memory for a tile of {tile} pixels a side")
+        print(f"out of device memory: tile {tile} becomes {smaller}", file=sys.stderr)
+        tile, overlap = smaller, min(overlap, smaller // multiple // 2 * multiple)
+
+
+def cache_folder() -> pathlib.Path:
+    """Where compiled programs are kept between runs: in the user's cache folder."""
+    home = pathlib.Path.home()
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local"
+    elif sys.platform == "darwin":
+        base = home / "Library" / "Caches"
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or home / ".cache"
+    return pathlib.Path(base) / "oldphoto_jax" / "compiled"
+
+
+def keep_compiled() -> None:
+    """Lets JAX keep every compiled program in `cache_folder`, so a second run compiles none."""
+    jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

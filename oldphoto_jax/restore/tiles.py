@@ -1,0 +1,127 @@
+"""Photos of any size through a network that sees one tile at a time.
+
+A photo becomes overlapping tiles of few shapes, so that few programs are compiled, and the
+results are laid side by side like wallpaper: each sheet fades into the one before it. Fading is
+`old + ramp * (new - old)`, so where two tiles agree the join changes nothing, to the last bit.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from oldphoto_jax.photo import image
+
+STEP = 256  # tile sides are multiples of it: sides up to 1024 make at most 4 x 4 shapes
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """One side of a photo: tiles of `side` pixels that begin at `starts`."""
+
+    side: int
+    starts: tuple[int, ...]
+
+
+def split(length: int, tile: int, overlap: int, multiple: int = 1) -> Split:
+    """Covers `length` pixels with as few tiles as `tile` allows, all of one side.
+
+    The side is the smallest multiple of `STEP` that covers `length` with this many tiles, but
+    never more than `tile`; spare pixels widen the overlaps evenly. Neighbours share at least
+    `overlap` pixels. Tiles begin at multiples of `multiple`, where the strides of the network
+    would also fall in the whole photo. Raises ValueError as `check` does.
+    """
+    check(tile, overlap, multiple)
+    length, tile, overlap, step = (-(-n // multiple) for n in (length, tile, overlap, STEP))
+    count = max(1, math.ceil((length - overlap) / (tile - overlap)))
+    needed = math.ceil((length + (count - 1) * overlap) / count)
+    side = min(tile, math.ceil(needed / step) * step)
+    spare = max(0, length - side)
+    starts = (spare * i // max(1, count - 1) for i in range(count))
+    return Split(side * multiple, tuple(start * multiple for start in starts))
+
+
+def check(tile: int, overlap: int, multiple: int) -> None:
+    """Raises ValueError unless tiles of this side and overlap can be cut and joined."""
+    if tile < multiple or tile % multiple:
+        near = max(1, round(tile / multiple)) * multiple
+        raise ValueError(f"tile {tile}: this network takes multiples of {multiple}, say {near}")
+    most = tile // multiple // 2 * multiple
+    if not 0 <= overlap <= most:
+        raise ValueError(f"overlap {overlap}: with tiles of {tile} it must lie in 0..{most}")
+
+
+def run(
+    function: Callable[[np.ndarray], np.ndarray],
+    photo: np.ndarray,
+    *,
+    tile: int = 1024,
+    overlap: int = 64,
+    multiple: int = 1,
+    batch: int = 1,
+) -> np.ndarray:
+    """Gives `function` [N,h,w,C] -> [N,h,w,D] the photo [H,W,C] in tiles; returns [H,W,D].
+
+    Every call holds exactly `batch` tiles of one shape. A side shorter than its tile is padded
+    by reflection. Beside photo and result only one row of tiles is held in memory. `function`
+    may return another number type than it takes; blending asks for floating point.
+    """
+    height, width = photo.shape[:2]
+    rows, columns = (split(length, tile, overlap, multiple) for length in (height, width))
+    results = _results(function, photo, rows, columns, batch)
+    canvas = None
+    for row, top in enumerate(rows.starts):
+        strip = None
+        for column, left in enumerate(columns.starts):
+            piece = next(results)[: height - top, : width - left]
+            if strip is None:
+                strip = np.empty((len(piece), width, piece.shape[-1]), piece.dtype)
+            _lay(strip.swapaxes(0, 1), piece.swapaxes(0, 1), columns, column, overlap)
+        if canvas is None:
+            canvas = np.empty((height, *strip.shape[1:]), strip.dtype)
+        _lay(canvas, strip, rows, row, overlap)
+    return canvas
+
+
+def _results(
+    function: Callable[[np.ndarray], np.ndarray],
+    photo: np.ndarray,
+    rows: Split,
+    columns: Split,
+    batch: int,
+) -> Iterator[np.ndarray]:
+    """The function's answer for every tile, row by row, computed `batch` tiles at a time."""
+    places = iter(itertools.product(rows.starts, columns.starts))
+    while group := list(itertools.islice(places, batch)):
+        tiles = [_cut(photo, place, (rows.side, columns.side)) for place in group]
+        tiles += tiles[-1:] * (batch - len(group))  # a smaller batch would be one more program
+        yield from np.asarray(function(np.stack(tiles)))[: len(group)]
+
+
+def _cut(photo: np.ndarray, place: tuple[int, int], shape: tuple[int, int]) -> np.ndarray:
+    """The tile of this shape at this place, mirrored where the photo ends."""
+    (top, left), (height, width) = place, shape
+    return image.pad_to(photo[top : top + height, left : left + width], height, width)
+
+
+def _lay(canvas: np.ndarray, piece: np.ndarray, along: Split, index: int, overlap: int) -> None:
+    """Lays piece `index` onto the canvas along the first axis, fading in over `overlap` / 2.
+
+    The fade stands in the middle of what two tiles share. Their outermost pixels, which saw the
+    least of their surroundings, count for nothing: at least `overlap` / 4 of them.
+    """
+    start = along.starts[index]
+    if index == 0:
+        canvas[: len(piece)] = piece
+        return
+    fade = overlap // 2
+    begin = (along.starts[index - 1] + along.side - start - fade) // 2
+    end = begin + fade
+    ramp = 0.5 - 0.5 * np.cos(np.pi * (np.arange(fade) + 0.5) / max(1, fade))
+    under = canvas[start + begin : start + end]
+    under += ramp.astype(canvas.dtype)[:, None, None] * (piece[begin:end] - under)
+    canvas[start + end : start + len(piece)] = piece[end:]

@@ -1,0 +1,123 @@
+"""Finding defects: which pixels of an old photograph are damage and not picture.
+
+A U-Net on an ImageNet-style encoder, trained on real photographs that our generators aged.
+Network and losses follow the Mail.ru restorer (https://habr.com/ru/companies/vk/articles/459696/):
+AlbuNet-18, first convolution with stride 1, no max-pool, weighted cross-entropy plus Dice.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+import jax
+import numpy as np
+
+from oldphoto_jax.damage.recipe import Damage
+from oldphoto_jax.losses import mask as losses
+from oldphoto_jax.metrics import mask as metrics
+from oldphoto_jax.models import resnet, unet
+from oldphoto_jax.photo import image
+from oldphoto_jax.task import Task
+
+WEIGHT = {"bce": 1.0, "dice": 1.0, "focal": 0.0}
+
+
+@dataclasses.dataclass(kw_only=True)
+class Segment(Task):
+    """One player, the `segmenter`: photo [N,H,W,3] -> mask [N,H,W,1] of probabilities.
+
+    `threshold` is the probability from which a pixel is called a defect; validation sets it in
+    the weights that a run writes. `damage.max_size` is the largest defect trained on.
+    """
+
+    size: int = 256  # side of the training crop, pixels
+    enlarge: tuple[float, float] = (0.7, 2.0)  # scans are larger and softer than web photos
+    depth: int = 18
+    width: int = 64
+    stem_kernel: int = 3
+    stem_stride: int = 1
+    pool: bool = False
+    norm: Literal["batch", "inplace"] = "batch"
+    damage: Damage = dataclasses.field(default_factory=Damage)
+    weight: dict[str, float] = dataclasses.field(default_factory=WEIGHT.copy)
+    positive_weight: float = 0.0  # of a defect pixel; 0 = clean/defect ratio of each batch
+    threshold: float = 0.5
+
+    def networks(self, rngs):
+        """The segmenter alone."""
+        segmenter = unet.AlbuNet(
+            self.depth,
+            width=self.width,
+            stem_kernel=self.stem_kernel,
+            stem_stride=self.stem_stride,
+            pool=self.pool,
+            norm=self.norm,
+            rngs=rngs,
+        )
+        return {"segmenter": segmenter}
+
+    @property
+    def multiple(self) -> int:
+        """Sides that the network takes are multiples of this."""
+        return 16 * self.stem_stride * (2 if self.pool else 1)
+
+    @property
+    def max_size(self) -> int:
+        """Thickness, in pixels, of the largest defect that the network was trained on."""
+        return self.damage.max_size
+
+    def example(self, record, rng):
+        """photo [H,W,3] aged and damaged, mask [H,W,1] of its defects; both in 0..1."""
+        photo = record["photo"]
+        low, high = np.log(self.enlarge)
+        side = max(round(self.size / np.exp(rng.uniform(low, high))), 16)
+        crop = image.random_crop(photo, side, rng)
+        crop = image.resize(crop, self.size, self.size)
+        if rng.random() < 0.5:
+            crop = crop[:, ::-1]
+        aged = self.damage(np.ascontiguousarray(crop), rng)
+        return {"photo": aged["photo"], "mask": aged["mask"]}
+
+    def losses(self):
+        """The segmenter wants its logits to agree with the mask."""
+        return {"segmenter": self.agree}
+
+    def predict(self, nets, batch):
+        """The probability of damage at every pixel."""
+        return {"mask": jax.nn.sigmoid(self._logits(nets, batch))}
+
+    def agree(self, nets, batch):
+        """Cross-entropy and Dice (or focal loss), each times its weight; zero weights are left out."""
+        logits, mask = self._logits(nets, batch), batch["mask"]
+        terms = {
+            "bce": lambda: losses.bce(logits, mask, self._positive_weight(mask)),
+            "dice": lambda: losses.dice(logits, mask),
+            "focal": lambda: losses.focal(logits, mask),
+        }
+        return {name: w * terms[name]() for name, w in self.weight.items() if w}
+
+    def metrics(self, batch, prediction):
+        """Pooled over the split; see `metrics.mask` for each of them."""
+        mask, found = batch["mask"], prediction["mask"]
+        return {
+            "ranking": metrics.Ranking.of(mask, found),
+            "overlap": metrics.Overlap.of(mask, found, self.threshold),
+            "boundary": metrics.BoundaryF1.of(mask, found, self.threshold),
+            "clean": metrics.MarkedArea.of(mask, found, self.threshold),
+        }
+
+    def informed(self, figures):
+        """Takes the threshold at which the validation split overlapped best."""
+        best = figures.get("best_threshold", self.threshold)
+        return dataclasses.replace(self, threshold=float(best))
+
+    def _logits(self, nets, batch):
+        return nets["segmenter"](resnet.normalize(batch["photo"]))
+
+    def _positive_weight(self, mask):
+        """Clean pixels for every defect pixel, within reason on batches with few defects."""
+        if self.positive_weight:
+            return self.positive_weight
+        defect = mask.mean()
+        return jax.numpy.clip((1 - defect) / jax.numpy.maximum(defect, 1e-6), 1.0, 100.0)

@@ -1,0 +1,98 @@
+"""One object says everything about a run: the task, the photos, the players, the schedule."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any, Literal
+
+from oldphoto_jax import task as contract
+from oldphoto_jax.train.optimizer import Optimizer
+
+
+def _operational(default):
+    """A field that changes how a run proceeds but not what comes out of it."""
+    return dataclasses.field(default=default, metadata={"operational": True})
+
+
+@dataclasses.dataclass(kw_only=True)
+class Config:
+    """A run. Plain and mutable, so that --config.any.field=value can reach every leaf.
+
+    `photos` and `validation` are a source object or text: "samples", a folder, a .txt list, or
+    "tfds:NAME/SPLIT" (see `data.sources.open_photos`).
+    """
+
+    task: contract.Task
+    photos: Any = "samples"
+    validation: Any = "samples:val"  # None = no evaluation during the run
+    weights: dict[str, str] = dataclasses.field(default_factory=dict)  # network or part -> file
+    optimizers: dict[str, Optimizer]
+    batch_size: int = 16  # over all devices and processes
+    steps: int = 1000
+    seed: int = 0
+    precision: Literal["float32", "bfloat16"] = "float32"  # of the computation, not the weights
+    evaluate_every: int = 1000
+    validation_batch: int = 16
+    best: str = "loss"  # the metric by which the best checkpoint is chosen ...
+    best_is: Literal["highest", "lowest"] = "highest"  # ... and in which direction
+
+    log_every: int = _operational(50)
+    save_every: int = _operational(500)
+    sheet_rows: int = _operational(4)  # validation examples on a picture sheet
+    workers: int = _operational(0)  # processes that make examples; 0 = threads only
+    threads: int = _operational(2)
+    tensorboard: bool = _operational(False)
+
+    def check(self) -> None:
+        """Raises ValueError, naming the field, on settings that can't make a run."""
+        for name in ("batch_size", "steps", "evaluate_every", "log_every", "save_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"config.{name} must be 1 or more, it is {getattr(self, name)}")
+        if self.precision not in ("float32", "bfloat16"):
+            raise ValueError(
+                f"config.precision must be 'float32' or 'bfloat16', it is {self.precision!r}"
+            )
+        players = set(self.task.losses())
+        if players != set(self.optimizers):
+            raise ValueError(
+                f"config.optimizers must name exactly the players of the task, {sorted(players)}; "
+                f"it names {sorted(self.optimizers)}"
+            )
+        for player, optimizer in self.optimizers.items():
+            optimizer.check(player)
+
+
+def to_text(config: Config) -> str:
+    """The whole configuration as JSON, one field a line."""
+    return json.dumps(contract.describe(config), indent=1, sort_keys=True)
+
+
+def from_text(text: str) -> Config:
+    """The configuration that `to_text` wrote."""
+    return contract.restore(json.loads(text))
+
+
+def differences(old: str, new: str) -> list[str]:
+    """Fields that differ between two configurations, as 'task.size: 256 -> 512'.
+
+    Operational fields (workers, log intervals) may differ: they don't change what is learned.
+    """
+    free = {f.name for f in dataclasses.fields(Config) if f.metadata.get("operational")}
+    leaves = [_leaves(json.loads(text)) for text in (old, new)]
+    names = sorted(leaves[0].keys() | leaves[1].keys())
+    missing = "(absent)"
+    return [
+        f"{name}: {leaves[0].get(name, missing)!r} -> {leaves[1].get(name, missing)!r}"
+        for name in names
+        if name.partition(".")[0] not in free
+        and leaves[0].get(name, missing) != leaves[1].get(name, missing)
+    ]
+
+
+def _leaves(value: Any, path: str = "") -> dict[str, Any]:
+    if isinstance(value, dict | list) and value:
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        parts = [_leaves(child, f"{path}.{key}" if path else str(key)) for key, child in items]
+        return {name: leaf for part in parts for name, leaf in part.items()}
+    return {path: value}

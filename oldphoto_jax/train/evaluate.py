@@ -1,0 +1,90 @@
+"""How well a task does on a whole split, folded over batches, devices and processes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+from oldphoto_jax.photo.types import Batch
+from oldphoto_jax.task import Task
+
+
+@dataclasses.dataclass
+class _Mean:
+    """Examples' values, summed and counted."""
+
+    total: np.ndarray
+    count: np.ndarray
+
+    def __add__(self, other: _Mean) -> _Mean:
+        return _Mean(self.total + other.total, self.count + other.count)
+
+    def compute(self) -> float:
+        return float(self.total / self.count) if self.count else float("nan")
+
+
+def evaluate(
+    task: Task, predict: Callable[[Batch], Batch], batches: Iterable[Batch]
+) -> tuple[dict[str, float], tuple[Batch, Batch] | None]:
+    """Figures over all examples, and this process's first batch with its prediction.
+
+    `batches` hold this process's share; where `weight` is 0 an example only fills the batch
+    and counts nowhere. `predict` takes and returns such local batches.
+    """
+    streams: dict[str, Any] = {}
+    first = None
+    for batch in batches:
+        real = np.asarray(batch["weight"]) > 0
+        batch = {key: value for key, value in batch.items() if key != "weight"}
+        prediction = predict(batch)
+        batch, prediction = (
+            {key: np.asarray(value)[real] for key, value in part.items()}
+            for part in (batch, prediction)
+        )
+        if first is None:
+            first = (batch, prediction)
+        for name, value in task.metrics(batch, prediction).items():
+            stream = _stream(value)
+            streams[name] = streams[name] + stream if name in streams else stream
+    if not streams:
+        raise ValueError("the validation source has no examples; check config.validation")
+    return _computed({name: _everywhere(stream) for name, stream in streams.items()}), first
+
+
+def _stream(value: Any) -> Any:
+    if hasattr(value, "compute"):
+        return value
+    values = np.asarray(value, np.float64).reshape(-1)
+    return _Mean(values.sum(), np.float64(values.size))
+
+
+def _everywhere(stream: Any) -> Any:
+    """The stream over all processes: every field is a sum, so fields add up."""
+    if jax.process_count() == 1:
+        return stream
+    sums = {}
+    for field in dataclasses.fields(stream):
+        value = np.asarray(getattr(stream, field.name))
+        # JAX would round 64-bit counts to 32; their bytes travel unharmed.
+        raw = np.frombuffer(value.tobytes(), np.uint8)
+        gathered = np.asarray(multihost_utils.process_allgather(raw, tiled=False))
+        parts = [np.frombuffer(row.tobytes(), value.dtype).reshape(value.shape) for row in gathered]
+        sums[field.name] = np.sum(parts, axis=0)
+    return dataclasses.replace(stream, **sums)
+
+
+def _computed(streams: dict[str, Any]) -> dict[str, float]:
+    """Plain numbers; a stream that computes several gives NAME/PART unless NAME is empty."""
+    figures = {}
+    for name, stream in streams.items():
+        value = stream.compute()
+        if isinstance(value, dict):
+            figures |= {part: float(number) for part, number in value.items()}
+        else:
+            figures[name] = float(value)
+    return figures

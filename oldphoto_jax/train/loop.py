@@ -1,0 +1,248 @@
+"""The one loop that trains every task. It knows steps, players and clocks, and no photo."""
+
+from __future__ import annotations
+
+import functools
+import json
+import signal
+import threading
+from collections.abc import Callable
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from oldphoto_jax import __version__, task
+from oldphoto_jax.data import loader, sources
+from oldphoto_jax.photo.types import Batch
+from oldphoto_jax.train import state as states
+from oldphoto_jax.train.checkpoint import Checkpoints
+from oldphoto_jax.train.config import Config
+from oldphoto_jax.train.evaluate import evaluate
+from oldphoto_jax.train.log import Log
+from oldphoto_jax.train.step import Rules, predict_step, train_step
+from oldphoto_jax.train.workdir import Workdir
+from oldphoto_jax.weights import names, store
+
+
+class Interrupted(SystemExit):
+    """The run was asked to stop (SIGTERM), saved its state, and can be resumed."""
+
+
+def train(config: Config, workdir: str) -> dict[str, float]:
+    """Trains until `config.steps` and returns the last evaluation's figures.
+
+    The same call again resumes where the folder's newest checkpoint stands, bit for bit.
+    Raises ValueError for a configuration that can't run or that belongs to another folder,
+    `NonFiniteLoss` when a loss breaks, `Interrupted` (exit status 143) after SIGTERM.
+    """
+    config.check()
+    run = _Run(config, workdir)
+    try:
+        return run.go()
+    finally:
+        run.close()
+
+
+class _Run:
+    """The pieces of a run and the order in which they act."""
+
+    def __init__(self, config: Config, workdir: str):
+        self.config = config
+        self.mesh = jax.make_mesh((jax.device_count(),), ("data",), axis_types=(AxisType.Auto,))
+        self.everywhere = NamedSharding(self.mesh, PartitionSpec())
+        self.by_example = NamedSharding(self.mesh, PartitionSpec("data"))
+        _check_divides(config, self.mesh)
+        self.photos = sources.open_photos(config.photos)
+        self.validation = (
+            None if config.validation is None else sources.open_photos(config.validation)
+        )
+        self.work = Workdir(workdir)
+        self.text = self.work.claim(config)
+        transforms = {name: o.transform(config.steps) for name, o in config.optimizers.items()}
+        self.rules = Rules(config.task, config.optimizers, transforms, config.precision)
+        self.rates = {name: o.rates(config.steps) for name, o in config.optimizers.items()}
+        self.stop = _StopSignal()
+        self.figures: dict[str, float] = {}
+        self._compile()
+        self._begin()
+
+    def _compile(self) -> None:
+        self.step = jax.jit(
+            functools.partial(train_step, self.rules),
+            static_argnums=0,
+            donate_argnums=1,
+            out_shardings=(self.everywhere, self.everywhere),
+        )
+        predict = functools.partial(predict_step, self.rules)
+        self.predict = jax.jit(predict, out_shardings=self.by_example)
+
+    def _begin(self) -> None:
+        """The state and the data, from the newest checkpoint or from the seed."""
+        config = self.config
+        averaged = {name for name, o in config.optimizers.items() if o.ema}
+        fresh = states.create(
+            config.task, self.rules.transforms, config.seed, averaged, config.weights
+        )
+        self.state = jax.device_put(fresh, self.everywhere)
+        self.checkpoints = Checkpoints(self.work.checkpoints, config.best, config.best_is)
+        self.batches = loader.loader(
+            self.photos,
+            config.task.example,
+            batch_size=config.batch_size,
+            seed=config.seed,
+            workers=config.workers,
+            threads=config.threads,
+            process_index=jax.process_index(),
+            process_count=jax.process_count(),
+        )
+        found = self.checkpoints.restore(self.state)
+        if found:
+            self.state, position = found
+            self.batches.set_state(position)
+        start = int(self.state.step)
+        if jax.process_index() == 0:
+            self.work.forget_after(start)
+        self.log = Log(self.work, config.steps, start, config.batch_size, config.tensorboard)
+        self.log.line(f"resumed from {self.checkpoints.last()}" if found else "a new run")
+        self.log.overview(self.state, set(config.optimizers))
+
+    def go(self) -> dict[str, float]:
+        """All steps that are left."""
+        config, start = self.config, int(self.state.step)
+        batches = iter(self.batches)
+        for step in range(start, config.steps):
+            batch = self._spread(next(batches))
+            self.state, terms = self.step(_frozen(config, step), self.state, batch)
+            self.log.add(step + 1, self._own_turn(step, terms))
+            if step == start:
+                jax.block_until_ready(self.state)
+                self.log.restart_clock()
+            self._after(step + 1)
+        return self.figures
+
+    def _after(self, step: int) -> None:
+        """What is due once `step` steps are done: telling, judging, saving, stopping."""
+        config, last = self.config, step == self.config.steps
+        stopping = self.stop.asked(step)
+        judging = self.validation is not None and (last or step % config.evaluate_every == 0)
+        saving = last or judging or stopping or step % config.save_every == 0
+        if saving or step % config.log_every == 0:
+            terms = self.log.check(self.checkpoints.last())
+            rates = {f"{name}/rate": float(rate(step - 1)) for name, rate in self.rates.items()}
+            self.log.interval(step, terms, rates)
+        if judging:
+            self._judge(step)
+        if saving:
+            self._save(self.figures if judging else None)
+            self.log.restart_clock()
+        if stopping:
+            self.checkpoints.close()
+            self.log.line(f"stopped by SIGTERM at step {step}; the same command resumes")
+            raise Interrupted(128 + signal.SIGTERM)
+
+    def _own_turn(self, step: int, terms: task.Terms) -> task.Terms:
+        """The terms of the players that moved at this step."""
+        every = {name: o.every for name, o in self.config.optimizers.items()}
+        return {k: v for k, v in terms.items() if step % every[k.partition("/")[0]] == 0}
+
+    def _judge(self, step: int) -> None:
+        config = self.config
+        batches = loader.evaluation(
+            self.validation,
+            config.task.example,
+            batch_size=config.validation_batch,
+            seed=config.seed,
+            process_index=jax.process_index(),
+            process_count=jax.process_count(),
+        )
+        self.figures, first = evaluate(config.task, self._predict_here, batches)
+        told = ", ".join(f"{name} {value:.4g}" for name, value in self.figures.items())
+        self.log.line(f"validation at step {step}: {told}")
+        self.log.figures(step, {f"validation/{k}": v for k, v in self.figures.items()})
+        if first:
+            self.log.sheet(step, *first, config.sheet_rows)
+
+    def _save(self, figures: dict[str, float] | None) -> None:
+        """A checkpoint to resume from, and the weights alone for those who only predict."""
+        best = figures is not None and self.checkpoints.is_best(figures)
+        self.checkpoints.save(self.state, self.batches.get_state(), self.text, figures)
+        if jax.process_index() != 0:
+            return
+        arrays = {}
+        for name, part in self.state.parts.items():
+            arrays |= names.flatten(part.best, name) | names.flatten(part.rest, name)
+        metadata = {
+            "task": task.to_json(self.config.task.informed(figures or {})),
+            "config": self.text,
+            "step": str(int(self.state.step)),
+            "figures": json.dumps(figures or {}),
+            "version": __version__,
+        }
+        arrays = {name: np.asarray(value) for name, value in arrays.items()}
+        for file in ("last", "best") if best else ("last",):
+            store.save(self.work.weights / f"{file}.safetensors", arrays, metadata)
+
+    def _spread(self, batch: Batch) -> Batch:
+        """This process's examples as part of the global batch, one share a device."""
+        return jax.make_array_from_process_local_data(self.by_example, batch)
+
+    def _predict_here(self, batch: Batch) -> Batch:
+        """Predictions for this process's examples, on the host."""
+        prediction = self.predict(self.state, self._spread(batch))
+        if jax.process_count() == 1:
+            return jax.device_get(prediction)
+        return multihost_utils.global_array_to_host_local_array(
+            prediction, self.mesh, PartitionSpec("data")
+        )
+
+    def close(self) -> None:
+        self.batches.close()
+        self.checkpoints.close()
+        self.log.close()
+        self.stop.close()
+
+
+class _StopSignal:
+    """Notices SIGTERM, on one process or on any of many."""
+
+    def __init__(self):
+        self.seen = False
+        self.old: Callable | int | None = None
+        # Python handles signals in the main thread only; several processes agree through JAX.
+        self.handles = (
+            jax.process_count() == 1 and threading.current_thread() is threading.main_thread()
+        )
+        if self.handles:
+            self.old = signal.signal(signal.SIGTERM, self._note)
+
+    def _note(self, number, frame) -> None:
+        self.seen = True
+
+    def asked(self, step: int) -> bool:
+        if jax.process_count() > 1:
+            return multihost_utils.reached_preemption_sync_point(step)
+        return self.seen
+
+    def close(self) -> None:
+        if self.handles:
+            signal.signal(signal.SIGTERM, self.old)
+
+
+def _frozen(config: Config, step: int) -> tuple[tuple[str, str], ...]:
+    """Players whose batch norm stands still at this step, and in which part of them."""
+    return tuple(
+        (name, optimizer.freeze_norm_in)
+        for name, optimizer in config.optimizers.items()
+        if optimizer.freeze_norm_from and step >= optimizer.freeze_norm_from
+    )
+
+
+def _check_divides(config: Config, mesh: Mesh) -> None:
+    for name in ("batch_size", "validation_batch"):
+        if getattr(config, name) % mesh.size:
+            raise ValueError(
+                f"config.{name}={getattr(config, name)} can't be shared evenly by {mesh.size} "
+                f"devices; choose a multiple of {mesh.size}"
+            )

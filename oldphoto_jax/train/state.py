@@ -1,0 +1,106 @@
+"""The numbers of a run: one Part a network, all of them plain pytrees.
+
+Networks sleep as (graph, arrays) between steps and are woken inside the jitted step; every
+split and merge of the house stands here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+
+from oldphoto_jax.layers.norm import freeze
+from oldphoto_jax.task import Task
+from oldphoto_jax.weights import names, store
+
+Pytree = Any
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """One network at rest: its structure, weights, other variables, and its player's memory.
+
+    `opt` is empty for a network that doesn't play, `ema` is None unless it keeps averages.
+    """
+
+    graph: nnx.GraphDef = dataclasses.field(metadata={"static": True})
+    params: Pytree
+    rest: Pytree
+    opt: Pytree = ()
+    ema: Pytree = None
+
+    def wake(self, params: Pytree = None, *, train: bool, frozen: str | None = None) -> nnx.Module:
+        """The network itself, on `params` or its own; `frozen` as in `layers.norm.freeze`."""
+        params = self.params if params is None else params
+        network = nnx.merge(self.graph, params, self.rest, copy=True)
+        network.train() if train else network.eval()
+        if frozen is not None:
+            freeze(network, frozen)
+        return network
+
+    @property
+    def best(self) -> Pytree:
+        """The weights to be used for predicting: the averaged ones where they exist."""
+        return self.params if self.ema is None else self.ema
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class TrainState:
+    """Everything that a step changes."""
+
+    step: jax.Array
+    parts: dict[str, Part]
+
+
+def sleep(network: nnx.Module) -> tuple[nnx.GraphDef, Pytree, Pytree]:
+    """A network as (graph, weights, other variables), the latter two plain dicts of arrays."""
+    graph, params, rest = nnx.split(network, nnx.Param, ...)
+    return graph, nnx.to_pure_dict(params), nnx.to_pure_dict(rest)
+
+
+def others(network: nnx.Module) -> Pytree:
+    """What a forward pass may have changed: statistics and random counters."""
+    return nnx.to_pure_dict(nnx.state(network, nnx.Not(nnx.Param)))
+
+
+def create(
+    task: Task,
+    transforms: Mapping[str, optax.GradientTransformation],
+    seed: int,
+    averaged: set[str] = frozenset(),
+    weights: Mapping[str, str] | None = None,
+) -> TrainState:
+    """A fresh state: networks drawn from the seed, then filled from files by name.
+
+    `weights` maps a network or a part of one ("segmenter", "segmenter.encoder") to a
+    safetensors file. `averaged` names the players that keep an average of their weights.
+    """
+    networks = task.networks(nnx.Rngs(seed))
+    if unknown := transforms.keys() - networks.keys():
+        raise ValueError(f"no network is named {sorted(unknown)}; there are {sorted(networks)}")
+    for where, file in (weights or {}).items():
+        name, *path = where.split(".")
+        if name not in networks:
+            raise ValueError(f"config.weights names {where!r}; the networks are {sorted(networks)}")
+        part = networks[name]
+        for attribute in path:
+            if not hasattr(part, attribute):
+                raise ValueError(f"config.weights names {where!r}, but there is no {attribute!r}")
+            part = getattr(part, attribute)
+        arrays, _ = store.load(file)
+        names.fill(part, names.within(arrays, where))
+    parts = {}
+    for name, network in networks.items():
+        graph, params, rest = sleep(network)
+        opt = transforms[name].init(params) if name in transforms else ()
+        ema = jax.tree.map(jnp.copy, params) if name in averaged else None
+        parts[name] = Part(graph, params, rest, opt, ema)
+    return TrainState(jnp.zeros((), jnp.int32), parts)

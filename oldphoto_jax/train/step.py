@@ -1,0 +1,111 @@
+"""One step: every player looks at the same board, then all of them move."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from oldphoto_jax.photo.types import Batch
+from oldphoto_jax.task import Loss, Task, Terms
+from oldphoto_jax.train.optimizer import Optimizer
+from oldphoto_jax.train.state import Part, TrainState, others
+
+
+@dataclasses.dataclass(frozen=True)
+class Rules:
+    """What stays the same at every step of a run."""
+
+    task: Task
+    optimizers: Mapping[str, Optimizer]
+    transforms: Mapping[str, optax.GradientTransformation]
+    precision: str = "float32"
+
+
+def train_step(
+    rules: Rules, frozen: tuple[tuple[str, str], ...], state: TrainState, batch: Batch
+) -> tuple[TrainState, Terms]:
+    """Returns the next state and the terms of every loss, as 'player/term'.
+
+    `frozen` pairs a player with the part of it whose batch norm no longer follows the batch
+    ("" is the whole network). A player that sits this step out logs zeros.
+    """
+    parts, logs, frozen = dict(state.parts), {}, dict(frozen)
+    for name, loss in rules.task.losses().items():
+        parts[name], terms = _turn(rules, frozen, name, loss, state, batch)
+        logs |= {f"{name}/{term}": value for term, value in terms.items()}
+    return TrainState(state.step + 1, parts), logs
+
+
+def _turn(rules, frozen, name: str, loss: Loss, state: TrainState, batch) -> tuple[Part, Terms]:
+    """The player moves if the step is one of its own."""
+    every = rules.optimizers[name].every
+
+    def move(state, batch):
+        return _move(rules, frozen, name, loss, state, batch)
+
+    if every == 1:
+        return move(state, batch)
+    _, shapes = jax.eval_shape(move, state, batch)
+
+    def rest(state, batch):
+        return state.parts[name], jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+
+    return jax.lax.cond(state.step % every == 0, move, rest, state, batch)
+
+
+def _move(rules, frozen, name: str, loss: Loss, state: TrainState, batch) -> tuple[Part, Terms]:
+    """One player's move: only its own weights and statistics change."""
+    part = state.parts[name]
+
+    def objective(params):
+        nets = _wake(rules, frozen, state.parts, {name: params})
+        terms = loss(nets, batch)
+        return sum(terms.values()), (terms, others(nets[name]))
+
+    grads, (terms, rest) = jax.grad(objective, has_aux=True)(part.params)
+    terms = terms | {"gradient": optax.global_norm(grads)}
+    updates, opt = rules.transforms[name].update(grads, part.opt, part.params)
+    params = optax.apply_updates(part.params, updates)
+    ema = part.ema
+    if ema is not None:
+        optimizer = rules.optimizers[name]
+        # Young averages would remember the random start: the decay grows to its full value.
+        moves = (state.step // optimizer.every).astype(jnp.float32)
+        decay = jnp.minimum(optimizer.ema, (1 + moves) / (10 + moves))
+        ema = optax.incremental_update(params, ema, 1 - decay)
+    return dataclasses.replace(part, params=params, rest=rest, opt=opt, ema=ema), terms
+
+
+def _wake(rules, frozen, parts: Mapping[str, Part], traced: Mapping) -> dict:
+    """All networks in the compute type; those that don't play are in evaluation mode."""
+    return {
+        name: part.wake(
+            cast(traced.get(name, part.params), rules.precision),
+            train=name in rules.optimizers,
+            frozen=frozen.get(name),
+        )
+        for name, part in parts.items()
+    }
+
+
+def cast(params, precision: str):
+    """Floating-point weights in the compute type; networks compute in their weights' type."""
+    if precision == "float32":
+        return params
+    low = jnp.dtype(precision)
+    return jax.tree.map(
+        lambda x: x.astype(low) if jnp.issubdtype(x.dtype, jnp.floating) else x, params
+    )
+
+
+def predict_step(rules: Rules, state: TrainState, batch: Batch) -> Batch:
+    """What the task predicts with every network's best weights, in evaluation mode."""
+    nets = {
+        name: part.wake(cast(part.best, rules.precision), train=False)
+        for name, part in state.parts.items()
+    }
+    return rules.task.predict(nets, batch)

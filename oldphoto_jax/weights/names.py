@@ -1,0 +1,71 @@
+"""Which array belongs where: the variables of a network by name, such as `encoder.stem.kernel`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from oldphoto_jax.weights.store import WeightsError
+
+
+def flatten(tree: nnx.Module | Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Every array of a network, or of its state as nested dicts, under its dotted path.
+
+    Parameters and statistics alike; the keys of random streams are left out.
+    """
+    if isinstance(tree, nnx.Module):
+        tree = nnx.to_pure_dict(nnx.state(tree))
+    flat = {}
+    for key, value in tree.items():
+        name = f"{prefix}.{key}" if prefix else str(key)
+        if isinstance(value, Mapping):
+            flat |= flatten(value, name)
+        elif not jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key):
+            flat[name] = value
+    return flat
+
+
+def within(arrays: Mapping[str, np.ndarray], where: str) -> dict[str, np.ndarray]:
+    """The arrays of the part called `where`, by their names inside it.
+
+    The file of a single network doesn't say what others call it: when no name begins with
+    `where`, all arrays are returned as they are.
+    """
+    inside = {
+        name.removeprefix(f"{where}."): array
+        for name, array in arrays.items()
+        if name.startswith(f"{where}.")
+    }
+    return inside or dict(arrays)
+
+
+def fill(net: nnx.Module, arrays: Mapping[str, np.ndarray]) -> None:
+    """Gives each variable of `net` the array of its name, in the variable's own type.
+
+    Raises WeightsError, which lists them all, when names are missing or left over or when shapes
+    differ; `net` is then unchanged.
+    """
+    state = nnx.state(net)
+    own = flatten(net)
+    problems = [f"missing: {name}" for name in own if name not in arrays]
+    problems += [f"not in the network: {name}" for name in arrays if name not in own]
+    problems += [
+        f"{name} is {tuple(arrays[name].shape)}, the network wants {tuple(value.shape)}"
+        for name, value in own.items()
+        if name in arrays and arrays[name].shape != value.shape
+    ]
+    if problems:
+        raise WeightsError(
+            f"the weights do not fit this {type(net).__name__} ({len(problems)} differences; "
+            "was it built with other depth, width or options?):\n  " + "\n  ".join(problems[:20])
+        )
+    for path, variable in nnx.to_flat_state(state):
+        name = ".".join(map(str, path))
+        if name in own:
+            variable.set_value(jnp.asarray(arrays[name], own[name].dtype))
+    nnx.update(net, state)

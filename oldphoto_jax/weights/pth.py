@@ -1,0 +1,169 @@
+"""PyTorch's files without PyTorch: reads the tensors and lets nothing else happen.
+
+A .pth file is a pickle, and a pickle is a program. This reader admits what a state dict needs
+(ordered dicts, tensors, their storages) and refuses every other name it meets.
+"""
+
+from __future__ import annotations
+
+import collections
+import functools
+import io
+import os
+import pathlib
+import pickle
+import zipfile
+from collections.abc import Callable, Mapping
+from typing import IO, Any
+
+import ml_dtypes
+import numpy as np
+
+from oldphoto_jax.weights import store
+from oldphoto_jax.weights.store import WeightsError
+
+NESTED = ("state_dict", "model_state", "model")  # where training scripts put the state dict
+MAGIC = 0x1950A86A20F9469CFC6C  # first number of the format before PyTorch 1.6
+TYPES = {
+    "DoubleStorage": np.float64,
+    "FloatStorage": np.float32,
+    "HalfStorage": np.float16,
+    "BFloat16Storage": ml_dtypes.bfloat16,
+    "LongStorage": np.int64,
+    "IntStorage": np.int32,
+    "ShortStorage": np.int16,
+    "CharStorage": np.int8,
+    "ByteStorage": np.uint8,
+    "BoolStorage": np.bool_,
+}
+
+
+# What unpickling raises on bytes that aren't what they claim to be
+BROKEN = (
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+    EOFError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    TypeError,
+    ValueError,
+)
+
+
+def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
+    """The state dict in a .pth, .pt or .safetensors file, as NumPy arrays by PyTorch's keys.
+
+    Takes both of PyTorch's formats, finds a state dict under "state_dict", "model_state" or
+    "model", and drops the "module." that DataParallel puts before every key. Raises WeightsError
+    for a missing, broken or suspicious file.
+    """
+    path = pathlib.Path(path)
+    if path.suffix == ".safetensors":
+        return store.load(path)[0]
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such weights file")
+    try:
+        content = _read_zip(path) if zipfile.is_zipfile(path) else _read_old(path)
+        return _state_dict(content)
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from error
+    except BROKEN as error:
+        raise WeightsError(f"{path}: not a whole PyTorch weights file ({error})") from error
+
+
+def _read_zip(path: pathlib.Path) -> Any:
+    """The format since PyTorch 1.6: a zip of one pickle and one file for each storage."""
+    with zipfile.ZipFile(path) as archive:
+        (pickled,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
+        folder = pickled.removesuffix("data.pkl")
+        if f"{folder}byteorder" in archive.namelist():
+            _check_little(archive.read(f"{folder}byteorder") == b"little")
+
+        @functools.cache
+        def storage(dtype: np.dtype, key: str, count: int) -> np.ndarray:
+            return np.frombuffer(archive.read(f"{folder}data/{key}"), dtype, count)
+
+        return Reader(io.BytesIO(archive.read(pickled)), storage).load()
+
+
+def _read_old(path: pathlib.Path) -> Any:
+    """The format before PyTorch 1.6: five pickles in a row, then the storages."""
+    limit, storages = path.stat().st_size, {}
+
+    def storage(dtype: np.dtype, key: str, count: int) -> np.ndarray:
+        if not 0 <= count * dtype.itemsize <= limit:
+            raise WeightsError(f"a storage of {count} numbers in a file of {limit} bytes")
+        return storages.setdefault(key, np.zeros(count, dtype))
+
+    with open(path, "rb") as file:
+        if Reader(file, storage).load() != MAGIC:
+            raise WeightsError("neither of PyTorch's formats")
+        Reader(file, storage).load()  # protocol version
+        _check_little(Reader(file, storage).load()["little_endian"])
+        content = Reader(file, storage).load()
+        for key in Reader(file, storage).load():
+            array = storages[key]
+            if int.from_bytes(file.read(8), "little") != array.size:
+                raise WeightsError(f"storage {key} has another length than its tensors say")
+            array[:] = np.frombuffer(file.read(array.nbytes), array.dtype)
+    return content
+
+
+class Reader(pickle.Unpickler):
+    """An unpickler that knows ordered dicts, tensors and storages, and no other name."""
+
+    def __init__(self, file: IO[bytes], storage: Callable[[np.dtype, str, int], np.ndarray]):
+        super().__init__(file)
+        self.storage = storage
+
+    def find_class(self, module: str, name: str) -> Any:
+        """What stands for an admitted name; raises WeightsError for any other."""
+        if (module, name) == ("collections", "OrderedDict"):
+            return collections.OrderedDict
+        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
+            return functools.partial(_tensor)  # a fresh one: a pickle may set attributes
+        if module == "torch" and name in TYPES:
+            return name
+        raise WeightsError(f"refused: the file asks for {module}.{name}, which no weights need")
+
+    def persistent_load(self, pid: Any) -> np.ndarray:
+        """The storage behind ("storage", type, key, device, count, ...)."""
+        kind, type_name, key, _, count, *view = pid
+        if kind != "storage" or any(view):
+            raise WeightsError(f"refused: an object of kind {kind!r} with view {view}")
+        return self.storage(np.dtype(TYPES[type_name]), key, count)
+
+
+def _tensor(storage: np.ndarray, offset: int, shape: tuple, strides: tuple, *_: Any) -> np.ndarray:
+    """The part of a storage that is a tensor; a file can't make it look beyond its storage."""
+    if len(shape) != len(strides) or min((offset, *shape, *strides)) < 0:
+        raise WeightsError(f"a tensor of shape {shape} and strides {strides} from {offset}")
+    if 0 in shape:
+        return np.zeros(shape, storage.dtype)
+    last = offset + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
+    if last >= storage.size:
+        raise WeightsError(f"a tensor that reaches number {last} of {storage.size}")
+    size = storage.itemsize
+    return np.lib.stride_tricks.as_strided(
+        storage[offset:], shape, [step * size for step in strides], writeable=False
+    )
+
+
+def _state_dict(content: Any) -> dict[str, np.ndarray]:
+    """The dict of tensors in what a training script saved."""
+    while isinstance(content, Mapping):
+        inner = [content[key] for key in NESTED if isinstance(content.get(key), Mapping)]
+        if not inner:
+            break
+        content = inner[0]
+    if not isinstance(content, Mapping) or not content:
+        raise WeightsError(f"holds a {type(content).__name__}, not a state dict")
+    if others := [str(k) for k, v in content.items() if not isinstance(v, np.ndarray)]:
+        raise WeightsError(f"no state dict: these entries are not tensors: {others[:10]}")
+    return {key.removeprefix("module."): array for key, array in content.items()}
+
+
+def _check_little(little: bool) -> None:
+    if not little:
+        raise WeightsError("written on a big-endian machine; convert it there")

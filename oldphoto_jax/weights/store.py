@@ -1,0 +1,78 @@
+"""Weights at rest: named arrays and a few words about them, in one safetensors file.
+
+Never a pickle: reading such a file can't run anything. Needs neither JAX nor Flax.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pathlib
+import tempfile
+from collections.abc import Mapping
+
+import ml_dtypes  # noqa: F401  (teaches NumPy the name bfloat16, which safetensors looks up)
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+
+class WeightsError(ValueError):
+    """A weights file is missing, broken, or doesn't fit the network."""
+
+
+def save(
+    path: str | os.PathLike, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]
+) -> None:
+    """Writes the arrays and the metadata; at every moment the file is the old or the new one."""
+    path = pathlib.Path(path)
+    # safetensors copies memory as it lies, so each array must lie in row-major order
+    arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    data = safetensors.numpy.save(arrays, dict(metadata))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def load(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """The arrays and the metadata of a file.
+
+    Raises WeightsError when it's missing, truncated, or not a safetensors file.
+    """
+    path = _existing(path)
+    try:
+        with safetensors.safe_open(path, framework="np") as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return arrays, file.metadata() or {}
+    except safetensors.SafetensorError as error:
+        raise WeightsError(
+            f"{path}: not a whole safetensors file ({error}); fetch or write it again"
+        ) from error
+
+
+def checksum(path: str | os.PathLike) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with open(_existing(path), "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _existing(path: str | os.PathLike) -> pathlib.Path:
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such weights file")
+    return path
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,68 @@
+"""Ageing and look-alikes: photo to photo, seeded, without a mask."""
+
+import numpy as np
+import pytest
+
+from oldphoto_jax.damage import fading
+from oldphoto_jax.damage.lookalikes import LOOKALIKES
+
+OPERATIONS = [
+    "fade",
+    "tone",
+    "shift",
+    "soften",
+    "shake",
+    "grain",
+    "gaussian",
+    "speckle",
+    "pepper",
+    "shrink",
+    "compress",
+    "light",
+]
+
+
+@pytest.fixture(scope="module")
+def photo():
+    y, x = np.mgrid[0:72, 0:88] / 88
+    return np.stack([x, y, 0.5 + 0.3 * np.sin(12 * x)], axis=2).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_ageing_keeps_shape_and_range_and_changes_the_photo(name, photo):
+    operation = getattr(fading, name)
+    before = photo.copy()
+    aged = operation(photo, np.random.default_rng(0))
+    assert aged.shape == photo.shape and aged.dtype == np.float32
+    assert aged.min() >= -0.05 and aged.max() <= 1.05
+    assert np.abs(aged - photo).max() > 0.004
+    np.testing.assert_array_equal(photo, before)
+    np.testing.assert_array_equal(aged, operation(photo, np.random.default_rng(0)))
+
+
+def test_gray_photos_only_take_on_a_tone(photo):
+    gray = fading.desaturate(photo)
+    assert np.ptp(gray, axis=2).max() == 0
+    toned = fading.tone(gray, np.random.default_rng(0))
+    order = np.argsort(gray[..., 0].ravel(), kind="stable")
+    assert (np.diff(toned.reshape(-1, 3)[order], axis=0) >= -1e-5).all()
+
+
+def test_jpeg_keeps_colours_in_their_channels():
+    red = np.zeros((32, 32, 3), np.float32)
+    red[..., 0] = 1
+    np.testing.assert_allclose(fading.jpeg(red, 95), red, atol=0.03)
+
+
+@pytest.mark.parametrize("name", LOOKALIKES)
+def test_lookalikes_show_and_are_seeded(name, photo):
+    draw = LOOKALIKES[name]
+    before, shown = photo.copy(), 0
+    for seed in range(8):
+        drawn = draw(photo, np.random.default_rng(seed))
+        assert drawn.shape == photo.shape and drawn.dtype == np.float32
+        assert drawn.min() >= -1e-5 and drawn.max() <= 1 + 1e-5
+        np.testing.assert_array_equal(drawn, draw(photo, np.random.default_rng(seed)))
+        shown += np.abs(drawn - photo).max() > 0.1
+    assert shown >= 4
+    np.testing.assert_array_equal(photo, before)

@@ -1,0 +1,157 @@
+"""AlbuNet: resolution, padding, freezing, precision; and the up-sampling it is built on."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from oldphoto_jax.layers import blocks, norm
+from oldphoto_jax.models import unet
+
+ARTICLE = {"stem_kernel": 3, "stem_stride": 1, "pool": False}
+
+
+def build(**options):
+    return unet.AlbuNet(**{"depth": 18, "width": 8, "rngs": nnx.Rngs(0)} | options)
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    return nnx.jit(lambda: build(**ARTICLE))()
+
+
+@pytest.fixture
+def article(drawn):
+    """The article's form in training mode; each test has its own copy."""
+    return nnx.clone(drawn)
+
+
+@pytest.fixture(scope="module")
+def x():
+    return jax.random.normal(jax.random.key(0), (2, 32, 48, 3))
+
+
+@nnx.jit
+def logits(net, x):
+    return net(x)
+
+
+@nnx.jit
+def gradient(net, x):
+    return nnx.grad(lambda net: jnp.mean(net(x) ** 2))(net)
+
+
+def shape_of(function, net, *shape):
+    """Shapes of what the function makes of the network and a photo, without computing it."""
+    photo = jax.ShapeDtypeStruct(shape, jnp.float32)
+    return jax.tree.map(lambda y: y.shape, nnx.eval_shape(function, net, photo))
+
+
+@pytest.mark.parametrize(
+    ("options", "stride"),
+    [
+        ({}, 64),
+        (ARTICLE, 16),
+        ({"pool": False}, 32),
+        ({"stem_stride": 1}, 32),
+        ({"deconv": True}, 64),
+        (ARTICLE | {"deconv": True, "norm": "inplace"}, 16),
+        ({"depth": 50, "c_out": 2, "align_corners": True}, 64),
+    ],
+)
+def test_every_form_answers_at_full_resolution(options, stride):
+    net = nnx.eval_shape(lambda: build(**options))
+    assert net.stride == stride
+    shape = shape_of(lambda net, x: net(x), net, 1, stride, 2 * stride, 3)
+    assert shape == (1, stride, 2 * stride, options.get("c_out", 1))
+
+
+def test_the_article_s_form_works_at_full_resolution(article):
+    taps = shape_of(lambda net, x: net.encoder.features(x), article, 1, 32, 48, 3)
+    assert [shape[1:3] for shape in taps] == [(32, 48), (32, 48), (16, 24), (8, 12), (4, 6)]
+
+
+@pytest.mark.parametrize("shape", [(1, 40, 32, 3), (1, 32, 17, 3), (32, 32, 3)])
+def test_sides_that_do_not_fit_are_refused_with_the_mend(article, shape):
+    with pytest.raises(ValueError, match=r"multiples of 16: pad"):
+        article(jnp.zeros(shape))
+
+
+def test_moving_the_photo_by_one_stride_moves_the_answer(article):
+    """Inside, far from the zeros at the border, the network is the same everywhere."""
+    article.eval()
+    photo = jax.random.normal(jax.random.key(1), (1, 288, 16, 3))
+    whole, part = logits(article, photo), logits(article, photo[:, 16:])
+    np.testing.assert_allclose(whole[:, 144:160], part[:, 128:144], atol=2e-5)
+
+
+def test_evaluation_is_deterministic_and_photos_do_not_mix(article, x):
+    article.eval()
+    both = logits(article, x)
+    np.testing.assert_array_equal(both, logits(article, x))
+    swapped = logits(article, x.at[1].set(0.0))
+    np.testing.assert_allclose(swapped[0], both[0], atol=1e-5)
+
+
+def test_freezing_leaves_statistics_and_still_learns(article, x):
+    before = jax.tree.map(jnp.copy, nnx.state(article, nnx.BatchStat))
+    norm.freeze(article, "encoder")
+    gradients = gradient(article, x)
+    jax.tree.map(np.testing.assert_array_equal, before, nnx.state(article, nnx.BatchStat))
+    assert jnp.any(gradients["encoder"]["stem_norm"]["scale"][...] != 0)
+    article.train()
+    logits(article, x)
+    stem_norm = article.encoder.stem_norm
+    assert jnp.any(stem_norm.mean[...] != before["encoder"]["stem_norm"]["mean"][...])
+
+
+@pytest.mark.parametrize("kind", ["batch", "inplace"])
+def test_every_parameter_has_a_gradient(kind, x):
+    net = nnx.jit(lambda: build(norm=kind, **ARTICLE))()
+    gradients = gradient(net, x)
+    for path, leaf in nnx.to_flat_state(gradients):
+        assert jnp.any(leaf[...] != 0), path
+
+
+def test_bfloat16_weights_give_float32_logits(article, x):
+    exact = logits(article, x)
+    low = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), nnx.state(article, nnx.Param))
+    nnx.update(article, low)
+    answer = logits(article, x)
+    assert answer.dtype == jnp.float32
+    assert not jnp.array_equal(answer, exact)
+    np.testing.assert_allclose(answer, exact, atol=0.1 * float(jnp.abs(exact).max()))
+
+
+def test_a_stem_that_the_decoder_cannot_undo_is_refused():
+    with pytest.raises(ValueError, match="stem_stride is 4"):
+        build(stem_stride=4)
+
+
+@pytest.mark.parametrize("align_corners", [False, True])
+def test_doubling_keeps_a_plane_a_plane(align_corners):
+    """Bilinear interpolation reproduces a linear ramp, up to the border's half pixel."""
+    rows, columns = np.mgrid[0:5, 0:7].astype(np.float32)
+    ramp = (2 * rows + 3 * columns + 1)[None, :, :, None]
+    rows, columns = np.mgrid[0:10, 0:14]
+    if align_corners:
+        rows, columns = rows * 4 / 9, columns * 6 / 13
+    else:
+        rows, columns = np.clip((rows - 0.5) / 2, 0, 4), np.clip((columns - 0.5) / 2, 0, 6)
+    doubled = blocks.double(jnp.asarray(ramp), align_corners=align_corners)
+    np.testing.assert_allclose(doubled[0, :, :, 0], 2 * rows + 3 * columns + 1, rtol=1e-5)
+
+
+def test_doubling_equals_jax_resize():
+    x = jax.random.normal(jax.random.key(0), (2, 5, 3, 4))
+    want = jax.image.resize(x, (2, 10, 6, 4), "linear")
+    np.testing.assert_allclose(blocks.double(x), want, atol=1e-6)
+
+
+@pytest.mark.parametrize("align_corners", [False, True])
+def test_a_single_pixel_doubles_to_itself(align_corners):
+    x = jnp.full((1, 1, 1, 2), 3.0)
+    np.testing.assert_array_equal(
+        blocks.double(x, align_corners=align_corners), jnp.full((1, 2, 2, 2), 3.0)
+    )

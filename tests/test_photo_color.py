@@ -1,0 +1,78 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from oldphoto_jax.photo import color
+
+THERE_AND_BACK = {
+    "ycbcr": (color.rgb_to_ycbcr, color.ycbcr_to_rgb),
+    "lab": (color.rgb_to_lab, color.lab_to_rgb),
+}
+CORNERS = np.stack(np.meshgrid(*[[0.0, 1.0]] * 3), axis=-1).reshape(2, 4, 3).astype(np.float32)
+
+
+@pytest.fixture
+def photo():
+    return np.random.default_rng(1).uniform(size=(2, 5, 7, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize("there, back", THERE_AND_BACK.values(), ids=THERE_AND_BACK)
+@pytest.mark.parametrize("array", [np.asarray, jnp.asarray], ids=["numpy", "jax"])
+def test_there_and_back_is_the_identity(there, back, array, photo):
+    for image in (array(photo), array(CORNERS)):
+        again = back(there(image))
+        assert type(again) is type(image) and again.dtype == np.float32
+        np.testing.assert_allclose(again, image, atol=2e-5)
+
+
+@pytest.mark.parametrize("there, back", THERE_AND_BACK.values(), ids=THERE_AND_BACK)
+def test_all_bytes_survive(there, back):
+    levels = np.arange(256, dtype=np.float32) / 255
+    photo = np.stack([levels, levels[::-1], np.roll(levels, 77)], axis=-1)[None]
+    np.testing.assert_array_equal(np.rint(255 * back(there(photo))), np.rint(255 * photo))
+
+
+def test_numpy_and_jit_agree(photo):
+    for function in (color.rgb_to_gray, *THERE_AND_BACK["ycbcr"], *THERE_AND_BACK["lab"]):
+        np.testing.assert_allclose(jax.jit(function)(photo), function(photo), atol=1e-4)
+
+
+def test_gray_has_no_colour():
+    gray = np.linspace(0, 1, 9, dtype=np.float32).reshape(1, 9, 1)
+    photo = color.gray_to_rgb(gray)
+    assert photo.shape == (1, 9, 3)
+    np.testing.assert_allclose(color.rgb_to_gray(photo), gray, atol=1e-6)
+    np.testing.assert_allclose(color.rgb_to_ycbcr(photo)[..., 1:], 0.5, atol=1e-6)
+    np.testing.assert_allclose(color.rgb_to_lab(photo)[..., 1:], 0, atol=0.02)
+
+
+def test_known_colours():
+    white, red = np.float32([[[1, 1, 1]]]), np.float32([[[1, 0, 0]]])
+    np.testing.assert_allclose(color.rgb_to_lab(white), [[[100, 0, 0]]], atol=0.02)
+    np.testing.assert_allclose(color.rgb_to_lab(red), [[[53.24, 80.09, 67.20]]], atol=0.02)
+    np.testing.assert_allclose(color.rgb_to_ycbcr(red), [[[0.299, 0.331264, 1]]], atol=1e-5)
+
+
+@pytest.mark.parametrize("there, back", THERE_AND_BACK.values(), ids=THERE_AND_BACK)
+@pytest.mark.parametrize("level", [-0.2, 0.0, 0.0031308, 0.04045, 0.5, 1.0, 1.2])
+def test_slopes_are_finite_everywhere(there, back, level):
+    photo = jnp.full((1, 1, 3), level)
+    for function, x in ((there, photo), (back, there(photo)), (back, jnp.zeros((1, 1, 3)))):
+        slope = jax.grad(lambda x, function=function: function(x).sum())(x)
+        assert jnp.isfinite(slope).all() and jnp.abs(slope).max() > 0
+
+
+def test_float64_stays_and_half_precision_grows(photo):
+    assert color.rgb_to_lab(photo.astype(np.float64)).dtype == np.float64
+    assert color.rgb_to_lab(photo.astype(np.float16)).dtype == np.float32
+    assert color.rgb_to_ycbcr(jnp.asarray(photo, jnp.bfloat16)).dtype == jnp.float32
+
+
+def test_bytes_and_wrong_channels_are_refused(photo):
+    with pytest.raises(TypeError, match="uint8.*to_float"):
+        color.rgb_to_lab(np.zeros((2, 2, 3), np.uint8))
+    with pytest.raises(ValueError, match=r"three channels.*\(2, 5, 7, 1\)"):
+        color.rgb_to_ycbcr(photo[..., :1])
+    with pytest.raises(ValueError, match=r"gray_to_rgb.*\(2, 5, 7, 3\)"):
+        color.gray_to_rgb(photo)

@@ -1,0 +1,103 @@
+import dataclasses
+import json
+import types
+
+import numpy as np
+import pytest
+
+from oldphoto_jax.data.sources import Samples
+from oldphoto_jax.restore import evaluate
+
+
+@pytest.fixture(scope="module")
+def exam():
+    return evaluate.Exam(photos=Samples("val"), count=3, size=96, seed=1)
+
+
+@pytest.fixture(scope="module")
+def truths(exam):
+    return {example["photo"].tobytes(): example["mask"] for _, example in exam.examples(False)}
+
+
+def oracle(truths):
+    """Knows the truth, and marks nothing on photos that it has not seen damaged."""
+    nothing = np.zeros((96, 96, 1), np.float32)
+    return evaluate.Method("oracle", lambda p: truths.get(p.tobytes(), nothing)[..., 0], 0.5)
+
+
+BLIND = evaluate.Method("blind", lambda photo: np.zeros(photo.shape[:2], np.float32), 0.5)
+EAGER = evaluate.Method("eager", lambda photo: np.ones(photo.shape[:2], np.float32), 0.5)
+
+
+def test_damaged_photos_are_damaged_and_clean_ones_are_not(exam):
+    assert all(example["mask"].any() for _, example in exam.examples(False))
+    assert not any(example["mask"].any() for _, example in exam.examples(True))
+    names = [name for name, _ in exam.examples(False)]
+    assert len(names) == 3 and names[0] == names[2]  # two photos, three crops
+
+
+def test_figures_know_right_from_wrong(exam, truths):
+    right, blind, eager = evaluate.evaluate(exam, [oracle(truths), BLIND, EAGER])["figures"]
+    for name in ("average_precision", "roc_auc", "iou", "mean_iou", "dice", "f1_2px"):
+        assert right[name] == 1
+    share = np.mean([mask.mean() for mask in truths.values()])
+    assert blind["roc_auc"] == eager["roc_auc"] == 0.5
+    assert blind["iou"] == 0 and blind["average_precision"] == pytest.approx(share, rel=1e-4)
+    assert eager["iou"] == pytest.approx(share, rel=1e-4)
+    assert (right["clean_marked"], blind["clean_marked"], eager["clean_marked"]) == (0, 0, 1)
+    recalls = [figures for name, figures in eager.items() if name.startswith("recall ")]
+    assert set(recalls) <= {1.0, None} and 1.0 in recalls
+
+
+def test_the_same_exam_gives_the_same_result_and_another_seed_another(exam):
+    results = [
+        evaluate.evaluate(dataclasses.replace(exam, seed=seed), [evaluate.METHODS["tophat"]])
+        for seed in (1, 1, 2)
+    ]
+    assert results[0] == results[1]
+    assert results[0]["figures"] != results[2]["figures"]
+    assert results[0]["protocol"] != results[2]["protocol"]
+
+
+def test_who_else_sits_the_exam_changes_nothing(exam):
+    alone = evaluate.evaluate(exam, [EAGER])
+    together = evaluate.evaluate(exam, [BLIND, EAGER])
+    assert together["figures"][1] == alone["figures"][0]
+    assert together["protocol"] == alone["protocol"]
+
+
+class Rising:
+    """A stage without a network: what is brighter than its left neighbour is damaged."""
+
+    task = types.SimpleNamespace(multiple=16, threshold=0.4)
+    checksum = "abc"
+
+    def __call__(self, photo):
+        rise = np.diff(photo, axis=2, prepend=photo[:, :, :1])
+        return {"mask": np.clip(rise, 0, 1)[..., :1]}
+
+
+def test_networks_are_methods(exam):
+    plain, tta = evaluate.network("n", Rising()), evaluate.network("n", Rising(), tta=True)
+    figures = evaluate.evaluate(exam, [plain, tta])["figures"]
+    assert [f["method"] for f in figures] == ["n", "n (tta)"]
+    assert {f["weights"] for f in figures} == {"abc"} and {f["threshold"] for f in figures} == {0.4}
+    assert figures[0]["average_precision"] != figures[1]["average_precision"]
+    with pytest.raises(ValueError, match="n takes multiples of 16"):
+        evaluate.evaluate(dataclasses.replace(exam, size=100), [plain])
+
+
+def test_results_are_json_and_tables_show_every_method(exam):
+    result = evaluate.evaluate(exam, [BLIND, EAGER])
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+    lines = evaluate.table(result).splitlines()
+    assert len({len(line) for line in lines[:4]}) == 1
+    assert [line.split("|")[1].strip() for line in lines[2:4]] == ["blind", "eager"]
+    assert lines[-1] == result["protocol"]
+    for part in ("3 crops of 96 px", "2 photos", "seed 1", "oldphoto_jax "):
+        assert part in result["protocol"]
+
+
+def test_an_exam_without_photos_is_refused():
+    with pytest.raises(ValueError, match="0 crops"):
+        evaluate.Exam(photos=Samples("val"), count=0)

@@ -1,0 +1,174 @@
+import pathlib
+import re
+
+import jax
+import numpy as np
+import pytest
+from flax import nnx
+
+from oldphoto_jax import task as contract
+from oldphoto_jax.layers import norm
+from oldphoto_jax.restore import detect, stage, tiles
+from oldphoto_jax.tasks.segment import Segment
+from oldphoto_jax.weights import catalogue, store
+from tests import untrained
+
+SEGMENT = Segment(width=4, threshold=0.3)
+RNG = np.random.default_rng(0)
+
+
+class Near(nnx.Module):
+    """A network that sees one pixel far."""
+
+    def __init__(self, rngs):
+        self.conv = nnx.Conv(3, 1, (3, 3), rngs=rngs)
+        self.norm = norm.BatchNorm(1)
+
+    def __call__(self, x):
+        return self.norm(self.conv(x))
+
+
+class Local(contract.Task):
+    """Finds defects with it."""
+
+    multiple = 16
+
+    def networks(self, rngs):
+        return {"segmenter": Near(rngs)}
+
+    def predict(self, nets, batch):
+        return {"mask": jax.nn.sigmoid(nets["segmenter"](batch["photo"]))}
+
+
+@pytest.fixture
+def small():
+    return stage.Stage(Local(), untrained.networks(Local()))
+
+
+def test_one_program_for_each_shape(small):
+    for size in (32, 48, 32, 48, 48):
+        small(np.zeros((1, size, size, 3), np.float32))
+    assert small.compiled == [(1, 32, 32, 3), (1, 48, 48, 3)]
+
+
+def test_photos_of_a_batch_do_not_see_each_other(small):
+    photos = RNG.random((2, 32, 32, 3), np.float32)
+    together = small(photos)["mask"]
+    alone = np.concatenate([small(photo[None])["mask"] for photo in photos])
+    np.testing.assert_allclose(together, alone, atol=1e-6)
+
+
+def test_the_same_photo_gives_the_same_bytes(small):
+    photo = RNG.random((1, 32, 32, 3), np.float32)
+    assert np.array_equal(small(photo)["mask"], small(photo)["mask"])
+
+
+def test_it_answers_as_the_task_does(small):
+    photo = RNG.random((1, 32, 32, 3), np.float32)
+    nets = untrained.networks(Local())
+    nets["segmenter"].eval()
+    expected = Local().predict(nets, {"photo": photo})["mask"]
+    np.testing.assert_allclose(small(photo)["mask"], expected, atol=1e-6)
+
+
+def test_a_folder_of_many_sizes_compiles_few_programs(small):
+    for height, width in [(20, 30), (100, 100), (130, 40), (64, 65), (90, 300), (33, 200)]:
+        photo = RNG.random((height, width, 3), np.float32)
+        assert detect.detect(small, photo, tile=64, overlap=16).shape == (height, width)
+    assert len(small.compiled) == 1  # sides below tiles.STEP are all the tile's
+
+
+def test_default_tiles_bound_the_number_of_programs():
+    sides = {tiles.split(n, detect.TILE, detect.OVERLAP, 64).side for n in range(1, 9000, 3)}
+    assert len(sides) ** 2 <= 16
+
+
+def test_tiles_and_whole_agree_for_a_network_that_sees_near(small):
+    photo = RNG.random((96, 160, 3), np.float32)
+    whole = detect.detect(small, photo, tile=160, overlap=0)
+    tiled = detect.detect(small, photo, tile=48, overlap=16)
+    assert whole.std() > 0.01
+    np.testing.assert_allclose(tiled[:95, :159], whole[:95, :159], atol=1e-6)
+
+
+def test_weights_bring_their_task_along(tmp_path):
+    path = untrained.save(tmp_path / "w.safetensors", SEGMENT)
+    loaded = stage.load(path)
+    assert loaded.task == SEGMENT
+    assert loaded.checksum == store.checksum(path)
+    _, params = nnx.split(dict(untrained.networks(SEGMENT)))
+    for mine, theirs in zip(*map(jax.tree.leaves, (loaded.params, params)), strict=True):
+        assert np.array_equal(mine, theirs)
+
+
+def test_a_work_folder_gives_its_best_weights_or_else_its_last(tmp_path):
+    with pytest.raises(store.WeightsError, match=r"weights/best\.safetensors"):
+        stage.find(tmp_path)
+    for name in ("last", "best"):
+        kept = untrained.save(tmp_path / "weights" / f"{name}.safetensors", Local(), {})
+        assert stage.find(tmp_path) == stage.find(kept) == kept
+    with pytest.raises(store.WeightsError, match="no such weights file or work folder"):
+        stage.find(tmp_path / "nowhere")
+
+
+def test_weights_that_say_nothing_or_do_not_fit_are_refused(tmp_path):
+    path = untrained.save(tmp_path / "w.safetensors", SEGMENT, {})
+    with pytest.raises(store.WeightsError, match="no task"):
+        stage.load(path)
+    untrained.save(path, SEGMENT, {"task": contract.to_json(Segment(width=8))})
+    with pytest.raises(store.WeightsError, match=re.escape(str(path)) + ", segmenter: "):
+        stage.load(path)
+
+
+def test_without_weights_the_packaged_ones_are_taken(tmp_path, monkeypatch):
+    monkeypatch.setattr(catalogue, "FILES", tmp_path)
+    with pytest.raises(store.WeightsError, match="none.*--config=configs/segment.py"):
+        stage.load(None, "lite")
+    untrained.save(tmp_path / "lite.safetensors", SEGMENT)
+    assert stage.load(None, "lite").task == SEGMENT
+    assert [file.stem for file in catalogue.all_packaged()] == ["lite"]
+
+
+def short_of_memory(largest):
+    def function(batch):
+        if batch.shape[1] > largest:
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 1 byte")
+        return batch
+
+    return function
+
+
+def test_tiles_shrink_until_the_device_can_take_them(capsys):
+    photo = RNG.random((300, 500, 3), np.float32)
+    options = dict(tile=256, overlap=128, multiple=16)
+    assert np.array_equal(stage.in_tiles(short_of_memory(64), photo, **options), photo)
+    told = capsys.readouterr().err.splitlines()
+    assert told == [
+        "out of device memory: tile 256 becomes 128",
+        "out of device memory: tile 128 becomes 64",
+    ]
+
+
+def test_no_tile_is_too_small_to_give_up():
+    photo = RNG.random((30, 50, 3), np.float32)
+    with pytest.raises(MemoryError, match="tile of 16 pixels"):
+        stage.in_tiles(short_of_memory(0), photo, tile=64, overlap=32, multiple=16)
+
+
+def test_other_errors_of_the_device_are_not_taken_for_a_lack_of_memory():
+    def broken(batch):
+        raise jax.errors.JaxRuntimeError("INTERNAL: broken")
+
+    with pytest.raises(jax.errors.JaxRuntimeError, match="broken"):
+        stage.in_tiles(broken, np.zeros((9, 9, 3)), tile=64, overlap=0, multiple=16)
+
+
+@pytest.mark.parametrize(
+    ("platform", "variable"), [("linux", "XDG_CACHE_HOME"), ("win32", "LOCALAPPDATA")]
+)
+def test_compiled_programs_lie_in_the_users_cache(monkeypatch, tmp_path, platform, variable):
+    monkeypatch.setattr(stage.sys, "platform", platform)
+    monkeypatch.setenv(variable, str(tmp_path))
+    assert stage.cache_folder() == tmp_path / "oldphoto_jax" / "compiled"
+    monkeypatch.delenv(variable)
+    assert pathlib.Path.home() in stage.cache_folder().parents

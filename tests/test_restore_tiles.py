@@ -1,0 +1,97 @@
+import cv2
+import numpy as np
+import pytest
+
+from oldphoto_jax.restore import tiles
+
+SIZES = [(1, 1), (40, 700), (513, 1025), (1300, 777)]
+OPTIONS = [
+    dict(tile=1024, overlap=64, multiple=64),
+    dict(tile=256, overlap=128, multiple=16, batch=3),
+    dict(tile=384, overlap=30, multiple=16, batch=2),
+    dict(tile=512, overlap=0, multiple=1),
+]
+
+
+def noise(height, width, channels=3):
+    return np.random.default_rng(height * width).random((height, width, channels), np.float32)
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("size", SIZES)
+def test_identity_gives_the_photo_back(size, options):
+    photo = noise(*size)
+    assert np.array_equal(tiles.run(lambda batch: batch, photo, **options), photo)
+
+
+@pytest.mark.parametrize("multiple", [1, 16, 64])
+@pytest.mark.parametrize(("tile", "overlap"), [(1024, 64), (256, 128), (320, 0), (512, 200)])
+def test_tiles_cover_every_side_and_share_the_overlap(tile, overlap, multiple):
+    for length in [*range(1, 70), *range(250, 1100, 7), 4000, 6000]:
+        plan = tiles.split(length, tile, overlap, multiple)
+        steps = np.diff(plan.starts)
+        assert plan.starts[0] == 0 and plan.starts[-1] + plan.side >= length
+        assert plan.side <= tile and plan.side % multiple == 0
+        assert all(start % multiple == 0 for start in plan.starts)
+        assert (steps > 0).all() and (plan.side - steps >= overlap).all()
+        if len(plan.starts) > 1:  # fewer tiles could not have covered it
+            shared = -(-overlap // multiple) * multiple
+            assert (len(plan.starts) - 1) * (tile - shared) + shared < length + multiple
+
+
+def test_sides_of_tiles_are_few():
+    sides = {tiles.split(length, 1024, 64, 64).side for length in range(1, 7000)}
+    assert sides == {256, 512, 768, 1024}
+
+
+def test_flat_stays_flat_to_the_last_bit():
+    photo = np.full((700, 900, 3), 0.1, np.float32)
+    result = tiles.run(lambda batch: batch[..., :1] * 3, photo, tile=256, overlap=64)
+    assert result.shape == (700, 900, 1)
+    assert np.unique(result).size == 1
+
+
+def test_a_local_network_sees_no_tiles():
+    """A 17 x 17 mean reaches 8 pixels far, and a quarter of the overlap is thrown away."""
+    photo = noise(600, 500)
+
+    def blur(batch):
+        return np.stack([cv2.blur(one, (17, 17)) for one in batch])
+
+    result = tiles.run(blur, photo, tile=256, overlap=32)
+    whole = cv2.blur(photo, (17, 17))
+    inside = np.s_[:592, :492]  # at the far edges the photo was mirrored before it was blurred
+    np.testing.assert_allclose(result[inside], whole[inside], atol=1e-6)
+
+
+def test_joins_are_smooth_where_tiles_disagree():
+    """Every tile answers with another constant: the steps between them are a gentle ramp."""
+    answers = iter(range(100))
+
+    def differ(batch):
+        return np.stack([np.full_like(one[..., :1], next(answers)) for one in batch])
+
+    result = tiles.run(differ, noise(256, 900), tile=256, overlap=64)[128, :, 0]
+    assert result[0] == 0 and result[-1] == 4
+    steps = np.diff(result)
+    assert (steps >= 0).all() and steps.max() < 0.06
+
+
+def test_every_call_has_the_full_batch_and_one_shape():
+    shapes = set()
+
+    def see(batch):
+        shapes.add(batch.shape)
+        return batch
+
+    tiles.run(see, noise(700, 1200), tile=512, overlap=64, batch=4)
+    assert shapes == {(4, 512, 512, 3)}
+
+
+@pytest.mark.parametrize(
+    ("tile", "overlap", "multiple", "words"),
+    [(100, 0, 16, "say 96"), (0, 0, 16, "say 16"), (256, 200, 16, "0..128"), (64, 1, 64, "0..0")],
+)
+def test_impossible_tiles_are_refused(tile, overlap, multiple, words):
+    with pytest.raises(ValueError, match=words):
+        tiles.split(1000, tile, overlap, multiple)
