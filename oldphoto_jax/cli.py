@@ -60,7 +60,7 @@ def _add_detect(commands, shared) -> None:
     add("--tta", action="store_true", help="average over mirror images: four times the work")
     add("--tile", type=int, default=1024, metavar="PX", help="largest tile side (%(default)s)")
     add("--overlap", type=int, default=64, metavar="PX", help="shared by tiles (%(default)s)")
-    add("--min-size", type=int, default=0, metavar="PX", help="leave out specks that are shorter")
+    add("--min-size", type=int, default=0, metavar="PX", help="leave out smaller specks")
     add("--overlay", action="store_true", help="also write the photo with its defects in red")
     add("--force", action="store_true", help="make again what is already there")
     detect.set_defaults(command=_detect)
@@ -131,6 +131,7 @@ def _evaluate_segment(args) -> int:
     result = evaluate.evaluate(exam, methods)
     print(evaluate.table(result))
     if args.json:
+        args.json.parent.mkdir(parents=True, exist_ok=True)
         args.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     return 0
 

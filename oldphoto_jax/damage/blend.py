@@ -15,7 +15,7 @@ VISIBLE = 0.04
 """A pixel outside the mask differs from the undamaged photo by at most this (0..1, any channel)."""
 
 EVIDENT = 0.09
-"""A spot is a defect only if somewhere it changes a smooth photo by this much; more on grain."""
+"""A spot is a defect only if a twelfth of it changes the photo by this much; more on grain."""
 
 MODES = {
     "over": lambda photo, ink: ink,
@@ -82,7 +82,7 @@ def choose_inks(photo: np.ndarray, rng: np.random.Generator) -> Inks:
     paper = paper * [1, rng.uniform(0.96, 1), rng.uniform(0.86, 1)]
     soot = rng.uniform(0.0, 0.22) * rng.uniform([0.9, 0.8, 0.7], [1.1, 1.0, 1.0])
     warm = rng.uniform(0, 1)  # from gray-brown to rust
-    stain = rng.uniform(0.4, 0.9) * np.array([1, 0.92 - 0.2 * warm, 0.78 - 0.45 * warm])
+    stain = rng.uniform(0.3, 0.8) * np.array([1, 0.92 - 0.2 * warm, 0.78 - 0.4 * warm])
     behind = rng.uniform(0, 0.15) if rng.random() < 0.6 else rng.uniform(0.85, 1)
     inks = [paper, soot, stain, np.full(3, behind) * rng.uniform(0.9, 1.05, 3)]
     toneless = np.ptp(few, axis=1).max() < 0.02
@@ -163,7 +163,7 @@ def thicker(mask: np.ndarray, limit: float) -> bool:
 
 
 def shade(alpha: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Light from the side on a bent print: a soft bright and a soft dark flank along alpha [H,W]."""
+    """Light from the side on a bent print: soft bright and dark flanks along alpha [H,W]."""
     wide = rng.uniform(1.5, 5) * max(min(alpha.shape) / 256, 0.7)
     soft = cv2.GaussianBlur(alpha, (0, 0), wide)
     angle = rng.uniform(0, 2 * np.pi)
@@ -207,12 +207,14 @@ def _mix(before: np.ndarray, goal: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 
 
 def _seen(change: np.ndarray, alpha: np.ndarray, busy: np.ndarray, place) -> np.ndarray:
-    """Pixels changed by more than VISIBLE in spots that are evident somewhere; pores closed."""
+    """Pixels changed by more than VISIBLE in spots that are evident enough; pores closed."""
     weak = np.zeros(alpha.shape, np.uint8)
     weak.reshape(-1)[place] = change > VISIBLE
-    count, spots = cv2.connectedComponents(weak, connectivity=8, ltype=cv2.CV_16U)
-    evident = np.zeros(count, np.uint8)
-    evident[spots.take(place[change > EVIDENT + 0.5 * busy])] = 1
+    count, spots = cv2.connectedComponents(weak, connectivity=8)
+    here = spots.take(place)
+    strong = np.bincount(here[change > EVIDENT + 0.7 * busy], minlength=count)
+    evident = (strong > 0.08 * np.bincount(here, minlength=count)).astype(np.uint8)
+    evident[0] = 0  # the background
     seen = evident.take(spots)
     closed = cv2.morphologyEx(seen, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
     return (seen | (closed & (alpha > 0.3))) > 0

@@ -42,7 +42,7 @@ def _across(shape: Shape, rng: np.random.Generator) -> tuple[np.ndarray, np.ndar
 
 
 def _worn(alpha: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Rough outlines for what is wide; hairlines keep, somewhat weakened, so that they do not break."""
+    """Rough outlines for what is wide; hairlines stay, somewhat weakened, and do not break."""
     if rng.random() < 0.25:
         return alpha
     return np.maximum(fray(alpha, rng, rng.uniform(0.8, 1.8)), rng.uniform(0.4, 1.0) * alpha)

@@ -55,7 +55,7 @@ class Canvas:
         rng: np.random.Generator,
         longest: float = 2.0,
     ) -> None:
-        """Small angular grains at centers [N,2], `sizes` pixels wide, up to `longest` times as long."""
+        """Angular grains at centers [N,2], `sizes` pixels wide, up to `longest` times as long."""
         count = len(centers)
         angle = np.arange(7) * (2 * np.pi / 7)
         radius = sizes[:, None] / 2 * rng.uniform(0.55, 1.2, (count, 7))

@@ -15,7 +15,7 @@ Draw = Callable[[tuple[int, int], np.random.Generator, int], np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """One kind: `draw` gives its alpha, `look` names an entry of blend.LOOKS, `relief` bends light."""
+    """One kind: `draw` gives its alpha, `look` an entry of blend.LOOKS; `relief` bends light."""
 
     draw: Draw
     look: str

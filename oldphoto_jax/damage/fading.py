@@ -129,7 +129,7 @@ def compress(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def light(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Uneven light: dark or bleached borders, a slope from side to side, cloudy patches, yellowing."""
+    """Uneven light: dark or bleached borders, a slope, cloudy patches, yellowed edges."""
     x = np.linspace(-1, 1, 32, dtype=np.float32)  # light changes slowly: 32x32 says it all
     border = np.maximum((x[None] ** 2 + x[:, None] ** 2) / 2 - rng.uniform(0, 0.3), 0)
     angle = rng.uniform(0, 2 * np.pi)

@@ -12,7 +12,7 @@ Shape = tuple[int, int]
 
 
 def line_width(shape: Shape, rng: np.random.Generator, widest: float = 0.012) -> float:
-    """A width in pixels: often 0.7 to 2.5 at any resolution, else a share of the side up to `widest`."""
+    """A width in pixels: often 0.7 to 2.5 at any resolution, else up to `widest` of a side."""
     if rng.random() < 0.6:
         return rng.uniform(0.7, 2.5)
     return max(rng.uniform(0.15, 1) * widest * min(shape), 0.8)

@@ -81,8 +81,9 @@ def handwriting(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     for row in range(int(rng.integers(1, 4))):
         t = np.arange(0, rng.uniform(20, 90), 0.25)
         tall = size * (1 + 0.5 * ragged(len(t), rng, 6))
-        x = 0.45 * size * t + 0.6 * size * np.sin(t * 1.1 + 2)
-        y = tall * np.sin(t * 1.1) + 0.5 * size * ragged(len(t), rng, 3) + row * 4.5 * size
+        turn = 1.1 * t + 2.5 * ragged(len(t), rng, 6)  # uneven: loops, cusps and waves
+        x = 0.45 * size * t + 0.6 * size * np.sin(turn + 2)
+        y = tall * np.sin(turn) + 0.5 * size * ragged(len(t), rng, 3) + row * 4.5 * size
         line = start + np.stack([x * 0.6 - 0.25 * y, y], axis=1)
         press = 1 + 0.4 * ragged(len(t), rng, 6)
         canvas.stroke(line, max(0.1 * size, 0.8) * press, rng.uniform(0.6, 1))
@@ -218,16 +219,15 @@ def glints(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     side = min(shape)
     size = rng.uniform(0.006, 0.018) * side + 1
     start, angle = anywhere(shape, rng, 1, 0)[0], rng.uniform(0, 2 * np.pi)
-    path = wander(
-        start, angle, rng.uniform(0.08, 0.4) * side, rng, 1.2, step=size * rng.uniform(1.2, 3)
-    )
+    apart, reach = size * rng.uniform(1.2, 3), rng.uniform(0.08, 0.4) * side
+    path = wander(start, angle, reach, rng, 1.2, step=apart)
     sizes, strengths = np.full(len(path), size), rng.uniform(0.5, 1, len(path))
     canvas.specks(path, sizes, strengths, rng, longest=1.2)
     return _paint(photo, canvas.alpha(), rng, light=0.85)
 
 
 def bark(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Veined surfaces: bark, marble, dry ground, foliage; rough at every scale, part of the scene."""
+    """Veined surfaces: bark, marble, dry ground, foliage; rough at every scale."""
     shape = photo.shape[:2]
     veins = np.abs(clouds(shape, rng, rng.uniform(0.04, 0.15) * min(shape) + 4, octaves=4))
     alpha = np.clip(1 - veins / np.float32(rng.uniform(0.06, 0.2)), 0, 1) * _patch(shape, rng)

@@ -29,7 +29,7 @@ def field(shape: tuple[int, int], rng: np.random.Generator, cell: float) -> np.n
 def clouds(
     shape: tuple[int, int], rng: np.random.Generator, cell: float, octaves: int = 3
 ) -> np.ndarray:
-    """Fractal noise of about unit variance: `field` at `cell`, `cell`/2, ... each half as strong."""
+    """Fractal noise of about unit variance: `field` at `cell`, half of it, ... ever weaker."""
     total = field(shape, rng, cell)
     power = 1.0
     for octave in range(1, octaves):
@@ -90,7 +90,7 @@ def wander(
     curl: float = 0.0,
     step: float = 2.0,
 ) -> np.ndarray:
-    """A smooth path [N,2] from `start`, heading at `angle` and turning by up to about `curl` radians."""
+    """A smooth path [N,2] from `start` at `angle`, turning by up to about `curl` radians."""
     count = max(int(length / step), 4)
     bend = ragged(count, rng, octaves=3) * curl + np.linspace(0, 1, count) * rng.normal(0, curl)
     heading = angle + bend
@@ -115,7 +115,7 @@ def jagged(
 def anywhere(
     shape: tuple[int, int], rng: np.random.Generator, count: int, margin: float = 0.05
 ) -> np.ndarray:
-    """`count` random points [count,2] in the picture, or a `margin` (share of a side) outside it."""
+    """Random points [count,2] in the picture, or a `margin` (share of a side) outside it."""
     height, width = shape
     return rng.uniform(-margin, 1 + margin, (count, 2)) * [width, height]
 

@@ -13,7 +13,7 @@ Shape = tuple[int, int]
 
 
 def _scale(shape: Shape, rng: np.random.Generator) -> float:
-    """Half of all specks keep their size in pixels, half grow with the photo (1 at a side of 256)."""
+    """Half of all specks keep their size in pixels, half grow with the photo (1 at 256)."""
     return 1.0 if rng.random() < 0.5 else max(min(shape) / 256, 0.7)
 
 
@@ -24,7 +24,7 @@ def _count(shape: Shape, rng: np.random.Generator, low: float, high: float) -> i
 
 
 def dust(shape: Shape, rng: np.random.Generator, max_size: int) -> np.ndarray:
-    """Fine dust all over: grains of 1 to 5 pixels, most of them tiny, a few drawn out to streaks."""
+    """Fine dust all over: grains of 1 to 5 pixels, mostly tiny, a few drawn out to streaks."""
     canvas = Canvas(shape)
     count = _count(shape, rng, 8, 140)
     sizes = np.clip(rng.lognormal(0.45, 0.45, count) * _scale(shape, rng), 1.0, max_size / 3)
@@ -94,11 +94,10 @@ def smut(shape: Shape, rng: np.random.Generator, max_size: int) -> np.ndarray:
         count = int(rng.integers(5, 25))
         centers = middle + rng.normal(0, reach * 0.9, (count, 2))
         canvas.specks(centers, 1 + 2 * rng.random(count) ** 2, np.full(count, 0.9), rng)
-    rows, columns = np.indices(shape, dtype=np.float32)
-    near = [
-        (columns - x) ** 2 + ((rows - y) * np.float32(rng.uniform(0.7, 1.5))) ** 2
-        for x, y in middles.astype(np.float32)
-    ]
+    x = np.arange(shape[1], dtype=np.float32)[None]
+    y = np.arange(shape[0], dtype=np.float32)[:, None]
+    stretch = rng.uniform(0.7, 1.5)
+    near = [(x - left) ** 2 + ((y - top) * stretch) ** 2 for left, top in middles.tolist()]
     distance = np.sqrt(np.minimum.reduce(near)) / np.float32(reach)
     lumps = clouds(shape, rng, max(reach * 0.5, 2), octaves=3)
     clot = np.clip(4 * (0.55 * lumps + 0.6 - distance), 0, 1)

@@ -49,7 +49,7 @@ class Textures:
     def draw(
         self, kind: str, shape: tuple[int, int], rng: np.random.Generator, max_size: int
     ) -> np.ndarray:
-        """One to four shapes of a kind, turned, mirrored and scaled: alpha [H,W] float32 in 0..1."""
+        """One to four shapes, turned, mirrored and scaled: alpha [H,W] float32 in 0..1."""
         alpha = np.zeros(shape, np.float32)
         paths = self.shapes[kind]
         for _ in range(int(rng.integers(1, 5))):
@@ -58,11 +58,13 @@ class Textures:
         return alpha
 
     def grain(self, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-        """A piece of paper grain [H,W], about -0.15..0.15 around 0, mirrored to fill the shape."""
+        """A piece of paper grain [H,W] around 0, without outliers, mirrored to fill the shape."""
         paths = [path for kind in self.grains.values() for path in kind]
         source = _picture(paths[rng.integers(len(paths))])[..., 0]
-        patch = np.clip(source.astype(np.float32) / 255 - 0.5, -0.15, 0.15)
-        patch = np.rot90(patch - patch.mean(), rng.integers(4))
+        patch = source.astype(np.float32) / 255
+        patch -= cv2.GaussianBlur(patch, (0, 0), 6)  # only grain: no slope, no object
+        most = 4 * float(np.median(np.abs(patch))) + 1 / 255
+        patch = np.rot90(np.clip(patch, -most, most), rng.integers(4))
         patch = patch[:, :: rng.choice([-1, 1])]
         mirrored = np.block([[patch, patch[:, ::-1]], [patch[::-1], patch[::-1, ::-1]]])
         times = [-(-want // have) + 1 for want, have in zip(shape, mirrored.shape, strict=True)]

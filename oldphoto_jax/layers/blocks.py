@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from oldphoto_jax.layers.convolution import convolve
 from oldphoto_jax.photo.types import Features
 
 HE_FAN_OUT = nnx.initializers.variance_scaling(2.0, "fan_out", "normal")
@@ -35,6 +36,7 @@ def conv(
         padding=(pad, pad),
         use_bias=bias,
         kernel_init=init,
+        conv_general_dilated=convolve,
         rngs=rngs,
     )
 

@@ -25,7 +25,8 @@ class AlbuNet(nnx.Module):
     take `stem_kernel=3, stem_stride=1, pool=False`: the first two stages then work at full
     resolution, and the last two decoders keep the size they get. Only the encoder has norm layers.
 
-    `width` is 64 in the original; the decoder follows. `deconv` learns its up-sampling by
+    `width` is 64 in the original; the decoder follows with half of it, unless `decoder_width`
+    says otherwise (at full resolution the decoder is what costs). `deconv` learns its up-sampling by
     transposed convolutions. `align_corners` up-samples as PyTorch did before 0.4, which the
     published weights were trained with. `norm` is the kind of `layers.norm`. Input is normalized,
     by `resnet.normalize` if the encoder comes from ImageNet.
@@ -37,6 +38,7 @@ class AlbuNet(nnx.Module):
         *,
         c_out: int = 1,
         width: int = 64,
+        decoder_width: int | None = None,
         stem_kernel: int = 7,
         stem_stride: int = 2,
         pool: bool = True,
@@ -61,7 +63,7 @@ class AlbuNet(nnx.Module):
         shrink = stem_stride * (2 if pool else 1)
         self.stride = 16 * shrink
         _, e2, e3, e4, e5 = self.encoder.channels
-        c = width // 2
+        c = decoder_width or width // 2
         decoder = functools.partial(
             Decoder, deconv=deconv, align_corners=align_corners, rngs=rngs
         )

@@ -20,6 +20,7 @@ from oldphoto_jax.photo import files
 
 REPORT, DOING = "report.jsonl", ".doing"
 OK, NOTHING, FAILED = "ok", "nothing_to_do", "failed"
+DONE = {"status": NOTHING, "reason": "done before with the same settings"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,11 +91,11 @@ class Report:
         self.path, self._doing = out / REPORT, out / DOING
         self.remains = self._doing.read_text("utf-8") if self._doing.exists() else None
         self.done: dict[str, dict[str, Any]] = {}
-        text = self.path.read_text("utf-8") if self.path.exists() else ""
-        complete, newline, torn = text.rpartition("\n")
+        text = self.path.read_bytes() if self.path.exists() else b""
+        complete, newline, torn = text.rpartition(b"\n")
         if torn:  # a killed run may leave half a line
-            self.path.write_text(complete + newline, "utf-8")
-        for number, line in enumerate(complete.split("\n") if complete else [], 1):
+            self.path.write_bytes(complete + newline)
+        for number, line in enumerate(complete.split(b"\n") if complete else [], 1):
             try:
                 self._remember(json.loads(line))
             except (ValueError, TypeError, KeyError) as error:
@@ -127,19 +128,20 @@ def run(
 ) -> collections.Counter:
     """Does `work` for every job and counts how they ended: ok, nothing_to_do or failed.
 
-    `work` writes the job's outputs and returns what the report shall say about them. A photo
-    whose outputs exist and were made with the same settings is passed over, unless `force`; one
-    whose outputs were made in any other way fails, for they may have been edited since.
+    `work` writes the job's outputs and returns what the report shall say about them. Outputs
+    that were made with the same settings are kept, unless `force`, and only missing ones made; a
+    photo with outputs made in any other way fails, for they may have been edited since.
     """
     counts: collections.Counter = collections.Counter()
+    jobs = sorted(jobs, key=lambda job: job.name != report.remains)  # what was cut off comes first
     for job in tqdm(jobs, unit="photo", disable=None):
         start = time.perf_counter()
         entry: dict[str, Any] = {"photo": job.name, "settings": settings}
         try:
             stat = job.photo.stat()
             entry["source"] = [stat.st_size, stat.st_mtime_ns]
-            reason = None if force else _finished(job, entry, report)
-            entry |= {"status": NOTHING, "reason": reason} if reason else _do(job, work, report)
+            rest = job if force else _unfinished(job, entry, report)
+            entry |= _do(rest, work, report) if rest.outputs else DONE
         except (OSError, ValueError, MemoryError) as error:
             entry |= {"status": FAILED, "reason": str(error)}
             tqdm.write(f"failed: {job.name}: {error}", file=sys.stderr)
@@ -148,16 +150,18 @@ def run(
     return counts
 
 
-def _finished(job: Job, entry: dict[str, Any], report: Report) -> str | None:
-    """Why there is nothing to do; raises ValueError where doing it would destroy something."""
-    there = [path for path in job.outputs.values() if path.exists()]
+def _unfinished(job: Job, entry: dict[str, Any], report: Report) -> Job:
+    """The job without what is done; raises ValueError where doing it would destroy something."""
+    there = {kind for kind, path in job.outputs.items() if path.exists()}
     before = report.done.get(job.name)
     if before and all(before[key] == entry[key] for key in ("settings", "source")):
-        return "done before with the same settings" if len(there) == len(job.outputs) else None
+        missing = {kind: path for kind, path in job.outputs.items() if kind not in there}
+        return dataclasses.replace(job, outputs=missing)
     if there and job.name != report.remains:
-        known = "was made with other settings" if before else "was not made by an earlier run"
-        raise ValueError(f"{there[0]} {known}; choose another --out, or overwrite it with --force")
-    return None
+        path = job.outputs[min(there)]
+        how = "was made with other settings" if before else "was not made of this photo"
+        raise ValueError(f"{path} {how}; choose another --out, or overwrite it with --force")
+    return job
 
 
 def _do(job: Job, work: Callable[[Job], dict[str, Any]], report: Report) -> dict[str, Any]:

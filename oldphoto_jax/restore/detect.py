@@ -14,7 +14,7 @@ from oldphoto_jax.restore import stage as stages
 
 TILE, OVERLAP = 1024, 64
 FLIPS = ((), (2,), (1,), (1, 2))  # none, left-right, up-down, both: axes of [N,H,W,C]
-RED = np.array([1.0, 0.0, 0.0], np.float32)
+RED = np.array([255, 0, 0])
 
 
 def ask(stage: stages.Stage, photo: np.ndarray, tta: bool = False) -> np.ndarray:
@@ -69,10 +69,13 @@ def thickest(mask: np.ndarray) -> int:
     return max(0, round(2 * float(radius)) - 1)
 
 
-def overlay(photo: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The photo [H,W,1|3] with its defects tinted red, [H,W,3] uint8."""
-    picture = _rgb(photo)
-    return image.to_uint8(picture + 0.6 * mask[..., None] * (RED - picture))
+def overlay(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """A file's pixels [H,W,1|3] with the defects of mask [H,W] tinted red, [H,W,3] uint8."""
+    shown = pixels if pixels.dtype == np.uint8 else image.to_uint8(image.to_float(pixels))
+    shown = np.broadcast_to(shown, (*mask.shape, 3)).copy()
+    damaged = mask > 0
+    shown[damaged] = np.rint(0.4 * shown[damaged] + 0.6 * RED)
+    return shown
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -107,8 +110,8 @@ class Detector:
     def __call__(self, job: batch.Job) -> dict[str, Any]:
         """Writes the job's files, the mask last; returns what was found.
 
-        `marked` is the share of pixels in the mask; `beyond_training` says that a defect is
-        thicker than any that the network was trained on.
+        `size` is [H,W], `marked` the share of pixels in the mask, `thickest` in pixels;
+        `beyond_training` says that this is more than the network was trained on.
         """
         pixels = files.read(job.photo).pixels
         probability = detect(self.stage, pixels, self.tta, self.tile, self.overlap)

@@ -1,0 +1,101 @@
+"""Convolution whose weight gradient is fast on CPUs.
+
+XLA's CPU backend computes the gradient of a convolution's kernel as a convolution with a kernel
+as large as the picture, and for more than 16 channels falls to a few GFLOP/s. The same sum,
+taken strip by strip as a product of matrices that fit the cache, is up to seven times faster.
+Other backends keep XLA's own gradient; values agree up to the order of summation.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from oldphoto_jax.photo.types import Array, Features
+
+_STRIP_BYTES = 4 << 20  # of unfolded windows: about a core's share of the cache
+
+
+def convolve(x: Features, kernel: Array, strides, padding, **options) -> Features:
+    """`jax.lax.conv_general_dilated` for `flax.nnx.Conv(conv_general_dilated=convolve)`.
+
+    x is [N,H,W,C], kernel [h,w,C,D]. Strided, dilated or grouped convolutions go to XLA as they
+    are; those are small.
+    """
+    if not _plain(x, kernel, strides, padding, options):
+        return lax.conv_general_dilated(x, kernel, strides, padding, **options)
+    padding = tuple((int(low), int(high)) for low, high in padding)
+    return _convolve(x, kernel, padding, options.get("precision"))
+
+
+def _plain(x, kernel, strides, padding, options) -> bool:
+    ones = (1, 1)
+    return (
+        x.ndim == 4
+        and tuple(strides) == ones
+        and not isinstance(padding, str)
+        and tuple(options.get("lhs_dilation") or ones) == ones
+        and tuple(options.get("rhs_dilation") or ones) == ones
+        and options.get("feature_group_count", 1) == 1
+        and options.get("preferred_element_type") is None
+    )
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _convolve(x, kernel, padding, precision):
+    return lax.conv_general_dilated(
+        x,
+        kernel,
+        (1, 1),
+        padding,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        precision=precision,
+    )
+
+
+def _forward(x, kernel, padding, precision):
+    return _convolve(x, kernel, padding, precision), (x, kernel)
+
+
+def _backward(padding, precision, kept, dy):
+    x, kernel = kept
+    same = functools.partial(_convolve.fun, padding=padding, precision=precision)
+    (dx,) = jax.linear_transpose(lambda x: same(x, kernel), x)(dy)
+
+    def by_xla(x, dy):
+        return jax.linear_transpose(lambda kernel: same(x, kernel), kernel)(dy)[0]
+
+    by_strips = functools.partial(_kernel_gradient, kernel.shape, padding, precision)
+    return dx, lax.platform_dependent(x, dy, cpu=by_strips, default=by_xla)
+
+
+_convolve.defvjp(_forward, _backward)
+
+
+def _kernel_gradient(shape, padding, precision, x: Features, dy: Features) -> Array:
+    """Sum over all windows of (window of x) times (gradient dy there): [h,w,C,D]."""
+    h, w, c, d = shape
+    n, height, width, _ = dy.shape
+    x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
+    row = n * width * h * w * c * x.dtype.itemsize
+    divisors = (s for s in range(height, 1, -1) if height % s == 0 and s * row <= _STRIP_BYTES)
+    strip = next(divisors, 1)
+
+    def product(i):
+        rows = lax.dynamic_slice_in_dim(x, i * strip, strip + h - 1, 1)
+        windows = [rows[:, a : a + strip, b : b + width] for a in range(h) for b in range(w)]
+        windows = jnp.concatenate(windows, -1).reshape(-1, h * w * c)
+        gradient = lax.dynamic_slice_in_dim(dy, i * strip, strip, 1).reshape(-1, d)
+        return lax.dot_general(
+            windows,
+            gradient,
+            (((0,), (0,)), ((), ())),
+            precision=precision,
+            preferred_element_type=jnp.float32,
+        )
+
+    total = lax.fori_loop(1, height // strip, lambda i, total: total + product(i), product(0))
+    return total.reshape(shape).astype(x.dtype)
