@@ -13,14 +13,14 @@ import os
 import sys
 
 import jax
-from absl import app, flags
+from absl import app, flags, logging
 from ml_collections import config_flags
 
 from oldphoto_jax.train.config import Config
 from oldphoto_jax.train.log import NonFiniteLoss
 from oldphoto_jax.train.loop import train
 
-_CONFIG = config_flags.DEFINE_config_file("config", None, "FILE.py or FILE.py:variant", True)
+_CONFIG = config_flags.DEFINE_config_file("config", None, "FILE.py or FILE.py:variant")
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; made if missing.")
 _DISTRIBUTED = flags.DEFINE_bool("distributed", False, "Several processes, found automatically.")
 _COORDINATOR = flags.DEFINE_string("coordinator", None, "HOST:PORT of process 0.")
@@ -53,6 +53,8 @@ def connect() -> None:
 
 def main(argv) -> None:
     """Runs what the flags say; our own errors become one line and exit status 1."""
+    # Orbax tells every rename; what people need to know stands in the run's own log.
+    logging.set_verbosity(logging.WARNING)
     if len(argv) > 1:
         raise app.UsageError(f"unknown arguments: {argv[1:]}")
     try:

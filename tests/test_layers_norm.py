@@ -103,9 +103,7 @@ WAYS = (sharded_jit, mean_of_loss, mean_of_gradients, pmapped)
 def test_four_devices_equal_one_in_output_statistics_and_gradients(kind, way, x):
     weight = np.linspace(-1, 3, 8, dtype=np.float32).reshape(8, 1, 1, 1) * np.ones_like(x)
     want, got = one_device(kind, x, weight), way(kind, x, weight)
-    for (path, a), b in zip(
-        jax.tree.leaves_with_path(want), jax.tree.leaves(got), strict=True
-    ):
+    for (path, a), b in zip(jax.tree.leaves_with_path(want), jax.tree.leaves(got), strict=True):
         np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-6, err_msg=jax.tree_util.keystr(path))
 
 

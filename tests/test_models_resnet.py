@@ -1,11 +1,14 @@
 """Residual networks: shapes, variants, precision. Exactness is held by test_golden."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
 
+from oldphoto_jax.layers import blocks, norm
 from oldphoto_jax.models import resnet
 from tests.nets import drawn
 
@@ -79,6 +82,18 @@ def test_the_variants_stride_on_different_convolutions():
         return block.conv1.strides, block.conv2.strides
 
     assert (strides("torch"), strides("keras")) == ((1, 2), (2, 1))
+
+
+@pytest.mark.parametrize("kind", ["batch", "inplace"])
+def test_every_parameter_of_a_bottleneck_learns(kind):
+    conv = functools.partial(blocks.conv, bias=False, rngs=nnx.Rngs(0))
+    normalize = functools.partial(norm.normalize, kind)
+    parts = {"conv": conv, "normalize": normalize, "stride_first": False}
+    block = drawn(lambda: resnet.Bottleneck(4, 4, 2, **parts))
+    x = jax.random.normal(jax.random.key(0), (2, 6, 6, 4))
+    gradients = nnx.jit(nnx.grad(lambda block, x: jnp.mean(block(x) ** 2)))(block, x)
+    for path, leaf in nnx.to_flat_state(gradients):
+        assert jnp.any(leaf[...] != 0), path
 
 
 def test_bfloat16_weights_compute_in_bfloat16_and_answer_in_float32():

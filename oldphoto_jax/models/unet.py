@@ -64,9 +64,7 @@ class AlbuNet(nnx.Module):
         self.stride = 16 * shrink
         _, e2, e3, e4, e5 = self.encoder.channels
         c = decoder_width or width // 2
-        decoder = functools.partial(
-            Decoder, deconv=deconv, align_corners=align_corners, rngs=rngs
-        )
+        decoder = functools.partial(Decoder, deconv=deconv, align_corners=align_corners, rngs=rngs)
         self.center = decoder(e5, 16 * c, 8 * c)
         self.dec5 = decoder(8 * c + e5, 16 * c, 8 * c)
         self.dec4 = decoder(8 * c + e4, 16 * c, 8 * c)

@@ -5,10 +5,7 @@ Network and losses follow the Mail.ru restorer (https://habr.com/ru/companies/vk
 AlbuNet-18, first convolution with stride 1, no max-pool, weighted cross-entropy plus Dice.
 """
 
-from __future__ import annotations
-
 import dataclasses
-from typing import Literal
 
 import jax
 import numpy as np
@@ -35,10 +32,11 @@ class Segment(Task):
     enlarge: tuple[float, float] = (0.7, 2.0)  # scans are larger and softer than web photos
     depth: int = 18
     width: int = 64
+    decoder_width: int = 0  # 0 = half of `width`, as published
     stem_kernel: int = 3
     stem_stride: int = 1
     pool: bool = False
-    norm: Literal["batch", "inplace"] = "batch"
+    norm: str = "batch"  # or "inplace"
     damage: Damage = dataclasses.field(default_factory=Damage)
     weight: dict[str, float] = dataclasses.field(default_factory=WEIGHT.copy)
     positive_weight: float = 0.0  # of a defect pixel; 0 = clean/defect ratio of each batch
@@ -49,6 +47,7 @@ class Segment(Task):
         segmenter = unet.AlbuNet(
             self.depth,
             width=self.width,
+            decoder_width=self.decoder_width or None,
             stem_kernel=self.stem_kernel,
             stem_stride=self.stem_stride,
             pool=self.pool,
@@ -103,13 +102,13 @@ class Segment(Task):
         return {
             "ranking": metrics.Ranking.of(mask, found),
             "overlap": metrics.Overlap.of(mask, found, self.threshold),
-            "boundary": metrics.BoundaryF1.of(mask, found, self.threshold),
-            "clean": metrics.MarkedArea.of(mask, found, self.threshold),
+            "within_2_px": metrics.BoundaryF1.of(mask, found, self.threshold),
+            "marked_on_clean": metrics.MarkedArea.of(mask, found, self.threshold),
         }
 
     def informed(self, figures):
         """Takes the threshold at which the validation split overlapped best."""
-        best = figures.get("best_threshold", self.threshold)
+        best = figures.get("ranking/best_threshold", self.threshold)
         return dataclasses.replace(self, threshold=float(best))
 
     def _logits(self, nets, batch):

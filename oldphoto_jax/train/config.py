@@ -1,10 +1,12 @@
-"""One object says everything about a run: the task, the photos, the players, the schedule."""
+"""One object says everything about a run: the task, the photos, the players, the schedule.
 
-from __future__ import annotations
+Annotations are real types here and in every dataclass that a configuration holds (no
+postponed evaluation): the flags read them to parse --config.any.field=value.
+"""
 
 import dataclasses
 import json
-from typing import Any, Literal
+from typing import Any
 
 from oldphoto_jax import task as contract
 from oldphoto_jax.train.optimizer import Optimizer
@@ -24,18 +26,18 @@ class Config:
     """
 
     task: contract.Task
-    photos: Any = "samples"
-    validation: Any = "samples:val"  # None = no evaluation during the run
+    photos: str = "samples"  # or, set in Python, a source object
+    validation: str = "samples:val"  # likewise; "" = no evaluation during the run
     weights: dict[str, str] = dataclasses.field(default_factory=dict)  # network or part -> file
     optimizers: dict[str, Optimizer]
     batch_size: int = 16  # over all devices and processes
     steps: int = 1000
     seed: int = 0
-    precision: Literal["float32", "bfloat16"] = "float32"  # of the computation, not the weights
+    precision: str = "float32"  # or "bfloat16": of the computation, never of the weights
     evaluate_every: int = 1000
     validation_batch: int = 16
     best: str = "loss"  # the metric by which the best checkpoint is chosen ...
-    best_is: Literal["highest", "lowest"] = "highest"  # ... and in which direction
+    best_is: str = "highest"  # ... or "lowest"
 
     log_every: int = _operational(50)
     save_every: int = _operational(500)
@@ -53,6 +55,8 @@ class Config:
             raise ValueError(
                 f"config.precision must be 'float32' or 'bfloat16', it is {self.precision!r}"
             )
+        if self.best_is not in ("highest", "lowest"):
+            raise ValueError(f"config.best_is must be 'highest' or 'lowest', not {self.best_is!r}")
         players = set(self.task.losses())
         if players != set(self.optimizers):
             raise ValueError(

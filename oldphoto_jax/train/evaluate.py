@@ -79,12 +79,12 @@ def _everywhere(stream: Any) -> Any:
 
 
 def _computed(streams: dict[str, Any]) -> dict[str, float]:
-    """Plain numbers; a stream that computes several gives NAME/PART unless NAME is empty."""
+    """Plain numbers; a stream that computes several gives NAME/PART."""
     figures = {}
     for name, stream in streams.items():
         value = stream.compute()
         if isinstance(value, dict):
-            figures |= {part: float(number) for part, number in value.items()}
+            figures |= {f"{name}/{part}": float(number) for part, number in value.items()}
         else:
             figures[name] = float(value)
     return figures

@@ -55,9 +55,7 @@ class _Run:
         self.by_example = NamedSharding(self.mesh, PartitionSpec("data"))
         _check_divides(config, self.mesh)
         self.photos = sources.open_photos(config.photos)
-        self.validation = (
-            None if config.validation is None else sources.open_photos(config.validation)
-        )
+        self.validation = sources.open_photos(config.validation) if config.validation else None
         self.work = Workdir(workdir)
         self.text = self.work.claim(config)
         transforms = {name: o.transform(config.steps) for name, o in config.optimizers.items()}

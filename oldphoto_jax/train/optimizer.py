@@ -1,9 +1,6 @@
 """How a player moves: an optax optimizer, its schedule, and when its norms freeze."""
 
-from __future__ import annotations
-
 import dataclasses
-from typing import Literal
 
 import optax
 
@@ -17,7 +14,7 @@ class Optimizer:
 
     rate: float = 1e-4
     warmup: int = 0  # steps from 0 up to `rate`
-    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    schedule: str = "constant"  # or "linear", "cosine"
     final: float = 0.0  # share of `rate` at the last step, for linear and cosine
     hold: int = 0  # steps before the linear or cosine fall begins
     drops: dict[int, float] = dataclasses.field(default_factory=dict)  # step -> factor from there

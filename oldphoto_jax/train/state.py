@@ -7,6 +7,7 @@ split and merge of the house stands here.
 from __future__ import annotations
 
 import dataclasses
+import operator
 from collections.abc import Mapping
 from typing import Any
 
@@ -37,12 +38,15 @@ class Part:
     ema: Pytree = None
 
     def wake(self, params: Pytree = None, *, train: bool, frozen: str | None = None) -> nnx.Module:
-        """The network itself, on `params` or its own; `frozen` as in `layers.norm.freeze`."""
+        """The network itself, on `params` or its own.
+
+        Batch norm inside the part of it called `frozen` ("" is all of it) stands still.
+        """
         params = self.params if params is None else params
         network = nnx.merge(self.graph, params, self.rest, copy=True)
         network.train() if train else network.eval()
         if frozen is not None:
-            freeze(network, frozen)
+            freeze(operator.attrgetter(frozen)(network) if frozen else network)
         return network
 
     @property
@@ -83,24 +87,44 @@ def create(
     `weights` maps a network or a part of one ("segmenter", "segmenter.encoder") to a
     safetensors file. `averaged` names the players that keep an average of their weights.
     """
-    networks = task.networks(nnx.Rngs(seed))
-    if unknown := transforms.keys() - networks.keys():
-        raise ValueError(f"no network is named {sorted(unknown)}; there are {sorted(networks)}")
+    graphs = {name: sleep(net)[0] for name, net in _abstract(task, seed).items()}
+    if unknown := transforms.keys() - graphs.keys():
+        raise ValueError(f"no network is named {sorted(unknown)}; there are {sorted(graphs)}")
+
+    # Drawn under jit: one compilation instead of one for every shape of weight.
+    @jax.jit
+    def draw():
+        networks = task.networks(nnx.Rngs(seed))
+        return {name: sleep(network)[1:] for name, network in networks.items()}
+
+    networks = {
+        name: nnx.merge(graphs[name], params, rest) for name, (params, rest) in draw().items()
+    }
     for where, file in (weights or {}).items():
-        name, *path = where.split(".")
-        if name not in networks:
-            raise ValueError(f"config.weights names {where!r}; the networks are {sorted(networks)}")
-        part = networks[name]
-        for attribute in path:
-            if not hasattr(part, attribute):
-                raise ValueError(f"config.weights names {where!r}, but there is no {attribute!r}")
-            part = getattr(part, attribute)
-        arrays, _ = store.load(file)
-        names.fill(part, names.within(arrays, where))
+        _fill(networks, where, file)
     parts = {}
     for name, network in networks.items():
         graph, params, rest = sleep(network)
-        opt = transforms[name].init(params) if name in transforms else ()
+        opt = jax.jit(transforms[name].init)(params) if name in transforms else ()
         ema = jax.tree.map(jnp.copy, params) if name in averaged else None
         parts[name] = Part(graph, params, rest, opt, ema)
     return TrainState(jnp.zeros((), jnp.int32), parts)
+
+
+def _abstract(task: Task, seed: int) -> dict[str, nnx.Module]:
+    """The networks without their numbers."""
+    return nnx.eval_shape(lambda: task.networks(nnx.Rngs(seed)))
+
+
+def _fill(networks: Mapping[str, nnx.Module], where: str, file: str) -> None:
+    """Gives the network or part called `where` the arrays of a safetensors file."""
+    name, *path = where.split(".")
+    if name not in networks:
+        raise ValueError(f"config.weights names {where!r}; the networks are {sorted(networks)}")
+    part = networks[name]
+    for attribute in path:
+        if not hasattr(part, attribute):
+            raise ValueError(f"config.weights names {where!r}, but there is no {attribute!r}")
+        part = getattr(part, attribute)
+    arrays, _ = store.load(file)
+    names.fill(part, names.within(arrays, where))

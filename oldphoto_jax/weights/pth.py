@@ -13,6 +13,7 @@ import os
 import pathlib
 import pickle
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from typing import IO, Any
 
@@ -38,13 +39,17 @@ TYPES = {
 }
 
 
-# What unpickling raises on bytes that aren't what they claim to be
+# What zipfile, pickle and NumPy raise on bytes that aren't what they claim to be
 BROKEN = (
-    pickle.UnpicklingError,
     zipfile.BadZipFile,
+    zlib.error,
+    pickle.UnpicklingError,
     EOFError,
-    KeyError,
-    IndexError,
+    OSError,
+    RuntimeError,
+    MemoryError,
+    OverflowError,
+    LookupError,
     AttributeError,
     TypeError,
     ValueError,
@@ -104,9 +109,10 @@ def _read_old(path: pathlib.Path) -> Any:
         content = Reader(file, storage).load()
         for key in Reader(file, storage).load():
             array = storages[key]
-            if int.from_bytes(file.read(8), "little") != array.size:
-                raise WeightsError(f"storage {key} has another length than its tensors say")
-            array[:] = np.frombuffer(file.read(array.nbytes), array.dtype)
+            content_size = np.frombuffer(file.read(8), "<i8", 1).item()
+            if content_size != array.size:
+                raise WeightsError(f"storage {key} has {content_size} numbers, not {array.size}")
+            array[:] = np.frombuffer(file.read(array.nbytes), array.dtype, array.size)
     return content
 
 

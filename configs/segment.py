@@ -1,0 +1,60 @@
+r"""Finds the defects of old photographs: AlbuNet-18 at full resolution.
+
+The Mail.ru restorer's detector: first convolution 3x3 with stride 1, no max-pool, 1024x1024
+crops, 80 of them over the devices, cross-entropy weighted by the clean/defect ratio plus Dice,
+in-place activated batch norm. https://habr.com/ru/companies/vk/articles/459696/
+
+    python -m oldphoto_jax.main --config=configs/segment.py --workdir=runs/segment \
+        --config.photos=PHOTOS --config.validation=MORE_PHOTOS
+
+PHOTOS is a folder, a .txt list, or tfds:NAME/SPLIT; without it the packaged samples are used,
+which show that training works and no more. Own damage textures (RGBA sprites, masks):
+--config.task.damage.textures=FOLDER
+
+Cost: about 2 TFLOP forward an example; made for several accelerators.
+Expected: (not run yet). The article reports IoU 0.35 and ROC-AUC 0.93 on its own 11 photos.
+
+Variant `:lite`, for a laptop: a quarter of the width, 160x160 crops, 8 a step.
+
+    python -m oldphoto_jax.main --config=configs/segment.py:lite --workdir=runs/segment-lite
+"""
+
+import dataclasses
+
+from oldphoto_jax.tasks.segment import Segment
+from oldphoto_jax.train.config import Config
+from oldphoto_jax.train.optimizer import Adam
+
+
+def get_config(variant: str = "article") -> Config:
+    """Returns the configuration of the variant "article" or "lite"."""
+    article = Config(
+        task=Segment(size=1024, width=64, norm="inplace"),
+        optimizers={
+            "segmenter": Adam(rate=1e-3, warmup=500, schedule="cosine", clip=1.0, ema=0.999)
+        },
+        batch_size=80,
+        validation_batch=80,
+        steps=20_000,
+        precision="bfloat16",
+        best="ranking/average_precision",
+        workers=8,
+    )
+    if variant == "article":
+        return article
+    if variant == "lite":
+        return dataclasses.replace(
+            article,
+            task=Segment(size=160, width=16, decoder_width=4, positive_weight=3.0),
+            optimizers={
+                "segmenter": Adam(rate=2e-3, warmup=100, schedule="cosine", clip=1.0, ema=0.995)
+            },
+            batch_size=8,
+            validation_batch=8,
+            steps=2000,
+            precision="float32",
+            evaluate_every=400,
+            save_every=200,
+            workers=0,
+        )
+    raise ValueError(f"configs/segment.py has no variant {variant!r}; choose 'article' or 'lite'")

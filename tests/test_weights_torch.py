@@ -1,0 +1,243 @@
+"""PyTorch weights without PyTorch: tables that cover every key, a reader that runs nothing."""
+
+import collections
+import pickle
+import sys
+import types
+import zipfile
+
+import ml_dtypes
+import numpy as np
+import pytest
+from flax import nnx
+
+from oldphoto_jax.models import resnet, unet
+from oldphoto_jax.weights import names, store, torch
+from oldphoto_jax.weights.store import WeightsError
+from tests.golden import golden
+
+STORAGES = {
+    "float32": "FloatStorage",
+    "float16": "HalfStorage",
+    "bfloat16": "BFloat16Storage",
+    "int64": "LongStorage",
+    "uint8": "ByteStorage",
+}
+STATE = {
+    "module.conv.weight": np.arange(12, dtype=np.float32).reshape(3, 4),
+    "module.conv.half": np.array([1.5, -2], np.float16),
+    "module.conv.brain": np.array([1.5, -2], ml_dtypes.bfloat16),
+    "module.conv.count": np.array(7, np.int64),
+    "module.conv.empty": np.zeros((0, 2), np.uint8),
+}
+
+
+class Stored:
+    """A tensor on its way into a file: its numbers and how to look at them."""
+
+    def __init__(self, key, array, offset=0, shape=None, strides=None):
+        self.key, self.array, self.offset = key, array, offset
+        self.shape = array.shape if shape is None else shape
+        self.strides = [s // array.itemsize for s in array.strides] if strides is None else strides
+
+
+@pytest.fixture
+def fake_torch(monkeypatch):
+    """Modules of PyTorch's names, so that a pickle can point into them."""
+    root, utils = types.ModuleType("torch"), types.ModuleType("torch._utils")
+    for name in STORAGES.values():
+        setattr(root, name, type(name, (), {"__module__": "torch"}))
+
+    def _rebuild_tensor_v2(*arguments):
+        raise AssertionError("the reader must not call what it found in torch")
+
+    _rebuild_tensor_v2.__module__ = "torch._utils"
+    _rebuild_tensor_v2.__qualname__ = "_rebuild_tensor_v2"
+    utils._rebuild_tensor_v2 = _rebuild_tensor_v2
+    monkeypatch.setitem(sys.modules, "torch", root)
+    monkeypatch.setitem(sys.modules, "torch._utils", utils)
+    return root
+
+
+def stored(state):
+    return collections.OrderedDict(
+        (key, value if isinstance(value, Stored) else Stored(str(i), value))
+        for i, (key, value) in enumerate(state.items())
+    )
+
+
+def write(path, content, fake_torch, old=False):
+    """Writes content as `torch.save` does, in the format before or since 1.6."""
+    storages = {}
+
+    class Storage:
+        def __init__(self, tensor):
+            self.tensor = tensor
+
+    class Pickler(pickle._Pickler):
+        """The pickler in Python, because only its methods can be told about a class."""
+
+        def persistent_id(self, item):
+            if not isinstance(item, Storage):
+                return None
+            array = item.tensor.array
+            storages[item.tensor.key] = array
+            storage_type = getattr(fake_torch, STORAGES[array.dtype.name])
+            pid = ("storage", storage_type, item.tensor.key, "cpu", array.size)
+            return (*pid, None) if old else pid
+
+        def reducer_override(self, item):
+            if not isinstance(item, Stored):
+                return NotImplemented
+            arguments = (Storage(item), item.offset, tuple(item.shape), tuple(item.strides))
+            rebuild = sys.modules["torch._utils"]._rebuild_tensor_v2
+            return rebuild, (*arguments, False, collections.OrderedDict())
+
+    with open(path, "wb") as file:
+        if old:
+            for header in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}):
+                pickle.dump(header, file, 2)
+            Pickler(file, 2).dump(content)
+            pickle.dump(sorted(storages), file, 2)
+            for key in sorted(storages):
+                file.write(storages[key].size.to_bytes(8, "little") + storages[key].tobytes())
+            return
+        with zipfile.ZipFile(file, "w") as archive:
+            with archive.open("name/data.pkl", "w") as inner:
+                Pickler(inner, 2).dump(content)
+            archive.writestr("name/byteorder", "little")
+            for key, array in storages.items():
+                archive.writestr(f"name/data/{key}", array.tobytes())
+
+
+@pytest.mark.parametrize("old", [False, True])
+@pytest.mark.parametrize("nest", [(), ("state_dict",), ("model", "state_dict"), ("model_state",)])
+def test_a_state_dict_is_read_from_either_format(tmp_path, fake_torch, old, nest):
+    content = stored(STATE)
+    for name in nest:
+        content = {"epoch": 3, name: content}
+    write(tmp_path / "net.pth", content, fake_torch, old)
+    arrays = torch.read(tmp_path / "net.pth")
+    assert list(arrays) == [key.removeprefix("module.") for key in STATE]
+    for key, want in STATE.items():
+        got = arrays[key.removeprefix("module.")]
+        assert (got.dtype, got.shape) == (want.dtype, want.shape)
+        np.testing.assert_array_equal(got, want)
+
+
+def test_tensors_may_share_a_storage_and_be_transposed(tmp_path, fake_torch):
+    shared = np.arange(12, dtype=np.float32)
+    views = {
+        "turned": Stored("0", shared, 0, (4, 3), (1, 4)),
+        "tail": Stored("0", shared, 8, (4,), (1,)),
+    }
+    write(tmp_path / "net.pth", stored(views), fake_torch)
+    arrays = torch.read(tmp_path / "net.pth")
+    np.testing.assert_array_equal(arrays["turned"], shared.reshape(3, 4).T)
+    np.testing.assert_array_equal(arrays["tail"], shared[8:])
+
+
+@pytest.mark.parametrize(
+    ("offset", "shape", "strides"),
+    [(0, (13,), (1,)), (9, (2, 2), (2, 1)), (0, (4,), (-1,)), (-1, (2,), (1,)), (0, (4,), (1, 1))],
+)
+@pytest.mark.parametrize("old", [False, True])
+def test_a_tensor_cannot_reach_outside_its_storage(
+    tmp_path, fake_torch, old, offset, shape, strides
+):
+    bad = Stored("0", np.arange(12, dtype=np.float32), offset, shape, strides)
+    write(tmp_path / "net.pth", stored({"bad": bad}), fake_torch, old)
+    with pytest.raises(WeightsError, match="net.pth: a tensor"):
+        torch.read(tmp_path / "net.pth")
+
+
+class Malicious:
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __reduce__(self):
+        import os
+
+        return os.mkdir, (str(self.folder / "owned"),)
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_a_malicious_pickle_is_refused_and_not_run(tmp_path, fake_torch, old):
+    content = stored(STATE) | {"evil": Malicious(tmp_path)}
+    write(tmp_path / "net.pth", content, fake_torch, old)
+    with pytest.raises(WeightsError, match=r"refused: the file asks for \w+\.mkdir"):
+        torch.read(tmp_path / "net.pth")
+    assert not (tmp_path / "owned").exists()
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_a_truncated_file_is_refused(tmp_path, fake_torch, old):
+    file = tmp_path / "net.pth"
+    write(file, stored(STATE), fake_torch, old)
+    whole = file.read_bytes()
+    for size in (len(whole) - 1, len(whole) // 2, 30, 0):
+        file.write_bytes(whole[:size])
+        with pytest.raises(WeightsError, match="net.pth"):
+            torch.read(file)
+
+
+def test_what_is_no_state_dict_is_refused(tmp_path, fake_torch):
+    file = tmp_path / "net.pth"
+    for content in ([1, 2], {"epoch": 3, "optimizer": {"rate": 1}}, {}):
+        write(file, content, fake_torch)
+        with pytest.raises(WeightsError, match="state dict"):
+            torch.read(file)
+    with pytest.raises(WeightsError, match="no such weights file"):
+        torch.read(tmp_path / "none.pth")
+
+
+def test_safetensors_are_read_as_they_are(tmp_path):
+    store.save(tmp_path / "net.safetensors", STATE, {})
+    assert torch.read(tmp_path / "net.safetensors").keys() == STATE.keys()
+
+
+def keys_of(fixture):
+    """A published state dict whose tensors have their names and number of axes, but one number."""
+    with np.load(f"{golden.FOLDER}/{fixture}.npz") as data:
+        spec = golden.json.loads(bytes(data["spec"]).decode())
+    return {key: np.zeros([1] * len(shape), np.float32) for key, shape, _ in spec["params"]}
+
+
+def abstract(build):
+    return names.flatten(nnx.eval_shape(build)).keys()
+
+
+@pytest.mark.parametrize("depth", [18, 34, 50])
+def test_every_key_of_a_resnet_has_its_place(depth):
+    state = keys_of(f"resnet{depth}")
+    with_head = abstract(lambda: resnet.ResNet(depth, classes=1000, rngs=nnx.Rngs(0)))
+    assert torch.resnet(state, depth).keys() == with_head
+    encoder = abstract(lambda: resnet.ResNet(depth, rngs=nnx.Rngs(0)))
+    assert torch.resnet(state, depth, head=False).keys() == encoder
+
+
+@pytest.mark.parametrize("deconv", [False, True])
+def test_every_key_of_an_albunet_has_its_place(deconv):
+    state = keys_of("albunet34_deconv" if deconv else "albunet34")
+    ours = abstract(lambda: unet.AlbuNet(34, deconv=deconv, rngs=nnx.Rngs(0)))
+    assert torch.albunet(state, 34, deconv=deconv).keys() == ours
+
+
+def test_wrong_keys_are_listed():
+    state = keys_of("resnet18")
+    with pytest.raises(WeightsError, match="unknown: layer1.2.conv1.weight"):
+        torch.resnet(keys_of("resnet34"), 18)
+    del state["layer4.1.bn2.running_var"]
+    with pytest.raises(WeightsError, match="missing: layer4.1.bn2.running_var"):
+        torch.resnet(state, 18)
+    with pytest.raises(WeightsError, match="fc.weight has shape"):
+        torch.resnet(keys_of("resnet18") | {"fc.weight": np.zeros(3)}, 18)
+    with pytest.raises(WeightsError, match="ResNet-101"):
+        torch.resnet(state, 101)
+
+
+def test_the_two_encoders_of_an_albunet_must_agree():
+    state = keys_of("albunet34")
+    state["conv3.0.bn1.bias"] = state["conv3.0.bn1.bias"] + 1
+    with pytest.raises(WeightsError, match="conv3.0.bn1.bias and encoder.layer2.0.bn1.bias"):
+        torch.albunet(state)
