@@ -47,11 +47,11 @@ def get_config(variant: str = "article") -> Config:
             article,
             task=Segment(size=160, width=16, decoder_width=4, positive_weight=3.0),
             optimizers={
-                "segmenter": Adam(rate=2e-3, warmup=100, schedule="cosine", clip=1.0, ema=0.995)
+                "segmenter": Adam(rate=2e-3, warmup=50, schedule="cosine", clip=1.0, ema=0.995)
             },
             batch_size=8,
             validation_batch=8,
-            steps=2000,
+            steps=1600,
             precision="float32",
             evaluate_every=400,
             save_every=200,

@@ -86,10 +86,12 @@ def test_the_variants_stride_on_different_convolutions():
 
 @pytest.mark.parametrize("kind", ["batch", "inplace"])
 def test_every_parameter_of_a_bottleneck_learns(kind):
-    conv = functools.partial(blocks.conv, bias=False, rngs=nnx.Rngs(0))
-    normalize = functools.partial(norm.normalize, kind)
-    parts = {"conv": conv, "normalize": normalize, "stride_first": False}
-    block = drawn(lambda: resnet.Bottleneck(4, 4, 2, **parts))
+    def build():
+        conv = functools.partial(blocks.conv, bias=False, rngs=nnx.Rngs(0))
+        normalize = functools.partial(norm.normalize, kind)
+        return resnet.Bottleneck(4, 4, 2, conv=conv, normalize=normalize, stride_first=False)
+
+    block = drawn(build)
     x = jax.random.normal(jax.random.key(0), (2, 6, 6, 4))
     gradients = nnx.jit(nnx.grad(lambda block, x: jnp.mean(block(x) ** 2)))(block, x)
     for path, leaf in nnx.to_flat_state(gradients):

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from oldphoto_jax.layers.devices import shared
 from oldphoto_jax.photo.types import Array, Features
 
 _STRIP_BYTES = 4 << 20  # of unfolded windows: about a core's share of the cache
@@ -28,7 +29,7 @@ def convolve(x: Features, kernel: Array, strides, padding, **options) -> Feature
     if not _plain(x, kernel, strides, padding, options):
         return lax.conv_general_dilated(x, kernel, strides, padding, **options)
     padding = tuple((int(low), int(high)) for low, high in padding)
-    return _convolve(x, kernel, padding, options.get("precision"))
+    return _convolve(x, shared(kernel, x), padding, options.get("precision"))
 
 
 def _plain(x, kernel, strides, padding, options) -> bool:

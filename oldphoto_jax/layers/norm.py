@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from oldphoto_jax.layers.devices import shared
 from oldphoto_jax.photo.types import Array, Features
 
 Kind = Literal["batch", "inplace"]
@@ -154,7 +155,7 @@ class InPlaceABN(Norm):
         if self.use_running_average:
             mean, var = self.mean[...], self.var[...]
             return _normalize_activate(_wide(x) - mean, var, scale, bias, form).astype(x.dtype)
-        z, mean, var = _inplace(x, _vary_with(x, scale), _vary_with(x, bias), form)
+        z, mean, var = _inplace(x, shared(scale, x), shared(bias, x), form)
         self._remember(mean, var, x)
         return z
 
@@ -231,13 +232,3 @@ def _all_mean(values, axis_name: str | None):
 
 def _wide(x: Features) -> Features:
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
-
-
-def _vary_with(x: Features, parameter: Array) -> Array:
-    """The parameter [C] itself, known to `shard_map(check_vma=True)` as no longer replicated.
-
-    Its gradient is then summed over devices on the way back, which JAX does by itself for its own
-    operations but not for a custom backward pass.
-    """
-    one = x[(0,) * (x.ndim - 1)]
-    return jnp.where(one == one, parameter, parameter)

@@ -26,8 +26,8 @@ class AlbuNet(nnx.Module):
     resolution, and the last two decoders keep the size they get. Only the encoder has norm layers.
 
     `width` is 64 in the original; the decoder follows with half of it, unless `decoder_width`
-    says otherwise (at full resolution the decoder is what costs). `deconv` learns its up-sampling by
-    transposed convolutions. `align_corners` up-samples as PyTorch did before 0.4, which the
+    says otherwise (at full resolution the decoder is what costs). `deconv` learns its up-sampling
+    by transposed convolutions. `align_corners` up-samples as PyTorch did before 0.4, which the
     published weights were trained with. `norm` is the kind of `layers.norm`. Input is normalized,
     by `resnet.normalize` if the encoder comes from ImageNet.
     """

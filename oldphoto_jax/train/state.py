@@ -7,7 +7,6 @@ split and merge of the house stands here.
 from __future__ import annotations
 
 import dataclasses
-import operator
 from collections.abc import Mapping
 from typing import Any
 
@@ -46,7 +45,7 @@ class Part:
         network = nnx.merge(self.graph, params, self.rest, copy=True)
         network.train() if train else network.eval()
         if frozen is not None:
-            freeze(operator.attrgetter(frozen)(network) if frozen else network)
+            freeze(network, frozen)
         return network
 
     @property

@@ -33,15 +33,17 @@ def flatten(tree: nnx.Module | Mapping[str, Any], prefix: str = "") -> dict[str,
 def within(arrays: Mapping[str, np.ndarray], where: str) -> dict[str, np.ndarray]:
     """The arrays of the part called `where`, by their names inside it.
 
-    The file of a single network doesn't say what others call it: when no name begins with
-    `where`, all arrays are returned as they are.
+    A file of a network or of its encoder alone doesn't say what others call it: for
+    "segmenter.encoder.stages" its arrays may begin with that, with "encoder.stages" or with
+    "stages". When none of these fits, all arrays are returned as they are.
     """
-    inside = {
-        name.removeprefix(f"{where}."): array
-        for name, array in arrays.items()
-        if name.startswith(f"{where}.")
-    }
-    return inside or dict(arrays)
+    parts = where.split(".")
+    for first in range(len(parts)):
+        prefix = ".".join(parts[first:]) + "."
+        inside = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+        if inside:
+            return inside
+    return dict(arrays)
 
 
 def fill(net: nnx.Module, arrays: Mapping[str, np.ndarray]) -> None:
