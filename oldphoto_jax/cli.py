@@ -52,8 +52,10 @@ def parser() -> argparse.ArgumentParser:
 def _add_detect(commands, shared) -> None:
     text = "find scratches, dust, stains and tears; write a mask and a probability map per photo"
     detect = commands.add_parser("detect", parents=[shared], help=text, description=text)
+    photos = detect.add_mutually_exclusive_group(required=True)
+    photos.add_argument("photos", nargs="?", type=pathlib.Path, metavar="PHOTO_OR_FOLDER")
+    photos.add_argument("--sample", action="store_true", help="a packaged photo, to try it out")
     add = detect.add_argument
-    add("photos", type=pathlib.Path, metavar="PHOTO_OR_FOLDER")
     add("--out", "-o", type=pathlib.Path, required=True, metavar="DIR", help="where masks go")
     _add_weights(detect)
     add("--threshold", type=float, metavar="P", help="probability above which a pixel is a defect")
@@ -90,11 +92,12 @@ def _add_weights(command, **options) -> None:
 
 
 def _detect(args) -> int:
-    from oldphoto_jax.restore import batch, stage
+    from oldphoto_jax.restore import batch, sample, stage
     from oldphoto_jax.restore.detect import Detector
 
     kinds = ("mask", "prob", "overlay") if args.overlay else ("mask", "prob")
-    jobs = batch.plan(args.photos, args.out, kinds)
+    photos = sample.write(args.out) if args.sample else args.photos
+    jobs = batch.plan(photos, args.out, kinds)
     stage.keep_compiled()
     detector = Detector(
         stage=stage.load(args.weights, DETECTOR),

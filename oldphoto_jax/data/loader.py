@@ -6,7 +6,8 @@ whole number, and a run may go on with other threads or on another number of mac
 
 Grain does the reading ahead. Worker processes are spawned, so a script that asks for `workers`
 keeps its doings under `if __name__ == "__main__":`, as with all of Python's multiprocessing;
-absl flags that are not parsed by then keep their defaults. Source and example travel to the workers and must be picklable.
+absl flags that are not parsed by then keep their defaults. Source and example travel to the
+workers and must be picklable.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ class Segment(Task):
         return {"mask": jax.nn.sigmoid(self._logits(nets, batch))}
 
     def agree(self, nets, batch):
-        """Cross-entropy and Dice (or focal loss), each times its weight; zero weights are left out."""
+        """Cross-entropy, Dice and focal loss, each times its weight; those of weight 0 left out."""
         logits, mask = self._logits(nets, batch), batch["mask"]
         terms = {
             "bce": lambda: losses.bce(logits, mask, self._positive_weight(mask)),

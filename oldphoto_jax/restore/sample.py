@@ -1,0 +1,44 @@
+"""A photo to try things on: a packaged sample, grown old and damaged by our own generator."""
+
+from __future__ import annotations
+
+import pathlib
+
+import numpy as np
+
+from oldphoto_jax.damage.recipe import Damage
+from oldphoto_jax.data.sources import Samples
+from oldphoto_jax.photo import files, image
+from oldphoto_jax.photo.types import Batch
+
+NAME, TRUTH = "sample.png", "sample_truth.png"
+ENLARGE = 2  # the samples are small; scans are larger and softer
+SEED = 0  # scratches, a tear and dust, on fur and whiskers that look like them
+
+
+def aged() -> Batch:
+    """The old photo [H,W,3] and the mask [H,W,1] of its damage, both float32 in 0..1.
+
+    It is of the validation split: training on the samples leaves it out.
+    """
+    good = Samples("val")[0]["photo"]
+    height, width = (ENLARGE * side for side in good.shape[:2])
+    damage = Damage(clean=0, lookalikes=0, gray=1, ageing=1, scan=1)
+    old = damage(image.resize(good, height, width), np.random.default_rng(SEED))
+    return {"photo": old["photo"], "mask": old["mask"]}
+
+
+def write(folder: pathlib.Path) -> pathlib.Path:
+    """Writes the old photo into a folder, and beside it where its damage is; returns the photo.
+
+    Files that are there already stay as they are. Raises ValueError if they hold anything else.
+    """
+    old = aged()
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, array in {NAME: old["photo"], TRUTH: old["mask"]}.items():
+        path, pixels = folder / name, image.to_uint8(array)
+        if not path.exists():
+            files.write_png(path, pixels)
+        elif not np.array_equal(files.read(path).pixels, pixels):
+            raise ValueError(f"{path}: holds another picture; choose another --out")
+    return folder / NAME

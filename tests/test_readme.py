@@ -1,0 +1,181 @@
+"""What the README says is so: its commands parse, its files exist, its links lead somewhere."""
+
+import argparse
+import importlib
+import json
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+DOCUMENTS = {"README.md": README, "CHANGELOG.md": (ROOT / "CHANGELOG.md").read_text("utf-8")}
+BLOCKS = re.findall(r"^```bash\n(.*?)^```", README, re.M | re.S)
+SPANS = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", README, flags=re.M | re.S))
+FOLDERS = (".ci", "configs", "experiments", "oldphoto_jax", "tests")
+PLACEHOLDER = re.compile(r"[A-Z]{4,}")  # models/NAME.py
+
+# Parses each command line by the program's own flags, and checks what a run would check first.
+PARSE = """
+import importlib, json, sys
+from absl import flags
+from oldphoto_jax import main
+errors = []
+for arguments in json.load(sys.stdin):
+    for name in list(flags.FLAGS):
+        delattr(flags.FLAGS, name)
+    importlib.reload(main)
+    sys.argv = ["main", *arguments]  # where ml_collections looks for changed fields
+    try:
+        flags.mark_flags_as_required(["config", "workdir"])
+        assert flags.FLAGS(sys.argv) == ["main"]
+        flags.FLAGS.config.check()
+        errors.append("")
+    except Exception as error:
+        errors.append(repr(error))
+print(json.dumps(errors))
+"""
+
+
+class Parsed(Exception):
+    """Raised in place of the work that would follow."""
+
+
+def commands():
+    """Every command of the README as a list of words, without the folder of the environment."""
+    for block in BLOCKS:
+        for line in block.replace("\\\n", " ").splitlines():
+            for command in line.split("&&"):
+                words = shlex.split(command, comments=True)
+                yield [word.removeprefix(".venv/bin/") for word in words]
+    yield from (shlex.split(span) for span in SPANS if re.match(r"oldphoto .|python -m ", span))
+
+
+def ours(words):
+    """[module, argument, ...] of a command that starts a program of ours, else nothing."""
+    if words[0] == "oldphoto":
+        return ["oldphoto_jax.cli", *words[1:]]
+    return words[2:] if words[:2] == ["python", "-m"] else []
+
+
+COMMANDS = list(commands())
+OURS = [ours(words) for words in COMMANDS if ours(words)]
+TRAININGS = [words[1:] for words in OURS if words[0] == "oldphoto_jax.main"]
+OTHERS = [words for words in OURS if words[0] != "oldphoto_jax.main"]
+RUN = ["--config=configs/segment.py", "--workdir=runs/x"]
+CHANGES = [[*RUN, *shlex.split(span)] for span in SPANS if span.startswith("--config.")]
+MISSPELT = [*RUN, "--config.task.sise=1"]
+
+
+@pytest.fixture(scope="module")
+def errors():
+    """What the training door says to every command line of the README, and to a wrong one."""
+    answer = subprocess.run(
+        [sys.executable, "-c", PARSE],
+        input=json.dumps([*TRAININGS, *CHANGES, MISSPELT]),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert answer.returncode == 0, answer.stderr
+    return json.loads(answer.stdout)
+
+
+def test_the_readme_has_commands_of_every_kind():
+    modules = {words[0] for words in OURS}
+    assert modules >= {"oldphoto_jax.cli", "oldphoto_jax.main", "oldphoto_jax.data.builders"}
+    visits = {words[1] for words in OURS if words[0] == "oldphoto_jax.cli"}
+    assert visits == {"detect", "evaluate", "info"}
+    known = {
+        "oldphoto",
+        "python",
+        "python3",
+        "pip",
+        "pytest",
+        ".ci/run",
+        "GOLDEN_DIR=other/fixtures",
+    }
+    assert {c[0] for c in COMMANDS} <= known
+
+
+@pytest.mark.parametrize("command", OTHERS, ids=shlex.join)
+def test_commands_are_understood(command, monkeypatch):
+    real = argparse.ArgumentParser.parse_args
+
+    def parse(self, args=None, namespace=None):
+        raise Parsed(real(self, args, namespace))
+
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse)
+    monkeypatch.setattr(sys, "argv", command)
+    door = importlib.import_module(command[0]).main
+    with pytest.raises(Parsed):
+        door()
+
+
+def test_trainings_are_understood(errors):
+    assert len(TRAININGS) > 3 and CHANGES
+    for words, error in zip([*TRAININGS, *CHANGES], errors[:-1], strict=True):
+        assert not error, f"{shlex.join(words)}: {error}"
+
+
+def test_a_misspelt_field_is_noticed(errors):
+    assert "sise" in errors[-1]
+
+
+def test_the_two_commands_are_whole_lines_and_ci_runs_the_second():
+    wholes = [block.strip() for block in BLOCKS if block.startswith("python3 -m venv")]
+    assert len(wholes) == 2 and not any("\n" in line for line in wholes)
+    first, second = wholes
+    assert "oldphoto detect --sample" in first and second.endswith("pytest -q")
+    script = (ROOT / ".ci" / "run").read_text("utf-8").splitlines()
+    assert script[-1] == second  # pytest's closing line is the last thing seen
+
+
+def test_extras_exist():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    named = set(re.findall(r"\.\[(\w+)\]", README))
+    assert named == project["optional-dependencies"].keys()
+
+
+def test_files_that_are_spoken_of_exist():
+    paths = [span for span in SPANS if span.split("/")[0] in FOLDERS and "/" in span]
+    paths += [w for command in COMMANDS for w in command if re.fullmatch(r"tests/\w+\.py", w)]
+    paths += [words[0].replace(".", "/") + ".py" for words in OURS]
+    assert len(paths) > 10
+    for path in paths:
+        folder = path if not PLACEHOLDER.search(path) else path.rpartition("/")[0]
+        assert (ROOT / folder).exists(), path
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_links_lead_somewhere(name):
+    headings = re.findall(r"^#+ (.*)$", DOCUMENTS[name], re.M)
+    anchors = {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
+    links = re.findall(r"\]\(([^)\s]+)\)", DOCUMENTS[name])
+    assert links
+    for link in links:
+        path, _, anchor = link.partition("#")
+        if "://" in link:
+            assert link.startswith("https://")
+        elif path:
+            assert (ROOT / path).exists(), link
+        else:
+            assert anchor in anchors, link
+
+
+def test_no_file_knows_a_machine():
+    # Brackets, lest this file find itself.
+    foreign = re.compile(rb"/[w]ork/|/[t]mp/|/[r]oot/|/[h]ome/|\.\./[s]hared")
+    ours = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*")]
+    read = 0
+    for path in (*ours, *ROOT.iterdir()):
+        if path.is_file() and path.suffix not in (".pyc", ".npz", ".safetensors"):
+            found = foreign.search(path.read_bytes())
+            assert not found, f"{path.relative_to(ROOT)}: {found}"
+            read += 1
+    assert read > 100
