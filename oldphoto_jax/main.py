@@ -1,12 +1,37 @@
 r"""The training door: a configuration and a folder go in, a trained network comes out.
 
-python -m oldphoto_jax.main --config=configs/segment.py:lite --workdir=runs/segment
+    python -m oldphoto_jax.main --config=configs/segment.py:lite --workdir=runs/segment
 
-Any field can be changed: --config.task.size=128 --config.optimizers.segmenter.rate=1e-4.
-The same command again resumes. On several machines start one process on each:
+Any field can be changed: --config.task.size=128 --config.optimizers.segmenter.rate=1e-4
+--config.task.enlarge="(1.0,1.5)". The same command again resumes; after SIGTERM or Ctrl-C the
+run saves and exits with 143 or 130, so a scheduler's requeue just works. On GPUs a resumed run
+is the same to the last bit only under XLA_FLAGS=--xla_gpu_deterministic_ops=true.
 
-  Slurm, Kubernetes (Jobs with an index), TPU pods    --distributed
-  anything else    --coordinator=HOST:PORT --processes=N --process=I
+On several machines the same command runs on each, with one folder that all of them see as
+--workdir. batch_size counts the whole batch; it is shared by all devices of all processes.
+
+Slurm, one process for every GPU (JAX gives each process the GPU of its local rank):
+
+    #SBATCH --nodes=4 --ntasks-per-node=8 --gpus-per-node=8 --requeue --signal=TERM@120
+    srun python -m oldphoto_jax.main --distributed --config=configs/segment.py --workdir=DIR
+
+TPU pods, one process for every machine:
+
+    gcloud compute tpus tpu-vm ssh NAME --worker=all --command="cd oldphoto_jax && \
+        python -m oldphoto_jax.main --distributed --config=configs/segment.py --workdir=DIR"
+
+Kubernetes: a Job with completionMode: Indexed, parallelism and completions 4, and in its pod
+template `subdomain: SERVICE`, SERVICE being a headless service that selects the job's pods.
+Kubernetes sets JOB_COMPLETION_INDEX; terminationGracePeriodSeconds must leave time to save.
+
+    command: [sh, -c, "exec python -m oldphoto_jax.main --coordinator=JOB-0.SERVICE:1234
+        --processes=4 --process=$JOB_COMPLETION_INDEX --config=configs/segment.py --workdir=DIR"]
+
+(Or, with jax[k8s] and a service account that may read pods, jobs and services, --distributed.)
+
+By hand, also two processes on one machine, I being 0 and 1:
+
+    python -m oldphoto_jax.main --coordinator=localhost:1234 --processes=2 --process=I ...
 """
 
 import os
@@ -22,7 +47,7 @@ from oldphoto_jax.train.loop import train
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "FILE.py or FILE.py:variant")
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; made if missing.")
-_DISTRIBUTED = flags.DEFINE_bool("distributed", False, "Several processes, found automatically.")
+_DISTRIBUTED = flags.DEFINE_bool("distributed", False, "Several processes, found by JAX.")
 _COORDINATOR = flags.DEFINE_string("coordinator", None, "HOST:PORT of process 0.")
 _PROCESSES = flags.DEFINE_integer("processes", None, "How many processes there are.")
 _PROCESS = flags.DEFINE_integer("process", None, "Which of them this one is, from 0.")
@@ -60,7 +85,7 @@ def main(argv) -> None:
     try:
         connect()
         run(_CONFIG.value, _WORKDIR.value)
-    except (ValueError, FileNotFoundError, NonFiniteLoss) as error:
+    except (ValueError, FileNotFoundError, ModuleNotFoundError, NonFiniteLoss) as error:
         if os.environ.get("OLDPHOTO_DEBUG"):
             raise
         print(f"oldphoto_jax: {error}", file=sys.stderr)

@@ -21,8 +21,9 @@ from oldphoto_jax.train.state import TrainState
 class Checkpoints:
     """The steps kept in one folder.
 
-    `best` names the figure by which the best step is chosen, `best_is` its direction. The
-    folder is made if it is missing; unfinished steps of a killed run are cleared away.
+    `best` names the figure by which the best step is chosen ("" = none is), `best_is` its
+    direction. The folder is made if it is missing; unfinished steps of a killed run are cleared
+    away.
     """
 
     def __init__(self, folder: pathlib.Path, best: str, best_is: str):
@@ -32,12 +33,16 @@ class Checkpoints:
             policies.BestN(get_metric_fn=self._score, n=1, keep_checkpoints_without_metrics=False),
         ]
         options = ocp.CheckpointManagerOptions(
+            # Orbax writes the figures of a step down only if it is told this, too.
+            best_fn=self._score,
             preservation_policy=policies.AnyPreservationPolicy(keep),
             cleanup_tmp_directories=True,
             enable_async_checkpointing=True,
         )
         self.manager = ocp.CheckpointManager(folder.absolute(), options=options)
         self.folder = folder
+        kept = [self._score(self.manager.metrics(step)) for step in self.manager.all_steps()]
+        self.highest = max(kept, default=-math.inf)
 
     def save(
         self, state: TrainState, position: Any, config: str, figures: dict[str, float] | None
@@ -47,20 +52,19 @@ class Checkpoints:
         `position` is the loader's place as JSON values; `figures` decide about the best step.
         """
         step = int(state.step)
-        if step in self.manager.all_steps():
-            return
         args = ocp.args.Composite(
             state=ocp.args.StandardSave(_flat(state)),
             run=ocp.args.JsonSave({"position": position, "config": config}),
         )
         finite = {k: v for k, v in (figures or {}).items() if math.isfinite(v)}
-        self.manager.save(step, args=args, metrics=finite or None, force=True)
+        self.highest = max(self.highest, self._score(finite))
+        self.manager.save(step, args=args, metrics=finite, force=True)
 
     def restore(self, like: TrainState) -> tuple[TrainState, Any] | None:
         """The newest state, placed on devices as `like` is, and the loader's position.
 
         `like` may live on another number of devices than the run that saved. None if nothing
-        was saved yet.
+        was saved yet. Raises ValueError for a checkpoint that can't be read.
         """
         step = self.manager.latest_step()
         if step is None:
@@ -69,8 +73,20 @@ class Checkpoints:
         args = ocp.args.Composite(
             state=ocp.args.StandardRestore(target), run=ocp.args.JsonRestore()
         )
-        found = self.manager.restore(step, args=args)
+        try:
+            found = self.manager.restore(step, args=args)
+        except Exception as error:  # Orbax and TensorStore raise many kinds
+            older = [str(other) for other in self.manager.all_steps() if other < step]
+            start = f"step {older[-1]}" if older else "the beginning"
+            raise ValueError(
+                f"the checkpoint {self.last()} can't be read: {error}\n"
+                f"Move it away, and the same command goes on from {start}."
+            ) from error
         return _unflat(found["state"], like), found["run"]["position"]
+
+    def exist(self) -> bool:
+        """Whether there is anything to resume from."""
+        return self.manager.latest_step() is not None
 
     def last(self) -> str:
         """Where the newest whole step is, for messages."""
@@ -78,13 +94,11 @@ class Checkpoints:
         return "no checkpoint yet" if step is None else f"{self.folder / str(step)}"
 
     def is_best(self, figures: dict[str, float]) -> bool:
-        """Whether these figures beat every step that was saved before."""
-        known = [self._score(self.manager.metrics(step)) for step in self.manager.all_steps()]
-        return self._score(figures) > max(known, default=-math.inf)
+        """Whether no step that was saved before has better figures."""
+        return math.isfinite(score := self._score(figures)) and score >= self.highest
 
     def close(self) -> None:
-        """Waits until everything is on disk."""
-        self.manager.wait_until_finished()
+        """Waits until everything is on disk; raises what went wrong with it."""
         self.manager.close()
 
     def _score(self, figures) -> float:

@@ -22,12 +22,13 @@ class Config:
     """A run. Plain and mutable, so that --config.any.field=value can reach every leaf.
 
     `photos` and `validation` are a source object or text: "samples", a folder, a .txt list, or
-    "tfds:NAME/SPLIT" (see `data.sources.open_photos`).
+    "tfds:NAME/SPLIT" (see `data.sources.open_photos`). The task may be a dataclass of anybody's;
+    weights of a foreign one are read back only where its class can be passed in Python.
     """
 
     task: contract.Task
     photos: str = "samples"  # or, set in Python, a source object
-    validation: str = "samples:val"  # likewise; "" = no evaluation during the run
+    validation: str = "samples:val"  # likewise; "" = no evaluation and no picture sheets
     weights: dict[str, str] = dataclasses.field(default_factory=dict)  # network or part -> file
     optimizers: dict[str, Optimizer]
     batch_size: int = 16  # over all devices and processes
@@ -36,8 +37,8 @@ class Config:
     precision: str = "float32"  # or "bfloat16": of the computation, never of the weights
     evaluate_every: int = 1000
     validation_batch: int = 16
-    best: str = "loss"  # the metric by which the best checkpoint is chosen ...
-    best_is: str = "highest"  # ... or "lowest"
+    best: str = ""  # the figure by which the best checkpoint is chosen; "" = only the last is kept
+    best_is: str = "highest"  # or "lowest"
 
     log_every: int = _operational(50)
     save_every: int = _operational(500)
@@ -48,9 +49,13 @@ class Config:
 
     def check(self) -> None:
         """Raises ValueError, naming the field, on settings that can't make a run."""
-        for name in ("batch_size", "steps", "evaluate_every", "log_every", "save_every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"config.{name} must be 1 or more, it is {getattr(self, name)}")
+        positive = ("batch_size", "validation_batch", "steps")
+        positive += ("evaluate_every", "log_every", "save_every")
+        least = dict.fromkeys(positive, 1) | dict.fromkeys(("sheet_rows", "workers", "threads"), 0)
+        for name, number in least.items():
+            if getattr(self, name) < number:
+                value = getattr(self, name)
+                raise ValueError(f"config.{name} must be {number} or more, it is {value}")
         if self.precision not in ("float32", "bfloat16"):
             raise ValueError(
                 f"config.precision must be 'float32' or 'bfloat16', it is {self.precision!r}"
@@ -68,12 +73,14 @@ class Config:
 
 
 def to_text(config: Config) -> str:
-    """The whole configuration as JSON, one field a line."""
+    """The whole configuration as JSON, one field a line; source objects in their own words."""
+    sources = {name: _words(getattr(config, name)) for name in ("photos", "validation")}
+    config = dataclasses.replace(config, **sources)
     return json.dumps(contract.describe(config), indent=1, sort_keys=True)
 
 
 def from_text(text: str) -> Config:
-    """The configuration that `to_text` wrote."""
+    """The configuration that `to_text` wrote; raises ValueError for a foreign task's class."""
     return contract.restore(json.loads(text))
 
 
@@ -92,6 +99,14 @@ def differences(old: str, new: str) -> list[str]:
         if name.partition(".")[0] not in free
         and leaves[0].get(name, missing) != leaves[1].get(name, missing)
     ]
+
+
+def _words(source: Any) -> Any:
+    """A source by what it says of itself, if that is the same in every process."""
+    if isinstance(source, str) or dataclasses.is_dataclass(source):
+        return source
+    own = type(source).__repr__ is not object.__repr__
+    return repr(source) if own else f"{type(source).__qualname__} of {len(source)} photos"
 
 
 def _leaves(value: Any, path: str = "") -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jax
@@ -42,18 +42,28 @@ def evaluate(
         real = np.asarray(batch["weight"]) > 0
         batch = {key: value for key, value in batch.items() if key != "weight"}
         prediction = predict(batch)
+        # A share without any photo is measured too: all processes must know the same streams.
+        kept = real if real.any() else slice(None)
         batch, prediction = (
-            {key: np.asarray(value)[real] for key, value in part.items()}
+            {key: np.asarray(value)[kept] for key, value in part.items()}
             for part in (batch, prediction)
         )
-        if first is None:
+        if first is None and real.any():
             first = (batch, prediction)
         for name, value in task.metrics(batch, prediction).items():
-            stream = _stream(value)
+            stream = _stream(value) if real.any() else _emptied(_stream(value))
             streams[name] = streams[name] + stream if name in streams else stream
-    if not streams:
-        raise ValueError("the validation source has no examples; check config.validation")
     return _computed({name: _everywhere(stream) for name, stream in streams.items()}), first
+
+
+def figure_names(task: Task, predict: Callable[[Batch], Batch], record: Mapping) -> set[str]:
+    """The names of the figures that `evaluate` gives, found without predicting anything."""
+    example = task.example(record, np.random.default_rng(0))
+    batch = {key: np.asarray(value)[None] for key, value in example.items()}
+    shapes = jax.eval_shape(predict, batch)
+    blank = {key: np.zeros(shape.shape, shape.dtype) for key, shape in shapes.items()}
+    streams = {name: _stream(value) for name, value in task.metrics(batch, blank).items()}
+    return set(_computed(streams))
 
 
 def _stream(value: Any) -> Any:
@@ -61,6 +71,12 @@ def _stream(value: Any) -> Any:
         return value
     values = np.asarray(value, np.float64).reshape(-1)
     return _Mean(values.sum(), np.float64(values.size))
+
+
+def _emptied(stream: Any) -> Any:
+    """The stream of no examples."""
+    zeros = {f.name: np.zeros_like(getattr(stream, f.name)) for f in dataclasses.fields(stream)}
+    return dataclasses.replace(stream, **zeros)
 
 
 def _everywhere(stream: Any) -> Any:

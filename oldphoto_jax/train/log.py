@@ -17,9 +17,15 @@ from oldphoto_jax.photo.types import Batch
 from oldphoto_jax.train.state import TrainState
 from oldphoto_jax.train.workdir import Workdir
 
+MEND = (
+    "In a new --workdir, a lower rate, gradient clipping (clip=1.0) or precision='float32' "
+    "usually mends it."
+)
+AHEAD = 2  # steps that wait on the device while the host prepares the next
+
 
 class NonFiniteLoss(RuntimeError):
-    """A loss term or gradient became infinite or not a number."""
+    """A loss term, a gradient or a weight became infinite or not a number."""
 
 
 class Log:
@@ -33,7 +39,7 @@ class Log:
         self.work, self.steps, self.images = work, steps, images
         self.writes = jax.process_index() == 0
         self.terms: list[tuple[int, Mapping[str, jax.Array]]] = []
-        self.board = _tensorboard(work) if tensorboard and self.writes else None
+        self.board = _tensorboard(work, start) if tensorboard and self.writes else None
         self.bar = tqdm(
             total=steps, initial=start, unit="step", disable=None if self.writes else True
         )
@@ -44,8 +50,13 @@ class Log:
         self.clock, self.timed = time.perf_counter(), 0
 
     def add(self, step: int, terms: Mapping[str, jax.Array]) -> None:
-        """Notes the terms of the step that was just dispatched."""
+        """Notes the terms of the step that was just dispatched.
+
+        Waits for the step before the last two: more would only fill the device with batches.
+        """
         self.terms.append((step, terms))
+        if len(self.terms) > AHEAD:
+            jax.block_until_ready(self.terms[-1 - AHEAD])
         self.timed += 1
         self.bar.update()
 
@@ -60,8 +71,7 @@ class Log:
                 if not math.isfinite(value):
                     raise NonFiniteLoss(
                         f"{name} became {float(value)} at step {step}. Last good checkpoint: "
-                        f"{last_checkpoint}. A lower rate, gradient clipping (clip=1.0) or "
-                        "precision='float32' usually mends it."
+                        f"{last_checkpoint}. {MEND}"
                     )
                 values.setdefault(name, []).append(float(value))
         self.terms.clear()
@@ -69,13 +79,16 @@ class Log:
 
     def interval(self, step: int, terms: dict[str, float], rates: dict[str, float]) -> None:
         """One JSON line and one text line about the steps since the last interval."""
-        seconds = time.perf_counter() - self.clock
-        speed = self.timed * self.images / seconds if self.timed else math.nan
-        left = (self.steps - step) * self.images / speed if self.timed else math.nan
-        self.figures(step, terms | rates | {"images_per_second": speed})
-        told = ", ".join(f"{name} {value:.4g}" for name, value in terms.items())
-        self.line(f"step {step}/{self.steps}: {told}; {speed:.1f} images/s, {_duration(left)} left")
-        self.bar.set_postfix_str(f"{speed:.1f} images/s")
+        told = f"step {step}/{self.steps}: {in_words(terms)}"
+        record = terms | rates
+        if self.timed:  # the first step is compiled and not timed
+            speed = self.timed * self.images / (time.perf_counter() - self.clock)
+            left = _duration((self.steps - step) * self.images / speed)
+            record["images_per_second"] = speed
+            told += f"; {speed:.1f} images/s, {left} left"
+            self.bar.set_postfix_str(f"{speed:.1f} images/s")
+        self.figures(step, record)
+        self.line(told)
         self.restart_clock()
 
     def figures(self, step: int, values: Mapping[str, float]) -> None:
@@ -106,7 +119,7 @@ class Log:
             tables.append(f"{name}\n{parameter_overview.get_parameter_overview(part.params)}\n")
             size = sum(x.size for x in jax.tree.leaves(part.params))
             role = "plays" if name in players else "frozen"
-            self.line(f"{name}: {size / 1e6:.2f} M parameters, {role}")
+            self.line(f"{name}: {size:,} parameters, {role}")
         self.work.parameters.write_text("\n".join(tables), encoding="utf-8")
 
     def sheet(self, step: int, batch: Batch, prediction: Batch, rows: int) -> None:
@@ -130,19 +143,23 @@ class Log:
             self.board.close()
 
 
-def _tensorboard(work: Workdir):
+def in_words(values: Mapping[str, float]) -> str:
+    """Named numbers in a line for people."""
+    return ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+
+
+def _tensorboard(work: Workdir, start: int):
     try:
         from tensorboardX import SummaryWriter
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             "config.tensorboard=True needs the extra: pip install 'oldphoto-jax[tensorboard]'"
         ) from error
-    return SummaryWriter(str(work.tensorboard))
+    # What a killed run told after its last save is told again.
+    return SummaryWriter(str(work.tensorboard), purge_step=start + 1)
 
 
 def _duration(seconds: float) -> str:
-    if not math.isfinite(seconds):
-        return "unknown time"
     minutes, seconds = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
-import signal
-import threading
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 
 import jax
 import numpy as np
@@ -18,53 +17,59 @@ from oldphoto_jax.data import loader, sources
 from oldphoto_jax.photo.types import Batch
 from oldphoto_jax.train import state as states
 from oldphoto_jax.train.checkpoint import Checkpoints
-from oldphoto_jax.train.config import Config
-from oldphoto_jax.train.evaluate import evaluate
-from oldphoto_jax.train.log import Log
+from oldphoto_jax.train.config import Config, to_text
+from oldphoto_jax.train.evaluate import evaluate, figure_names
+from oldphoto_jax.train.log import MEND, Log, NonFiniteLoss, in_words
 from oldphoto_jax.train.step import Rules, predict_step, train_step
+from oldphoto_jax.train.stop import Interrupted, StopSignal
 from oldphoto_jax.train.workdir import Workdir
-from oldphoto_jax.weights import names, store
+from oldphoto_jax.weights import store
 
 
-class Interrupted(SystemExit):
-    """The run was asked to stop (SIGTERM), saved its state, and can be resumed."""
-
-
-def train(config: Config, workdir: str) -> dict[str, float]:
+def train(
+    config: Config, workdir: str, devices: Sequence[jax.Device] | None = None
+) -> dict[str, float]:
     """Trains until `config.steps` and returns the last evaluation's figures.
 
-    The same call again resumes where the folder's newest checkpoint stands, bit for bit.
+    The same call again resumes where the folder's newest checkpoint stands, bit for bit, and a
+    finished run just tells its figures. `devices` are all that JAX has unless some are named.
     Raises ValueError for a configuration that can't run or that belongs to another folder,
-    `NonFiniteLoss` when a loss breaks, `Interrupted` (exit status 143) after SIGTERM.
+    `NonFiniteLoss` when a loss breaks, `Interrupted` (exit status 143) after SIGTERM and (130)
+    after Ctrl-C, which is heard in the main thread of a single process.
     """
     config.check()
-    run = _Run(config, workdir)
-    try:
-        return run.go()
-    finally:
-        run.close()
+    with contextlib.ExitStack() as closing:
+        run = _Run(config, workdir, devices, closing)
+        try:
+            return run.go()
+        except NonFiniteLoss as error:
+            run.log.line(str(error))
+            raise
 
 
 class _Run:
     """The pieces of a run and the order in which they act."""
 
-    def __init__(self, config: Config, workdir: str):
+    def __init__(self, config: Config, workdir: str, devices, closing: contextlib.ExitStack):
         self.config = config
-        self.mesh = jax.make_mesh((jax.device_count(),), ("data",), axis_types=(AxisType.Auto,))
+        devices = jax.devices() if devices is None else devices
+        self.mesh = jax.make_mesh(
+            (len(devices),), ("data",), axis_types=(AxisType.Auto,), devices=devices
+        )
         self.everywhere = NamedSharding(self.mesh, PartitionSpec())
         self.by_example = NamedSharding(self.mesh, PartitionSpec("data"))
         _check_divides(config, self.mesh)
         self.photos = sources.open_photos(config.photos)
         self.validation = sources.open_photos(config.validation) if config.validation else None
         self.work = Workdir(workdir)
-        self.text = self.work.claim(config)
+        self.text = to_text(config)
+        self.work.check(self.text)
         transforms = {name: o.transform(config.steps) for name, o in config.optimizers.items()}
         self.rules = Rules(config.task, config.optimizers, transforms, config.precision)
         self.rates = {name: o.rates(config.steps) for name, o in config.optimizers.items()}
-        self.stop = _StopSignal()
-        self.figures: dict[str, float] = {}
+        self.stop = closing.enter_context(StopSignal())
         self._compile()
-        self._begin()
+        self._begin(closing)
 
     def _compile(self) -> None:
         self.step = jax.jit(
@@ -76,42 +81,62 @@ class _Run:
         predict = functools.partial(predict_step, self.rules)
         self.predict = jax.jit(predict, out_shardings=self.by_example)
 
-    def _begin(self) -> None:
+    def _begin(self, closing: contextlib.ExitStack) -> None:
         """The state and the data, from the newest checkpoint or from the seed."""
         config = self.config
-        averaged = {name for name, o in config.optimizers.items() if o.ema}
-        fresh = states.create(
-            config.task, self.rules.transforms, config.seed, averaged, config.weights
-        )
-        self.state = jax.device_put(fresh, self.everywhere)
         self.checkpoints = Checkpoints(self.work.checkpoints, config.best, config.best_is)
-        self.batches = loader.loader(
-            self.photos,
-            config.task.example,
-            batch_size=config.batch_size,
-            seed=config.seed,
-            workers=config.workers,
-            threads=config.threads,
-            process_index=jax.process_index(),
-            process_count=jax.process_count(),
+        closing.callback(self.checkpoints.close)
+        averaged = {name for name, o in config.optimizers.items() if o.ema}
+        # A run that resumes has all its weights; the files it began with may be gone.
+        weights = {} if self.checkpoints.exist() else config.weights
+        fresh = states.create(config.task, self.rules.transforms, config.seed, averaged, weights)
+        self._check_names(fresh)
+        self.state = jax.device_put(fresh, self.everywhere)
+        self.batches = closing.enter_context(
+            loader.loader(
+                self.photos,
+                config.task.example,
+                batch_size=config.batch_size,
+                seed=config.seed,
+                workers=config.workers,
+                threads=config.threads,
+                process_index=jax.process_index(),
+                process_count=jax.process_count(),
+            )
         )
         found = self.checkpoints.restore(self.state)
         if found:
             self.state, position = found
             self.batches.set_state(position)
         start = int(self.state.step)
-        if jax.process_index() == 0:
-            self.work.forget_after(start)
+        self.work.claim(self.text)
+        self.work.forget_after(start)
+        self.figures = self.work.figures(start)
         self.log = Log(self.work, config.steps, start, config.batch_size, config.tensorboard)
+        closing.callback(self.log.close)
         self.log.line(f"resumed from {self.checkpoints.last()}" if found else "a new run")
         self.log.overview(self.state, set(config.optimizers))
+
+    def _check_names(self, state: states.TrainState) -> None:
+        """Finds misspelt names now that would else be found after thousands of steps."""
+        config = self.config
+        for name, optimizer in config.optimizers.items():
+            if optimizer.freeze_norm_from >= 0:
+                state.parts[name].wake(train=True, frozen=optimizer.freeze_norm_in)
+        if config.best and self.validation is not None:
+            predict = functools.partial(predict_step, self.rules, state)
+            figures = figure_names(config.task, predict, self.validation[0])
+            if config.best not in figures:
+                raise ValueError(
+                    f"config.best={config.best!r} is no figure of this task; "
+                    f"choose one of {sorted(figures)}, or '' to keep only the last checkpoint"
+                )
 
     def go(self) -> dict[str, float]:
         """All steps that are left."""
         config, start = self.config, int(self.state.step)
-        batches = iter(self.batches)
         for step in range(start, config.steps):
-            batch = self._spread(next(batches))
+            batch = self._spread(next(self.batches))
             self.state, terms = self.step(_frozen(config, step), self.state, batch)
             self.log.add(step + 1, self._own_turn(step, terms))
             if step == start:
@@ -123,7 +148,7 @@ class _Run:
     def _after(self, step: int) -> None:
         """What is due once `step` steps are done: telling, judging, saving, stopping."""
         config, last = self.config, step == self.config.steps
-        stopping = self.stop.asked(step)
+        stopping = not last and self.stop.asked(step)
         judging = self.validation is not None and (last or step % config.evaluate_every == 0)
         saving = last or judging or stopping or step % config.save_every == 0
         if saving or step % config.log_every == 0:
@@ -133,12 +158,12 @@ class _Run:
         if judging:
             self._judge(step)
         if saving:
-            self._save(self.figures if judging else None)
+            self._save(step, self.figures if judging else None)
             self.log.restart_clock()
         if stopping:
-            self.checkpoints.close()
-            self.log.line(f"stopped by SIGTERM at step {step}; the same command resumes")
-            raise Interrupted(128 + signal.SIGTERM)
+            self.checkpoints.close()  # what is told next must be true
+            self.log.line(f"stopped by {stopping.name} at step {step}; the same command resumes")
+            raise Interrupted(128 + stopping)
 
     def _own_turn(self, step: int, terms: task.Terms) -> task.Terms:
         """The terms of the players that moved at this step."""
@@ -156,29 +181,26 @@ class _Run:
             process_count=jax.process_count(),
         )
         self.figures, first = evaluate(config.task, self._predict_here, batches)
-        told = ", ".join(f"{name} {value:.4g}" for name, value in self.figures.items())
-        self.log.line(f"validation at step {step}: {told}")
+        self.log.line(f"validation at step {step}: {in_words(self.figures)}")
         self.log.figures(step, {f"validation/{k}": v for k, v in self.figures.items()})
         if first:
             self.log.sheet(step, *first, config.sheet_rows)
 
-    def _save(self, figures: dict[str, float] | None) -> None:
+    def _save(self, step: int, figures: dict[str, float] | None) -> None:
         """A checkpoint to resume from, and the weights alone for those who only predict."""
+        arrays = jax.device_get(states.predictors(self.state))
+        _check_finite(arrays, step, self.checkpoints.last())
         best = figures is not None and self.checkpoints.is_best(figures)
         self.checkpoints.save(self.state, self.batches.get_state(), self.text, figures)
         if jax.process_index() != 0:
             return
-        arrays = {}
-        for name, part in self.state.parts.items():
-            arrays |= names.flatten(part.best, name) | names.flatten(part.rest, name)
         metadata = {
             "task": task.to_json(self.config.task.informed(figures or {})),
             "config": self.text,
-            "step": str(int(self.state.step)),
+            "step": str(step),
             "figures": json.dumps(figures or {}),
             "version": __version__,
         }
-        arrays = {name: np.asarray(value) for name, value in arrays.items()}
         for file in ("last", "best") if best else ("last",):
             store.save(self.work.weights / f"{file}.safetensors", arrays, metadata)
 
@@ -195,45 +217,13 @@ class _Run:
             prediction, self.mesh, PartitionSpec("data")
         )
 
-    def close(self) -> None:
-        self.batches.close()
-        self.checkpoints.close()
-        self.log.close()
-        self.stop.close()
-
-
-class _StopSignal:
-    """Notices SIGTERM, on one process or on any of many."""
-
-    def __init__(self):
-        self.seen = False
-        self.old: Callable | int | None = None
-        # Python handles signals in the main thread only; several processes agree through JAX.
-        self.handles = (
-            jax.process_count() == 1 and threading.current_thread() is threading.main_thread()
-        )
-        if self.handles:
-            self.old = signal.signal(signal.SIGTERM, self._note)
-
-    def _note(self, number, frame) -> None:
-        self.seen = True
-
-    def asked(self, step: int) -> bool:
-        if jax.process_count() > 1:
-            return multihost_utils.reached_preemption_sync_point(step)
-        return self.seen
-
-    def close(self) -> None:
-        if self.handles:
-            signal.signal(signal.SIGTERM, self.old)
-
 
 def _frozen(config: Config, step: int) -> tuple[tuple[str, str], ...]:
     """Players whose batch norm stands still at this step, and in which part of them."""
     return tuple(
         (name, optimizer.freeze_norm_in)
         for name, optimizer in config.optimizers.items()
-        if optimizer.freeze_norm_from and step >= optimizer.freeze_norm_from
+        if 0 <= optimizer.freeze_norm_from <= step
     )
 
 
@@ -243,4 +233,14 @@ def _check_divides(config: Config, mesh: Mesh) -> None:
             raise ValueError(
                 f"config.{name}={getattr(config, name)} can't be shared evenly by {mesh.size} "
                 f"devices; choose a multiple of {mesh.size}"
+            )
+
+
+def _check_finite(arrays: Mapping[str, np.ndarray], step: int, last_checkpoint: str) -> None:
+    """Raises NonFiniteLoss; statistics may overflow while every loss looks fine."""
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise NonFiniteLoss(
+                f"{name} holds NaN or infinity after step {step}. "
+                f"Last good checkpoint: {last_checkpoint}. {MEND}"
             )

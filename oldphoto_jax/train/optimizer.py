@@ -15,13 +15,13 @@ class Optimizer:
     rate: float = 1e-4
     warmup: int = 0  # steps from 0 up to `rate`
     schedule: str = "constant"  # or "linear", "cosine"
-    final: float = 0.0  # share of `rate` at the last step, for linear and cosine
+    final: float = 0.0  # share of `rate` at which a linear or cosine fall ends
     hold: int = 0  # steps before the linear or cosine fall begins
     drops: dict[int, float] = dataclasses.field(default_factory=dict)  # step -> factor from there
     clip: float = 0.0  # largest global gradient norm; 0 = no limit
     every: int = 1  # the player moves at every n-th step
     ema: float = 0.0  # decay of the averaged weights; 0 = none kept
-    freeze_norm_from: int = 0  # step from which batch norm uses running statistics; 0 = never
+    freeze_norm_from: int = -1  # step from which batch norm uses running statistics; -1 = never
     freeze_norm_in: str = ""  # only in modules whose path begins so, such as "encoder"
 
     def check(self, player: str) -> None:
@@ -30,9 +30,13 @@ class Optimizer:
             "rate must be positive": self.rate > 0,
             "every must be 1 or more": self.every >= 1,
             "ema must be in 0..1, below 1": 0 <= self.ema < 1,
+            "final must be in 0..1": 0 <= self.final <= 1,
             "clip must not be negative": self.clip >= 0,
-            "warmup, hold and freeze_norm_from must not be negative": (
-                min(self.warmup, self.hold, self.freeze_norm_from) >= 0
+            "warmup and hold must not be negative": min(self.warmup, self.hold) >= 0,
+            "drops must be positive factors": min(self.drops.values(), default=1) > 0,
+            "freeze_norm_from must be a step, or -1 for never": self.freeze_norm_from >= -1,
+            "freeze_norm_in needs freeze_norm_from": (
+                not self.freeze_norm_in or self.freeze_norm_from >= 0
             ),
             "schedule must be constant, linear or cosine": (
                 self.schedule in ("constant", "linear", "cosine")

@@ -110,6 +110,14 @@ def create(
     return TrainState(jnp.zeros((), jnp.int32), parts)
 
 
+def predictors(state: TrainState) -> dict[str, jax.Array]:
+    """All that predicting needs, by the names of weights files: best weights and statistics."""
+    arrays = {}
+    for name, part in state.parts.items():
+        arrays |= names.flatten(part.best, name) | names.flatten(part.rest, name)
+    return arrays
+
+
 def _abstract(task: Task, seed: int) -> dict[str, nnx.Module]:
     """The networks without their numbers."""
     return nnx.eval_shape(lambda: task.networks(nnx.Rngs(seed)))

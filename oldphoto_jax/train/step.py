@@ -63,11 +63,11 @@ def _move(rules, frozen, name: str, loss: Loss, state: TrainState, batch) -> tup
 
     def objective(params):
         nets = _wake(rules, frozen, state.parts, {name: params})
-        terms = loss(nets, batch)
+        terms = {term: _scalar(name, term, value) for term, value in loss(nets, batch).items()}
         return sum(terms.values()), (terms, others(nets[name]))
 
     grads, (terms, rest) = jax.grad(objective, has_aux=True)(part.params)
-    terms = terms | {"gradient": optax.global_norm(grads)}
+    terms = terms | {"gradient": optax.tree_utils.tree_norm(grads)}
     updates, opt = rules.transforms[name].update(grads, part.opt, part.params)
     params = optax.apply_updates(part.params, updates)
     ema = part.ema
@@ -80,11 +80,21 @@ def _move(rules, frozen, name: str, loss: Loss, state: TrainState, batch) -> tup
     return dataclasses.replace(part, params=params, rest=rest, opt=opt, ema=ema), terms
 
 
+def _scalar(player: str, term: str, value) -> jax.Array:
+    """A term in float32, so that terms of low precision add up without loss."""
+    if jnp.shape(value) != ():
+        raise ValueError(
+            f"the term {term!r} of {player!r} has the shape {jnp.shape(value)}; a loss returns "
+            "scalars, so take its mean"
+        )
+    return jnp.asarray(value, jnp.float32)
+
+
 def _wake(rules, frozen, parts: Mapping[str, Part], traced: Mapping) -> dict:
     """All networks in the compute type; those that don't play are in evaluation mode."""
     return {
         name: part.wake(
-            cast(traced.get(name, part.params), rules.precision),
+            cast(traced.get(name, part.params), jnp.dtype(rules.precision)),
             train=name in rules.optimizers,
             frozen=frozen.get(name),
         )
@@ -92,20 +102,17 @@ def _wake(rules, frozen, parts: Mapping[str, Part], traced: Mapping) -> dict:
     }
 
 
-def cast(params, precision: str):
-    """Floating-point weights in the compute type; networks compute in their weights' type."""
-    if precision == "float32":
-        return params
-    low = jnp.dtype(precision)
+def cast(arrays, kind: jnp.dtype):
+    """Floating-point arrays in that type; networks compute in the type of their weights."""
     return jax.tree.map(
-        lambda x: x.astype(low) if jnp.issubdtype(x.dtype, jnp.floating) else x, params
+        lambda x: x.astype(kind) if jnp.issubdtype(x.dtype, jnp.floating) else x, arrays
     )
 
 
 def predict_step(rules: Rules, state: TrainState, batch: Batch) -> Batch:
-    """What the task predicts with every network's best weights, in evaluation mode."""
+    """What the task predicts with every network's best weights, in evaluation mode, in float32."""
     nets = {
-        name: part.wake(cast(part.best, rules.precision), train=False)
+        name: part.wake(cast(part.best, jnp.dtype(rules.precision)), train=False)
         for name, part in state.parts.items()
     }
-    return rules.task.predict(nets, batch)
+    return cast(rules.task.predict(nets, batch), jnp.dtype("float32"))

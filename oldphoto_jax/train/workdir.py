@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import json
+import math
 import os
 import pathlib
 import platform
@@ -11,6 +13,8 @@ import sys
 import time
 
 import jax
+import numpy as np
+from jax.experimental import multihost_utils
 
 from oldphoto_jax.train import config as configs
 
@@ -20,7 +24,7 @@ PACKAGES = ("oldphoto-jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint"
 class Workdir:
     """Paths and the rule that one folder holds one run.
 
-    Only the first process writes; `claim` is called by all of them.
+    Only the first process writes; `check` and `claim` are called by all of them.
     """
 
     def __init__(self, path: str | os.PathLike):
@@ -35,37 +39,61 @@ class Workdir:
         self.weights = self.path / "weights"
         self.tensorboard = self.path / "tensorboard"
 
-    def claim(self, config: configs.Config) -> str:
-        """Takes the folder for this configuration and returns it as text.
+    def check(self, text: str) -> None:
+        """Raises ValueError, naming the fields, if the folder belongs to another configuration.
 
-        Raises ValueError, naming the fields, if the folder belongs to another configuration.
+        Also if the processes of this run were started with different ones.
         """
-        text = configs.to_text(config)
-        if self.config.exists():
-            changed = configs.differences(self.config.read_text(encoding="utf-8"), text)
-            if changed:
-                raise ValueError(
-                    f"{self.path} holds a run with another configuration:\n  "
-                    + "\n  ".join(changed)
-                    + "\nUse another --workdir, or the same configuration to resume."
-                )
-        if jax.process_index() == 0:
-            for folder in (self.path, self.sheets, self.weights):
-                folder.mkdir(parents=True, exist_ok=True)
-            write_text(self.config, text)
-            with self.environment.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(environment()) + "\n")
-        return text
+        digest = np.frombuffer(hashlib.sha256(text.encode()).digest(), np.uint8)
+        if (np.asarray(multihost_utils.process_allgather(digest)) != digest).any():
+            raise ValueError("the processes have different configurations; give all the same flags")
+        if not self.config.exists():
+            return
+        changed = configs.differences(self.config.read_text(encoding="utf-8"), text)
+        if changed:
+            raise ValueError(
+                f"{self.path} holds a run with another configuration:\n  "
+                + "\n  ".join(changed)
+                + "\nUse another --workdir, or the same configuration to resume."
+            )
+
+    def claim(self, text: str) -> None:
+        """Takes the folder for this configuration, which `check` has let pass.
+
+        Only once the run can begin: a configuration that fails must not occupy the folder.
+        """
+        if jax.process_index() != 0:
+            return
+        for folder in (self.path, self.sheets, self.weights):
+            folder.mkdir(parents=True, exist_ok=True)
+        write_text(self.config, text)
+        with self.environment.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(environment()) + "\n")
 
     def forget_after(self, step: int) -> None:
         """Drops figures of steps that a killed run made after its last save."""
+        if jax.process_index() == 0 and self.metrics.exists():
+            kept = [json.dumps(line) + "\n" for line in self.lines() if line["step"] <= step]
+            write_text(self.metrics, "".join(kept))
+
+    def lines(self) -> list[dict]:
+        """What metrics.jsonl holds; a killed run may have left a torn last line."""
         if not self.metrics.exists():
-            return
+            return []
         lines = self.metrics.read_text(encoding="utf-8").splitlines()
-        # A killed run may leave a torn last line.
-        whole = [line for line in lines if line.startswith("{") and line.endswith("}")]
-        kept = [line for line in whole if json.loads(line)["step"] <= step]
-        write_text(self.metrics, "".join(line + "\n" for line in kept))
+        return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
+
+    def figures(self, step: int) -> dict[str, float]:
+        """Those of the last evaluation until that step; none if there was none."""
+        told: dict[str, float] = {}
+        for line in self.lines():
+            found = {
+                name.removeprefix("validation/"): math.nan if value is None else value
+                for name, value in line.items()
+                if name.startswith("validation/")
+            }
+            told = found if found and line["step"] <= step else told
+        return told
 
 
 def environment() -> dict:
