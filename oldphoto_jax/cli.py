@@ -109,7 +109,9 @@ def _detect(args) -> int:
     )
     report = batch.Report(args.out)
     counts = batch.run(jobs, report, detector, detector.settings, args.force)
-    print(", ".join(f"{number} {status}" for status, number in counts.items()), file=sys.stderr)
+    told = ", ".join(f"{number} {status}" for status, number in counts.items())
+    shapes = len(detector.stage.compiled)
+    print(f"{told}; programs for {shapes} shapes of tile", file=sys.stderr)
     return 1 if counts[batch.FAILED] else 0
 
 
