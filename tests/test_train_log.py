@@ -45,7 +45,7 @@ def test_an_interval_tells_the_mean_of_its_steps(log, work):
     assert first.pop("images_per_second") > 0
     assert first == {"step": 2, "painter/pixel": 1.5, "painter/fool": 5.0, "painter/rate": 0.1}
     assert second["painter/pixel"] == 7.0
-    assert "step 2/10: painter/pixel 1.5, painter/fool 5;" in work.log.read_text()
+    assert "step 2/10: painter/fool 5, painter/pixel 1.5;" in work.log.read_text()
     assert "left" in work.log.read_text()
 
 

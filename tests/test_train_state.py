@@ -107,7 +107,7 @@ def test_weights_fill_a_part_of_a_network_by_name(state, file):
     [
         ("panter", r"config.weights names 'panter'; the networks are \['critic', 'eye', 'painter'"),
         ("painter.encodre", "names 'painter.encodre', but there is no 'encodre'"),
-        ("painter.encoder", "not in the network: decoder"),
+        ("critic", "missing: layer.conv.kernel"),
     ],
 )
 def test_weights_that_fit_nowhere_are_refused(where, message, file):

@@ -99,7 +99,8 @@ def test_a_player_changes_all_that_is_its_own(walked):
     (before, after, *_), _ = walked
     for name in ("painter", "critic"):
         old, new = before.parts[name], after.parts[name]
-        moved = [not np.array_equal(a, b) for a, b in zip(raw(old.params), raw(new.params))]
+        pairs = zip(raw(old.params), raw(new.params), strict=True)
+        moved = [not np.array_equal(a, b) for a, b in pairs]
         assert np.mean(moved) > 0.5, name
         assert not same(old.rest, new.rest) and not same(old.opt, new.opt)
     assert after.parts["painter"].rest["calls"] == 1
@@ -159,7 +160,8 @@ def test_averages_follow_their_formula(walked):
     for step, state in enumerate(states[1:]):
         part = state.parts["painter"]
         decay = min(0.9, (1 + step) / (10 + step))
-        average = [decay * a + (1 - decay) * x for a, x in zip(average, raw(part.params))]
+        pairs = zip(average, raw(part.params), strict=True)
+        average = [decay * a + (1 - decay) * x for a, x in pairs]
         for a, b in zip(average, raw(part.ema), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
     assert states[-1].parts["critic"].ema is None

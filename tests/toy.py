@@ -41,7 +41,8 @@ class Layer(nnx.Module):
     """Convolution and batch norm."""
 
     def __init__(self, c_in, c_out, *, rngs):
-        self.conv = nnx.Conv(c_in, c_out, (3, 3), rngs=rngs)
+        # A bias before batch norm has a gradient of rounding errors, which Adam would blow up.
+        self.conv = nnx.Conv(c_in, c_out, (3, 3), use_bias=False, rngs=rngs)
         self.norm = BatchNorm(c_out, "relu")
 
     def __call__(self, x):
@@ -86,7 +87,7 @@ class Bright:
         return Bright(self.bright + other.bright, self.pixels + other.pixels)
 
     def compute(self):
-        return {"share": self.bright / self.pixels}
+        return {"share": self.bright / self.pixels if self.pixels else np.nan}
 
 
 @dataclasses.dataclass(kw_only=True)
