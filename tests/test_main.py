@@ -11,6 +11,7 @@ from oldphoto_jax.tasks.segment import Segment
 from oldphoto_jax.train.config import to_text
 from oldphoto_jax.train.log import NonFiniteLoss
 
+pytestmark = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")
 SEGMENT = str(pathlib.Path(__file__).parent.parent / "configs" / "segment.py")
 
 
@@ -53,7 +54,7 @@ def test_every_kind_of_field_can_be_changed(flag, holds, monkeypatch):
 
 def test_a_file_may_take_a_variant(monkeypatch):
     assert parse(monkeypatch, file=f"{SEGMENT}:lite").task.width == 16
-    with pytest.raises(ValueError, match="no variant 'heavy'; choose 'article' or 'lite'"):
+    with pytest.raises(flags.Error, match="no variant 'heavy'; choose 'article' or 'lite'"):
         parse(monkeypatch, file=f"{SEGMENT}:heavy")
 
 
@@ -72,10 +73,9 @@ def test_a_misspelt_field_is_named(flag, name, monkeypatch):
         parse(monkeypatch, flag)
 
 
-@pytest.mark.parametrize("flag", ["--config.task.size=big", "--config.task.enlarge=(1,x)"])
-def test_a_value_of_the_wrong_type_is_refused(flag, monkeypatch):
-    with pytest.raises((ValueError, TypeError, flags.Error)):
-        parse(monkeypatch, flag)
+def test_a_value_of_the_wrong_type_is_refused(monkeypatch):
+    with pytest.raises(flags.Error, match="config.task.size=big"):
+        parse(monkeypatch, "--config.task.size=big")
 
 
 @pytest.fixture

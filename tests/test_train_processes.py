@@ -2,15 +2,12 @@
 
 import contextlib
 import json
-import os
 import pathlib
-import signal
 import socket
 import subprocess
 import sys
 import time
 
-import jax
 import numpy as np
 import pytest
 
@@ -112,7 +109,7 @@ def test_two_processes_are_one_run(folder, whole, tmp_path):
     assert [status for status, _ in answers] == [143, 143], answers
     stop = max(kept(tmp_path))
     assert 5 <= stop < 12
-    assert "a new run" in answers[0][1] and not answers[1][1].count("step")  # one of them tells
+    assert "step 5/12" in answers[0][1] and "step 5/12" not in answers[1][1]  # one of them tells
     environment = json.loads((tmp_path / "environment.jsonl").read_text())
     assert environment["processes"] == 2 and len(environment["devices"]) == 4
 
@@ -126,11 +123,11 @@ def test_two_processes_are_one_run(folder, whole, tmp_path):
         np.testing.assert_allclose(mine[name], theirs[name], rtol=1e-2, atol=1e-4)
 
 
-def test_processes_must_agree_and_wrong_settings_are_one_line(folder, tmp_path):
+def test_wrong_settings_are_one_line_and_take_no_folder(folder, tmp_path):
     with started(folder, tmp_path, "--config.batch_size=6") as process:
         status, said = finish(process)
     assert status == 1
     last = said.strip().splitlines()[-1]
     assert last.startswith("oldphoto_jax: config.batch_size=6 can't be shared evenly by 4")
-    assert "Traceback" not in said and jax.process_count() == 1
-    assert not os.path.exists(tmp_path / "config.json") and signal.SIGTERM == 15
+    assert "Traceback" not in said
+    assert not list(tmp_path.iterdir())

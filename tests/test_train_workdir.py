@@ -1,8 +1,10 @@
 import json
 import math
 
+import numpy as np
 import pytest
 
+from oldphoto_jax.train import workdir
 from oldphoto_jax.train.workdir import Workdir
 
 
@@ -35,6 +37,17 @@ def test_another_configuration_is_refused_by_its_fields(work):
     message = str(error.value)
     assert "steps: 3 -> 4" in message and "task.size: 1 -> 2" in message
     assert "workers" not in message and str(work.path) in message
+
+
+def test_processes_with_different_configurations_are_refused(work, monkeypatch):
+    gathered = []
+    monkeypatch.setattr(
+        workdir.multihost_utils, "process_allgather", lambda mine: np.stack([mine, *gathered])
+    )
+    work.check("{}")
+    gathered.append(np.zeros(32, np.uint8))
+    with pytest.raises(ValueError, match="the processes have different configurations"):
+        work.check("{}")
 
 
 def test_what_came_after_the_last_save_is_forgotten(work):

@@ -91,7 +91,7 @@ class _Run:
         weights = {} if self.checkpoints.exist() else config.weights
         fresh = states.create(config.task, self.rules.transforms, config.seed, averaged, weights)
         self._check_names(fresh)
-        self.state = jax.device_put(fresh, self.everywhere)
+        self.state = states.place(fresh, self.everywhere)
         self.batches = closing.enter_context(
             loader.loader(
                 self.photos,
@@ -228,7 +228,7 @@ def _frozen(config: Config, step: int) -> tuple[tuple[str, str], ...]:
 
 
 def _check_divides(config: Config, mesh: Mesh) -> None:
-    for name in ("batch_size", "validation_batch"):
+    for name in ("batch_size", "validation_batch") if config.validation else ("batch_size",):
         if getattr(config, name) % mesh.size:
             raise ValueError(
                 f"config.{name}={getattr(config, name)} can't be shared evenly by {mesh.size} "

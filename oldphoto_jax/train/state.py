@@ -110,6 +110,19 @@ def create(
     return TrainState(jnp.zeros((), jnp.int32), parts)
 
 
+def place(state: TrainState, sharding: jax.sharding.Sharding) -> TrainState:
+    """The state on other devices, those of other processes included."""
+
+    def move(leaf: jax.Array) -> jax.Array:
+        if not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            return jax.device_put(leaf, sharding)
+        # JAX can't send keys to other processes, but their bits.
+        bits = jax.device_put(jax.random.key_data(leaf), sharding)
+        return jax.random.wrap_key_data(bits, impl=jax.random.key_impl(leaf))
+
+    return jax.tree.map(move, state)
+
+
 def predictors(state: TrainState) -> dict[str, jax.Array]:
     """All that predicting needs, by the names of weights files: best weights and statistics."""
     arrays = {}

@@ -1,0 +1,109 @@
+"""Every configuration of every task: it reads back, can run, and trains when shrunk."""
+
+import contextlib
+import dataclasses
+import importlib.util
+import pathlib
+import re
+
+import jax
+import numpy as np
+import pytest
+
+from oldphoto_jax.restore import stage
+from oldphoto_jax.train import config as configs
+from oldphoto_jax.train import loop
+from oldphoto_jax.weights import store
+from tests import toy
+
+FOLDER = pathlib.Path(__file__).parent.parent / "configs"
+NAMES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__")
+
+# What makes a task of each kind small; its other fields stay as the configuration has them.
+SHRUNK = {"Segment": dict(size=32, width=4, decoder_width=2, depth=18)}
+
+
+def module(name):
+    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+def variants(name):
+    """Those that the error of a wrong one speaks of; () if there is just one configuration."""
+    try:
+        module(name).get_config("no such variant")
+    except TypeError:
+        return [()]
+    except ValueError as error:
+        return [(variant,) for variant in re.findall(r"'(\w+)'", str(error))]
+    raise AssertionError(f"configs/{name}.py accepts any variant")
+
+
+CASES = [(name, *variant) for name in NAMES for variant in variants(name)]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def compiled(tmp_path_factory):
+    with toy.compiled(tmp_path_factory.getbasetemp() / "compiled"):
+        yield
+
+
+def build(name, *variant):
+    return module(name).get_config(*variant)
+
+
+@pytest.mark.parametrize("case", CASES, ids=":".join)
+def test_a_configuration_can_run_and_comes_back_from_its_text(case):
+    config = build(*case)
+    config.check()
+    text = configs.to_text(config)
+    back = configs.from_text(text)
+    assert configs.to_text(back) == text and back.task == config.task
+    assert configs.differences(text, text) == []
+
+
+@pytest.mark.parametrize("case", CASES, ids=":".join)
+def test_a_configuration_tells_how_to_run_it(case):
+    name, *variant = case
+    document = module(name).__doc__
+    assert f"python -m oldphoto_jax.main --config=configs/{name}.py" in document
+    assert "Cost:" in document and "Expected:" in document
+    assert not variant or variant == ["article"] or f"{name}.py:{variant[0]}" in document
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_without_a_variant_one_of_them_is_meant(name):
+    texts = [configs.to_text(build(*case)) for case in CASES if case[0] == name]
+    assert configs.to_text(build(name)) in texts
+
+
+@pytest.mark.parametrize("case", CASES, ids=":".join)
+def test_a_configuration_trains_and_its_weights_predict_what_the_run_did(case, tmp_path):
+    config = build(*case)
+    small = dataclasses.replace(
+        config,
+        task=dataclasses.replace(config.task, **SHRUNK[type(config.task).__name__]),
+        batch_size=4,
+        validation_batch=4,
+        steps=2,
+        workers=0,
+    )
+    with contextlib.ExitStack() as closing:
+        run = loop._Run(small, str(tmp_path), jax.devices()[:1], closing)
+        figures = run.go()
+        state = run.state
+    assert small.best in figures
+    photo = np.random.default_rng(0).random((4, 32, 32, 3), np.float32)
+    expected = jax.device_get(run.predict(state, {"photo": photo}))
+    loaded = stage.load(tmp_path)
+    found = loaded(photo)
+    assert found.keys() == expected.keys()
+    tolerance = 1e-5 if small.precision == "float32" else 0.03  # a stage computes in float32
+    for name, array in expected.items():
+        np.testing.assert_allclose(found[name], array, atol=tolerance)
+    assert loaded.task == small.task.informed(figures)
+    assert (tmp_path / "sheets" / "00000002.png").exists()
+    arrays, metadata = store.load(tmp_path / "weights" / "last.safetensors")
+    assert metadata["step"] == "2" and all(np.isfinite(a).all() for a in arrays.values())
