@@ -15,6 +15,7 @@ from oldphoto_jax.train import config as configs
 from oldphoto_jax.train import loop
 from oldphoto_jax.weights import store
 from tests import toy
+from tests.test_train_loop import interrupt, saved
 
 FOLDER = pathlib.Path(__file__).parent.parent / "configs"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__")
@@ -54,6 +55,18 @@ def build(name, *variant):
     return module(name).get_config(*variant)
 
 
+def shrunk(config):
+    """The same configuration, small enough to run in seconds."""
+    return dataclasses.replace(
+        config,
+        task=dataclasses.replace(config.task, **SHRUNK[type(config.task).__name__]),
+        batch_size=4,
+        validation_batch=4,
+        steps=2,
+        workers=0,
+    )
+
+
 @pytest.mark.parametrize("case", CASES, ids=":".join)
 def test_a_configuration_can_run_and_comes_back_from_its_text(case):
     config = build(*case)
@@ -81,15 +94,7 @@ def test_without_a_variant_one_of_them_is_meant(name):
 
 @pytest.mark.parametrize("case", CASES, ids=":".join)
 def test_a_configuration_trains_and_its_weights_predict_what_the_run_did(case, tmp_path):
-    config = build(*case)
-    small = dataclasses.replace(
-        config,
-        task=dataclasses.replace(config.task, **SHRUNK[type(config.task).__name__]),
-        batch_size=4,
-        validation_batch=4,
-        steps=2,
-        workers=0,
-    )
+    small = shrunk(build(*case))
     with contextlib.ExitStack() as closing:
         run = loop._Run(small, str(tmp_path), jax.devices()[:1], closing)
         figures = run.go()
@@ -107,3 +112,21 @@ def test_a_configuration_trains_and_its_weights_predict_what_the_run_did(case, t
     assert (tmp_path / "sheets" / "00000002.png").exists()
     arrays, metadata = store.load(tmp_path / "weights" / "last.safetensors")
     assert metadata["step"] == "2" and all(np.isfinite(a).all() for a in arrays.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES, ids=":".join)
+def test_a_configuration_resumes_bit_for_bit_in_fully_optimized_programs(
+    case, tmp_path, monkeypatch
+):
+    config = dataclasses.replace(shrunk(build(*case)), steps=6, evaluate_every=2)
+    jax.config.update("jax_disable_most_optimizations", False)
+    loop.train(config, str(tmp_path / "whole"))
+    with monkeypatch.context() as patch, pytest.raises(loop.Interrupted):
+        interrupt(patch, 3)
+        loop.train(config, str(tmp_path / "parted"))
+    loop.train(config, str(tmp_path / "parted"))
+    jax.config.update("jax_disable_most_optimizations", True)
+    (mine, my_place), (theirs, their_place) = (saved(tmp_path / n) for n in ("whole", "parted"))
+    assert my_place == their_place
+    assert not [name for name in mine if not np.array_equal(mine[name], theirs[name])]

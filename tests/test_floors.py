@@ -147,7 +147,8 @@ def test_no_import_circles():
     graph = {
         name: {target for target, _ in ours(tree) if target != name} for name, tree in TREES.items()
     }
-    graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, naming the circle
+    order = list(graphlib.TopologicalSorter(graph).static_order())  # CycleError names a circle
+    assert set(order) >= set(TREES)
 
 
 @pytest.mark.parametrize("name", MODULES)
