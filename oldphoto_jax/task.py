@@ -99,7 +99,10 @@ def restore(description: Any) -> Any:
             f"the description names the class {description['class']!r}, which is not part of "
             "oldphoto_jax; build it in Python and pass the object instead of a file"
         )
-    kind = getattr(importlib.import_module(module), name, None)
+    try:
+        kind = getattr(importlib.import_module(module), name, None)
+    except ModuleNotFoundError:
+        kind = None
     if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
         raise ValueError(f"{description['class']!r} is no dataclass of this oldphoto_jax version")
     known = {f.name for f in dataclasses.fields(kind)}

@@ -45,6 +45,7 @@ def test_what_text_can_not_bring_back_is_refused(thing):
         ({"class": "os:system", "command": "true"}, "not part of oldphoto_jax"),
         ({"class": "oldphoto_jax.evil:Thing"}, "evil"),
         ({"class": "oldphoto_jax.task:Task"}, "no dataclass"),
+        ({"class": "oldphoto_jax.tasks.nothing:Task"}, "no dataclass"),
         ({"class": "oldphoto_jax.task:describe"}, "no dataclass"),
         ({"class": "oldphoto_jax.tasks.segment:Segment", "sise": 3}, r"no field \['sise'\]"),
     ],

@@ -13,8 +13,11 @@ workers and must be picklable.
 from __future__ import annotations
 
 import math
+import multiprocessing
 import os
+import signal
 import sys
+import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -261,6 +264,16 @@ def _stop(running: list[grain.DatasetIterator]) -> None:
 
 
 def _start_worker(index: int, count: int) -> None:
+    # Signals that ask the run to stop reach its workers too, but it needs them until it has saved.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=_follow_parent, daemon=True).start()
     # Workers share the cores already, and must never claim the accelerator.
     cv2.setNumThreads(1)
     os.environ["JAX_PLATFORMS"] = "cpu"
+
+
+def _follow_parent() -> None:
+    """Ends this worker with the run that started it, be that killed."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
