@@ -292,5 +292,28 @@ def test_a_script_that_closes_nothing_ends_without_a_word():
     assert (done.returncode, done.stdout, done.stderr) == (0, "(2,)\n", "")
 
 
+def test_workers_outlive_the_signal_that_asks_their_run_to_stop():
+    script = (
+        "import os, signal\n"
+        "from tests.test_data_loader import Numbers, example, loader\n"
+        "if __name__ == '__main__':\n"
+        "    batches = loader(Numbers(9), example, batch_size=2, seed=0, workers=1, threads=1)\n"
+        "    next(batches)\n"
+        "    signal.signal(signal.SIGTERM, lambda *_: None)\n"
+        "    os.killpg(0, signal.SIGTERM)\n"  # as Slurm does: to all processes at once
+        "    for _ in range(20):\n"
+        "        next(batches)\n"
+        "    print(batches.step)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        start_new_session=True,
+    )
+    assert (done.returncode, done.stdout) == (0, "21\n"), done.stderr
+
+
 def test_what_goes_to_the_workers_is_small():
     assert len(pickle.dumps(Numbers(10**6))) < 200
