@@ -1,0 +1,34 @@
+"""The weights that come with the package are what the zoo says they are."""
+
+import json
+import pathlib
+
+import pytest
+
+from configs import segment
+from oldphoto_jax.restore import stage
+from oldphoto_jax.train import config as configs
+from oldphoto_jax.weights import catalogue, store
+
+ZOO = pathlib.Path(__file__).parents[1] / "MODEL_ZOO.md"
+
+
+@pytest.mark.parametrize("file", catalogue.all_packaged(), ids=lambda file: file.stem)
+def test_the_zoo_names_the_file_and_the_file_its_task(file):
+    text = ZOO.read_text("utf-8")
+    assert f"## {file.stem}" in text and store.checksum(file) in text
+    _, metadata = store.load(file)
+    assert stage.load(file).task.threshold == json.loads(metadata["task"])["threshold"]
+    assert not [value for value in metadata.values() if '"/' in value], "a path of one machine"
+
+
+def test_segment_lite_was_trained_by_the_shipped_configuration():
+    _, metadata = store.load(catalogue.packaged("segment-lite"))
+    differing = configs.differences(metadata["config"], configs.to_text(segment.get_config("lite")))
+    names = {difference.partition(":")[0] for difference in differing}
+    assert names == {"photos", "validation", "task.damage.textures"}
+
+
+def test_missing_weights_are_told_with_those_there_are():
+    with pytest.raises(store.WeightsError, match="it has: .*segment-lite"):
+        catalogue.packaged("segment-huge")
