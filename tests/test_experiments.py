@@ -2,7 +2,9 @@
 
 import argparse
 
-from experiments import norm_memory, speed
+import jax
+
+from experiments import convolution_speed, norm_memory, speed
 from oldphoto_jax.data import sources
 
 
@@ -16,3 +18,8 @@ def test_in_place_norm_hands_less_to_the_backward_pass():
 
 def test_the_pipeline_is_timed_without_a_network():
     assert speed.pipeline(sources.open_photos("samples"), "", batches=1) > 0
+
+
+def test_gradients_of_convolutions_are_timed():
+    for convolution in (jax.lax.conv_general_dilated, convolution_speed.convolve):
+        assert convolution_speed.milliseconds(convolution, 1, 8, 2, 3) > 0

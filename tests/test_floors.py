@@ -36,6 +36,7 @@ FLOORS = {
     ),
     "configs": ("tasks", "train.config", "train.optimizer", "data.sources"),
     "experiments": ("configs", "main"),
+    "experiments.convolution_speed": ("layers",),
     "experiments.norm_memory": ("layers",),  # measures a part, as no configuration could
     "experiments.speed": ("data", "cli"),
 }
