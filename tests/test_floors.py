@@ -21,6 +21,7 @@ FLOORS = {
     "losses": ("photo",),
     "damage": ("photo",),
     "metrics": ("photo",),
+    "metrics.perceptual": ("models", "weights"),  # LPIPS is a network
     "task": ("photo",),
     "data": ("photo",),
     "models": ("layers", "photo"),
@@ -34,7 +35,7 @@ FLOORS = {
         *("restore", "tasks", "train.config", "train.optimizer"),
         *("data.sources", "photo", "weights"),
     ),
-    "configs": ("tasks", "train.config", "train.optimizer", "data.sources"),
+    "configs": ("tasks", "damage", "train.config", "train.optimizer", "data.sources"),
     "experiments": ("configs", "main"),
     "experiments.convolution_speed": ("layers",),
     "experiments.norm_memory": ("layers",),  # measures a part, as no configuration could

@@ -28,6 +28,7 @@ def test_equal_photos_cost_nothing_and_feel_no_pull(arrays):
         "l1_hole": lambda x: pixel.l1_hole(x, photo, hole),
         "l1_valid": lambda x: pixel.l1_valid(x, photo, hole),
         "feature_matching": lambda x: feature.feature_matching([[x, x]], [[photo, photo]]),
+        "perceptual": lambda x: feature.perceptual([x, x], [photo, photo], [0.5, 2]),
     }
     for name, loss in losses.items():
         value, slope = jax.jit(jax.value_and_grad(loss))(photo)
@@ -54,6 +55,25 @@ def test_total_variation_of_a_ramp_is_its_slope():
     ramp = np.broadcast_to(np.arange(5, dtype=np.float32)[:, None], (1, 4, 5, 1))
     assert pixel.total_variation(ramp) == 1
     assert pixel.total_variation(np.ones((1, 4, 5, 3))) == 0
+
+
+def test_total_variation_of_a_hole_counts_steps_within_it_and_over_its_edge(arrays):
+    photo = arrays["photo"]
+    ones = np.ones((2, 6, 5, 1))
+    np.testing.assert_allclose(
+        pixel.total_variation(photo, ones), pixel.total_variation(photo), rtol=1e-6
+    )
+    assert pixel.total_variation(photo, 0 * ones) == 0
+    hole = np.zeros((1, 6, 7, 1), np.float32)
+    hole[0, 2, 3] = 1
+    ramp = np.broadcast_to(np.arange(7, dtype=np.float32)[:, None], (1, 6, 7, 1))
+    # the hole grows to 3 x 3, in which 6 of the photo's 36 steps across lie
+    assert pixel.total_variation(ramp, hole) == pytest.approx(6 / 36)
+    junk = np.array(ramp)
+    junk[0, 4:], junk[0, 1, 1] = 99, 99  # two pixels away
+    assert pixel.total_variation(junk, hole) == pixel.total_variation(ramp, hole)
+    with pytest.raises(ValueError, match=r"mask \[N,H,W,1\], got \(1, 6, 7\)"):
+        pixel.total_variation(ramp, hole[..., 0])
 
 
 def test_bce_weight_counts_damaged_pixels_again(arrays):
@@ -103,6 +123,35 @@ def test_gram_forgets_places(arrays):
     np.testing.assert_allclose(feature.style(photo, photo.repeat(2, axis=1)), 0, atol=1e-7)
 
 
+def test_layers_add_up_by_their_weights(arrays):
+    a, b = arrays["photo"], arrays["target"]
+    small, large = [a[:, ::2], a], [b[:, ::2], b]
+    for sum_up, loss in ((feature.perceptual, pixel.l1), (feature.styles, feature.style)):
+        one, other = (loss(*pair) for pair in zip(small, large, strict=True))
+        np.testing.assert_allclose(sum_up(small, large), one + other, rtol=1e-6)
+        np.testing.assert_allclose(sum_up(small, large, [3, 0.5]), 3 * one + other / 2, rtol=1e-6)
+        with pytest.raises(ValueError, match="2 maps, 1 targets and 2 weights"):
+            sum_up(small, large[:1])
+        with pytest.raises(ValueError, match="2 maps, 2 targets and 3 weights"):
+            sum_up(small, large, [1, 1, 1])
+        with pytest.raises(ValueError, match="0 maps"):
+            sum_up([], [])
+
+
+def test_a_right_inpainting_costs_its_variation_alone(arrays):
+    photo, target, hole = arrays["photo"], arrays["target"], arrays["mask"]
+    extract = lambda x: [x, x[:, ::2] ** 2]  # noqa: E731
+    right = feature.inpainting(extract, target, target, hole)
+    assert right.keys() == feature.INPAINTING_WEIGHTS.keys()
+    assert right.pop("variation") == pixel.total_variation(target, hole)
+    assert not any(right.values())
+    whole = feature.inpainting(extract, photo, target, hole, vary_in_hole=False)
+    mixed = pixel.composite(photo, target, hole)
+    assert whole["variation"] == pixel.total_variation(mixed)
+    halves = [feature.perceptual(extract(x), extract(target)) for x in (photo, mixed)]
+    np.testing.assert_allclose(whole["perceptual"], sum(halves), rtol=1e-6)
+
+
 def test_feature_matching_leaves_scores_out_and_averages_critics(arrays):
     a, b = arrays["photo"], arrays["target"]
     one = feature.feature_matching([[a, 5 * a]], [[b, a]])
@@ -136,6 +185,7 @@ def test_half_precision_is_computed_in_full(arrays):
         adversarial.judge_hinge(half["logits"], half["logits"]),
         adversarial.fool_non_saturating(half["logits"]),
         feature.style(half["photo"], half["target"]),
+        feature.perceptual([half["photo"]], [half["target"]]),
         bins.soft_cross_entropy(half["photo"], half["target"]),
     ]
     assert {value.dtype for value in values} == {jnp.dtype("float32")}

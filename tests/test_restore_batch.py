@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import pathlib
 
@@ -138,7 +139,50 @@ def test_a_killed_photo_is_made_again(scans, tmp_path):
         with pytest.raises(KeyboardInterrupt):
             go(scans, out, killed)
     assert go(scans, out) == {"nothing_to_do": 2, "ok": 3}
-    assert not (out / batch.DOING).exists()
+    assert not list(out.glob(f"{batch.DOING}*"))
+
+
+def test_stages_share_a_folder_and_its_report(scans, tmp_path):
+    out = tmp_path / "out"
+    go(scans, out)
+    jobs = batch.plan(scans, out, ["restored"])
+    for expected in {"ok": 5}, {"nothing_to_do": 5}:
+        report = batch.Report(out, "inpaint")
+        assert batch.run(jobs, report, work, {"method": "telea"}) == expected
+    assert go(scans, out) == {"nothing_to_do": 5}
+    assert [line["stage"] for line in lines(out)][::5] == [
+        "segment",
+        "inpaint",
+        "inpaint",
+        "segment",
+    ]
+
+
+def test_another_input_makes_other_outputs(scans, tmp_path):
+    out, mask = tmp_path / "out", write(tmp_path / "mask.png")
+    [job] = batch.plan(scans / "b.png", out, ["restored"])
+    job = dataclasses.replace(job, inputs={"mask": mask})
+    for expected in "ok", "nothing_to_do":
+        assert batch.run([job], batch.Report(out, "inpaint"), work, {}) == {expected: 1}
+    write(mask, PIXELS[:4])
+    assert batch.run([job], batch.Report(out, "inpaint"), work, {}) == {"failed": 1}
+    assert batch.run([job], batch.Report(out, "inpaint"), work, {}, force=True) == {"ok": 1}
+
+
+def test_a_job_with_a_problem_fails_with_it(scans, tmp_path):
+    jobs = batch.plan(scans, tmp_path / "out", ["restored"])
+    jobs[0] = dataclasses.replace(jobs[0], problem="has no mask")
+    counts = batch.run(jobs, batch.Report(tmp_path / "out"), work, {})
+    assert counts == {"failed": 1, "ok": 4}
+    assert lines(tmp_path / "out")[0]["reason"] == "has no mask"
+
+
+def test_outputs_may_end_like_their_photo(scans, tmp_path):
+    jobs = batch.plan(scans, tmp_path, ["restored"], lambda photo: photo.suffix)
+    assert [job.outputs["restored"].name for job in jobs][:2] == [
+        "a.jpg_restored.jpg",
+        "a.png_restored.png",
+    ]
 
 
 def test_half_a_line_is_forgotten(scans, tmp_path):

@@ -78,26 +78,42 @@ _convolve.defvjp(_forward, _backward)
 
 
 def _kernel_gradient(shape, padding, precision, x: Features, dy: Features) -> Array:
-    """Sum over all windows of (window of x) times (gradient dy there): [h,w,C,D]."""
+    """Sum over all windows of (window of x) times (gradient dy there): [h,w,C,D].
+
+    Of x and dy the one with fewer channels is unfolded into windows: either gives the same sum.
+    """
     h, w, c, d = shape
-    n, height, width, _ = dy.shape
-    x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
-    row = n * width * h * w * c * x.dtype.itemsize
+    if d < c:
+        # x[p] meets dy[p - a + low] for each place a of the kernel: windows of dy, back to front
+        pairs = zip((h, w), padding, strict=True)
+        padding = [(k - 1 - low, k - 1 - high) for k, (low, high) in pairs]
+        wide, plain = _padded(dy, padding), x
+    else:
+        wide, plain = _padded(x, padding), dy
+    n, height, width, _ = plain.shape
+    row = n * width * h * w * wide.shape[-1] * x.dtype.itemsize
     divisors = (s for s in range(height, 1, -1) if height % s == 0 and s * row <= _STRIP_BYTES)
     strip = next(divisors, 1)
 
     def product(i):
-        rows = lax.dynamic_slice_in_dim(x, i * strip, strip + h - 1, 1)
+        rows = lax.dynamic_slice_in_dim(wide, i * strip, strip + h - 1, 1)
         windows = [rows[:, a : a + strip, b : b + width] for a in range(h) for b in range(w)]
-        windows = jnp.concatenate(windows, -1).reshape(-1, h * w * c)
-        gradient = lax.dynamic_slice_in_dim(dy, i * strip, strip, 1).reshape(-1, d)
+        windows = jnp.concatenate(windows, -1).reshape(-1, h * w * wide.shape[-1])
+        others = lax.dynamic_slice_in_dim(plain, i * strip, strip, 1)
         return lax.dot_general(
             windows,
-            gradient,
+            others.reshape(-1, plain.shape[-1]),
             (((0,), (0,)), ((), ())),
             precision=precision,
             preferred_element_type=jnp.float32,
         )
 
     total = lax.fori_loop(1, height // strip, lambda i, total: total + product(i), product(0))
-    return total.reshape(shape).astype(x.dtype)
+    total = total.reshape(h, w, wide.shape[-1], plain.shape[-1])
+    if d < c:
+        total = total[::-1, ::-1].swapaxes(2, 3)
+    return total.astype(x.dtype)
+
+
+def _padded(x: Features, padding) -> Features:
+    return jnp.pad(x, ((0, 0), *padding, (0, 0)))

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
 
 from oldphoto_jax.losses import pixel
-from oldphoto_jax.photo.types import Features
+from oldphoto_jax.photo.types import Features, Mask, Photo
+
+# Layers of VGG-16 and weights of the terms (Liu et al., 2018)
+PARTIAL_LAYERS = ("pool1", "pool2", "pool3")
+INPAINTING_WEIGHTS = {
+    "valid": 1.0,
+    "hole": 6.0,
+    "perceptual": 0.05,
+    "style": 120.0,
+    "variation": 0.1,
+}
+# Layers of VGG-19 and their weights (Wan et al., 2020, after pix2pixHD); photos go in as -1..1
+OLD_PHOTO_LAYERS = {
+    "relu1_1": 1 / 32,
+    "relu2_1": 1 / 16,
+    "relu3_1": 1 / 8,
+    "relu4_1": 1 / 4,
+    "relu5_1": 1.0,
+}
 
 
 def gram(features: Features) -> jax.Array:
@@ -24,6 +42,59 @@ def gram(features: Features) -> jax.Array:
 def style(features: Features, target: Features) -> jax.Array:
     """Mean absolute difference of the two gram matrices; the maps may differ in size."""
     return pixel.l1(gram(features), gram(target))
+
+
+def styles(
+    features: Sequence[Features],
+    targets: Sequence[Features],
+    weights: Sequence[float] | None = None,
+) -> jax.Array:
+    """`style` summed over layers, each times its weight (1 if none are given)."""
+    return _sum(style, features, targets, weights)
+
+
+def perceptual(
+    features: Sequence[Features],
+    targets: Sequence[Features],
+    weights: Sequence[float] | None = None,
+) -> jax.Array:
+    """Photos ought to look the same inside a trained network, such as `models.vgg.VGG`.
+
+    The L1 means of the layers [N,h,w,C], summed, each times its weight (1 if none are given).
+    After Johnson et al., 2016, https://arxiv.org/abs/1603.08155, with the L1 norm that
+    https://arxiv.org/abs/1804.07723 (PARTIAL_LAYERS) and https://arxiv.org/abs/2004.09484
+    (OLD_PHOTO_LAYERS) take. Raises ValueError when the counts or shapes differ.
+    """
+    return _sum(pixel.l1, features, targets, weights)
+
+
+def inpainting(
+    extract: Callable[[Photo], Sequence[Features]] | None,
+    photo: Photo,
+    target: Photo,
+    mask: Mask,
+    *,
+    vary_in_hole: bool = True,
+) -> dict[str, jax.Array]:
+    """The five losses of partial convolutions, before INPAINTING_WEIGHTS weigh them.
+
+    `extract` maps photos [N,H,W,3] to layers, PARTIAL_LAYERS of a VGG-16 in the paper; without it
+    "perceptual" and "style", which cost the most, are left out. They are compared for the photo
+    and for the target with its damage (mask 1) painted over from the photo. `vary_in_hole` counts
+    variation only there, as the paper does; its well-known implementations count the whole. Liu
+    et al., 2018, https://arxiv.org/abs/1804.07723.
+    """
+    mixed = pixel.composite(photo, target, mask)
+    terms = {
+        "valid": pixel.l1_valid(photo, target, mask),
+        "hole": pixel.l1_hole(photo, target, mask),
+        "variation": pixel.total_variation(mixed, mask if vary_in_hole else None),
+    }
+    if extract is not None:
+        ours, theirs, wanted = extract(photo), extract(mixed), extract(target)
+        terms["perceptual"] = perceptual(ours, wanted) + perceptual(theirs, wanted)
+        terms["style"] = styles(ours, wanted) + styles(theirs, wanted)
+    return terms
 
 
 def feature_matching(
@@ -44,3 +115,17 @@ def feature_matching(
     if not terms:
         raise ValueError("feature_matching got no feature map: give each critic's maps and score")
     return sum(terms) / len(fake)
+
+
+def _sum(
+    loss: Callable[[Features, Features], jax.Array],
+    features: Sequence[Features],
+    targets: Sequence[Features],
+    weights: Sequence[float] | None,
+) -> jax.Array:
+    weights = [1.0] * len(features) if weights is None else weights
+    if not features or not len(features) == len(targets) == len(weights):
+        counts = f"{len(features)} maps, {len(targets)} targets and {len(weights)} weights"
+        raise ValueError(f"each layer needs its target and its weight, got {counts}")
+    pairs = zip(weights, features, targets, strict=True)
+    return sum(weight * loss(ours, theirs) for weight, ours, theirs in pairs)

@@ -38,12 +38,23 @@ def composite(photo: Photo, target: Photo, mask: Mask) -> jax.Array:
     return mask * jnp.float32(photo) + (1 - mask) * jnp.float32(target)
 
 
-def total_variation(photo: Photo) -> jax.Array:
-    """Mean absolute step between neighbours, down plus across, of [N,H,W,C]."""
+def total_variation(photo: Photo, mask: Mask | None = None) -> jax.Array:
+    """Mean absolute step between neighbours, down plus across, of [N,H,W,C].
+
+    With a mask [N,H,W,1] only steps count whose two ends both lie in the damage grown by one pixel
+    (in all eight directions): within the hole and over its edge. Their sum is divided by the whole
+    photo, as in `l1_hole`, so that a mask of ones changes nothing and small holes weigh little.
+    Liu et al., 2018, https://arxiv.org/abs/1804.07723.
+    """
     photo = jnp.float32(photo)
-    down = _absolute(photo[:, 1:] - photo[:, :-1]).mean()
-    across = _absolute(photo[:, :, 1:] - photo[:, :, :-1]).mean()
-    return down + across
+    down = _absolute(photo[:, 1:] - photo[:, :-1])
+    across = _absolute(photo[:, :, 1:] - photo[:, :, :-1])
+    if mask is not None:
+        mask = _mask(mask, photo)
+        near = jax.lax.reduce_window(mask, 0.0, jax.lax.max, (1, 3, 3, 1), (1, 1, 1, 1), "SAME")
+        down *= near[:, 1:] * near[:, :-1]
+        across *= near[:, :, 1:] * near[:, :, :-1]
+    return down.mean() + across.mean()
 
 
 def _absolute(value: jax.Array) -> jax.Array:

@@ -32,6 +32,11 @@ def normalize(photo: Photo, variant: Variant = "torch") -> Features:
     return (photo - jnp.asarray(MEAN, photo.dtype)) / jnp.asarray(STD, photo.dtype)
 
 
+def denormalize(features: Features) -> Photo:
+    """The photo that `normalize` turned into these, for networks that paint in their own space."""
+    return features * jnp.asarray(STD, features.dtype) + jnp.asarray(MEAN, features.dtype)
+
+
 class ResNet(nnx.Module):
     """An ImageNet classifier, or with `classes=None` the encoder it contains.
 

@@ -1,4 +1,4 @@
-"""The bytes of an image file to pixels at the file's own depth; `files.read` is the door.
+"""The bytes of an image file to a PhotoFile at the file's own depth; `files.read` is the door.
 
 No one library reads all that scanners write. Pillow does everything of 8 bits or less, OpenCV
 16-bit PNG and the 16-bit TIFF codecs, tifffile the other TIFF layouts (planar, big-endian,
@@ -7,9 +7,11 @@ BigTIFF). The header says who reads; nobody is tried on the off chance.
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import io
 import struct
-from typing import NamedTuple
+import zlib
 
 import cv2
 import numpy as np
@@ -25,7 +27,7 @@ from PIL import (
 )
 from tifffile import COMPRESSION, EXTRASAMPLE, PHOTOMETRIC, PLANARCONFIG, SAMPLEFORMAT
 
-ORIENTATION = 0x0112  # the EXIF and TIFF tag
+from oldphoto_jax.photo import exif
 
 # Opened by class, because Image.open holds its own, global limit on the size.
 PILLOW = (
@@ -47,25 +49,42 @@ COLOR_CHANNELS = {
     PHOTOMETRIC.RGB: 3,
     PHOTOMETRIC.SEPARATED: 4,
 }
+LARGEST_PROFILE = 1 << 26  # bytes, unpacked
+PROFILES = {1: b"GRAY", 3: b"RGB "}  # by channels: what an ICC profile says it is for
 
 
 class PhotoError(ValueError):
     """A photo file that cannot be used: which one, what is wrong with it, how to mend it."""
 
 
-class Decoded(NamedTuple):
-    """Pixels [H,W,1 or 3] and alpha [H,W] as stored, and the EXIF orientation to apply."""
+@dataclasses.dataclass
+class PhotoFile:
+    """What a photo file holds: pixels at their own depth, and what lies beside them.
+
+    pixels      [H,W,1] gray or [H,W,3] RGB, uint8 or uint16 at full scale
+    alpha       [H,W] of the same dtype, straight (not multiplied into the colours), or None
+    icc         the colour profile of these pixels
+    exif        an EXIF block, from its byte order mark on
+    xmp         an XMP packet
+    resolution  dots per inch (x, y)
+    format      of the file it came from: "BMP", "JPEG", "PNG", "TIFF" or "WEBP"
+    """
 
     pixels: np.ndarray
-    alpha: np.ndarray | None
-    orientation: int
+    alpha: np.ndarray | None = None
+    icc: bytes | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    resolution: tuple[float, float] | None = None
+    format: str | None = None
 
 
-def decode(data: bytes, max_pixels: int) -> Decoded:
+def decode(data: bytes, max_pixels: int) -> tuple[PhotoFile, int]:
     """Decodes a JPEG, PNG, TIFF, WebP or BMP file by its first bytes, whatever its name says.
 
-    Raises PhotoError for what this house refuses, and whatever the decoder raises (ValueError,
-    OSError, SyntaxError ...) for damaged bytes.
+    Returns all as stored, and the orientation to apply, by EXIF's number. Raises PhotoError for
+    what this house refuses, and whatever the decoder raises (ValueError, OSError, SyntaxError ...)
+    for damaged bytes.
     """
     if data.startswith(TIFF):
         return _decode_tiff(data, max_pixels)
@@ -73,17 +92,39 @@ def decode(data: bytes, max_pixels: int) -> Decoded:
         if data.startswith(magic):
             image = _open(reader, data)
             _check_size(*image.size, max_pixels)
-            if reader is PngImagePlugin.PngImageFile and data[24] == 16:  # bits a channel
-                return _decode_deep_png(image, data)
-            return _split_pillow(image)
+            deep = reader is PngImagePlugin.PngImageFile and data[24] == 16  # bits a channel
+            pixels, alpha = _decode_deep_png(image, data) if deep else _split_pillow(image)
+            return _with_beside(image, pixels, alpha), _orientation(image)
     raise PhotoError("not a JPEG, PNG, TIFF, WebP or BMP file; convert it to one of them")
 
 
 def _open(reader: type[ImageFile.ImageFile], data: bytes) -> ImageFile.ImageFile:
+    profile = None
+    if reader is PngImagePlugin.PngImageFile:
+        data, profile = _split_large_profile(data)
     try:
-        return reader(io.BytesIO(data))
+        image = reader(io.BytesIO(data))
     except Image.DecompressionBombError as error:  # of WebP alone, which insists on Pillow's limit
         raise PhotoError(f"{error} Save it as PNG or TIFF.") from error
+    if profile:
+        image.info["icc_profile"] = profile
+    return image
+
+
+def _split_large_profile(data: bytes) -> tuple[bytes, bytes | None]:
+    """A PNG file without an ICC profile that is too large for Pillow, and that profile."""
+    start, name = 8, b""
+    while start + 8 <= len(data) and name not in (b"iCCP", b"IDAT"):
+        size, name = struct.unpack_from(">I4s", data, start)
+        start, body = start + 12 + size, data[start + 8 : start + 8 + size]
+    if name == b"iCCP":
+        unpacker = zlib.decompressobj()
+        with contextlib.suppress(zlib.error):  # a damaged profile: Pillow passes over it
+            profile = unpacker.decompress(body.partition(b"\0")[2][1:], LARGEST_PROFILE)
+            if len(profile) > PngImagePlugin.MAX_TEXT_CHUNK:
+                rest = data[: start - 12 - size] + data[start:]
+                return rest, profile if unpacker.eof else None
+    return data, None
 
 
 def _check_size(width: int, height: int, max_pixels: int) -> None:
@@ -94,34 +135,67 @@ def _check_size(width: int, height: int, max_pixels: int) -> None:
         )
 
 
-def _split_pillow(image: Image.Image) -> Decoded:
+def _split_pillow(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
     """Gray or colour, and alpha if there is any, of a file that Pillow has opened."""
-    image.load()  # before the orientation is asked for: TIFF files are turned upright by this
+    image.load()
     if image.mode[0] in "IF":
         raise PhotoError(f"Pillow's {image.mode} pixels; save it with 8 or 16 bits a channel")
     mode = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
     if not image.has_transparency_data:
         pixels = np.array(image.convert(mode))
-        return Decoded(pixels.reshape(*pixels.shape[:2], -1), None, _orientation(image))
+        return pixels.reshape(*pixels.shape[:2], -1), None
     samples = np.array(image.convert(mode + "A"))
-    return Decoded(samples[..., :-1].copy(), samples[..., -1].copy(), _orientation(image))
+    return samples[..., :-1].copy(), samples[..., -1].copy()
+
+
+def _with_beside(image: Image.Image, pixels: np.ndarray, alpha: np.ndarray | None) -> PhotoFile:
+    """The photo with what Pillow has found beside the pixels of a file that it has loaded."""
+    # ImageMagick puts EXIF into PNG as text: an empty line, a name, a length, lines of hex.
+    text = image.info.get("Raw profile type exif", "")
+    try:
+        block = image.info.get("exif") or bytes.fromhex("".join(text.split("\n")[3:]))
+        block = block.removeprefix(exif.PREFIX)
+        said = exif.resolution(exif.parse(block), exif.order(block))
+    except ValueError:  # no EXIF, or a broken one that says nothing; the pixels are whole
+        block, said = None, None
+    dots = image.info.get("dpi")
+    if image.format == "JPEG" and image.info.get("jfif_unit") not in (1, 2):
+        dots = None  # Pillow's guess from EXIF, 72 if it cannot read it
+    return PhotoFile(
+        pixels,
+        alpha,
+        icc=_fitting(image.info.get("icc_profile"), pixels),
+        exif=block,
+        xmp=image.info.get("xmp") or None,
+        resolution=(float(dots[0]), float(dots[1])) if dots and exif.is_resolution(dots) else said,
+        format=image.format,
+    )
+
+
+def _fitting(profile: bytes | None, pixels: np.ndarray) -> bytes | None:
+    """The profile, unless it is for other channels: that of inks (CMYK) goes with the inks."""
+    return profile if profile and profile[16:20] == PROFILES[pixels.shape[-1]] else None
 
 
 def _orientation(image: Image.Image) -> int:
     try:
-        return image.getexif().get(ORIENTATION, 1)
-    except (SyntaxError, struct.error):  # broken EXIF says nothing; the pixels are whole
+        return image.getexif().get(exif.ORIENTATION, 1)
+    except (
+        SyntaxError,
+        ValueError,
+        struct.error,
+    ):  # broken EXIF says nothing; the pixels are whole
         return 1
 
 
-def _decode_deep_png(image: Image.Image, data: bytes) -> Decoded:
+def _decode_deep_png(image: Image.Image, data: bytes) -> tuple[np.ndarray, np.ndarray | None]:
     """PNG of 16 bits, which Pillow would cut to 8 where there is more than one channel."""
     image.load()  # OpenCV fills up what is missing in silence; Pillow objects
     samples = _with_opencv(data)
     color, has_alpha = data[25] & 2, data[25] & 4  # the bits of PNG's colour type
     pixels = np.ascontiguousarray(samples[..., : 3 if color else 1])
     alpha = samples[..., 3].copy() if has_alpha else _key_alpha(image, pixels)
-    return Decoded(pixels, alpha, _orientation(image))
+    return pixels, alpha
 
 
 def _key_alpha(image: Image.Image, pixels: np.ndarray) -> np.ndarray | None:
@@ -143,23 +217,43 @@ def _with_opencv(data: bytes | bytearray) -> np.ndarray:
     return samples[..., order]
 
 
-def _decode_tiff(data: bytes, max_pixels: int) -> Decoded:
+def _decode_tiff(data: bytes, max_pixels: int) -> tuple[PhotoFile, int]:
     """The first page; extra channels that the file does not call alpha are left aside."""
     with tifffile.TiffFile(io.BytesIO(data)) as file:
         page = file.pages.first
         _check_page(page, len(data), max_pixels)
+        tag = page.tags.get(exif.ORIENTATION)
         direct = page.photometric in COLOR_CHANNELS and page.bitspersample >= 8
         if page.bitspersample <= 8 and not (direct and page.compression in PLAIN_CODECS):
-            return _split_pillow(TiffImagePlugin.TiffImageFile(io.BytesIO(data)))
-        if not direct:
+            stored = io.BytesIO(_upright(data, tag, file.byteorder))
+            pixels, alpha = _split_pillow(TiffImagePlugin.TiffImageFile(stored))
+        elif not direct:
             raise PhotoError(f"{page.photometric.name} at 16 bits; save it as gray or RGB")
-        tag = page.tags.get(ORIENTATION)
-        if page.compression in PLAIN_CODECS:
-            samples = _plain_samples(page)
+        elif page.compression in PLAIN_CODECS:
+            pixels, alpha = _split_tiff(_plain_samples(page), page)
         else:
             samples = _packed_samples(page, _upright(data, tag, file.byteorder))
-        pixels, alpha = _split_tiff(samples, page)
-        return Decoded(pixels, alpha, int(tag.value) if tag else 1)
+            pixels, alpha = _split_tiff(samples, page)
+        tags = exif.directory(data, page.offset, file.byteorder, file.is_bigtiff)
+        photo = _with_tags(tags, file.byteorder, pixels, alpha)
+        return photo, int(tag.value) if tag else 1
+
+
+def _with_tags(
+    tags: exif.Directory, order: str, pixels: np.ndarray, alpha: np.ndarray | None
+) -> PhotoFile:
+    """The photo with what a TIFF directory says beside it."""
+    beside = exif.describing(tags)
+    icc, xmp = (tags[tag].data if tag in tags else None for tag in (exif.ICC, exif.XMP))
+    return PhotoFile(
+        pixels,
+        alpha,
+        icc=_fitting(icc, pixels),
+        exif=exif.pack_block(beside, order) if beside else None,
+        xmp=xmp,
+        resolution=exif.resolution(tags, order),
+        format="TIFF",
+    )
 
 
 def _plain_samples(page: tifffile.TiffPage) -> np.ndarray:
@@ -201,11 +295,12 @@ def _check_page(page: tifffile.TiffPage, size: int, max_pixels: int) -> None:
 
 
 def _upright(data: bytes, tag: tifffile.TiffTag | None, byteorder: str) -> bytes | bytearray:
-    """The file with its orientation tag reset, so that OpenCV returns the pixels as stored."""
+    """The file with its orientation tag reset: OpenCV and Pillow return the pixels as stored."""
     if tag is None:
         return data
     data = bytearray(data)
-    data[tag.valueoffset : tag.valueoffset + 2] = np.array(1, byteorder + "u2").tobytes()
+    one = np.array(1, f"{byteorder}u{tag.valuebytecount}").tobytes()
+    data[tag.valueoffset : tag.valueoffset + len(one)] = one
     return data
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import struct
 import uuid
 import zlib
@@ -12,8 +13,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from oldphoto_jax.photo import image
-from oldphoto_jax.photo.decode import PhotoError, decode
+from oldphoto_jax.photo import exif, image
+from oldphoto_jax.photo.decode import PhotoError, PhotoFile, decode
+from oldphoto_jax.photo.encode import encode, refusal
 
 EXTENSIONS = (".bmp", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
@@ -43,68 +45,70 @@ UPRIGHT = {
     7: (True, True, True),
     8: (True, True, False),
 }
-
-
-@dataclasses.dataclass
-class PhotoFile:
-    """What a photo file holds, upright and at its own depth.
-
-    pixels  [H,W,1] gray or [H,W,3] RGB, uint8 or uint16 at full scale
-    alpha   [H,W] of the same dtype, straight (not multiplied into the colours), or None
-    """
-
-    pixels: np.ndarray
-    alpha: np.ndarray | None = None
+XMP_ORIENTATION = re.compile(rb"(tiff:Orientation(?:=[\"']|>))[2-8]")
 
 
 def read(path: str | os.PathLike, max_pixels: int = 500_000_000) -> PhotoFile:
     """Reads a JPEG, PNG, TIFF, WebP or BMP file, first page or frame, and applies its orientation.
 
-    1-bit, palette and CMYK pictures become 8-bit gray or RGB; 16 bits stay 16. Raises PhotoError
-    for a file that is missing, empty, cut off, damaged, no image, of another depth, or whose
-    header promises more than `max_pixels`; the last before any pixel is allocated.
+    1-bit, palette and CMYK pictures become 8-bit gray or RGB; 16 bits stay 16. What lies beside
+    the pixels comes along, made to fit them: the orientation is 1 in EXIF and XMP, and an ICC
+    profile for other channels (inks) is left out. Of a TIFF file's own tags those that describe
+    the photo become the EXIF block; other text chunks of PNG and JPEG's IPTC are left behind.
+
+    Raises PhotoError for a file that is missing, empty, cut off, damaged, no image, of another
+    depth, or whose header promises more than `max_pixels`; the last before any pixel is allocated.
     """
     path = Path(path)
     data = _bytes(path)
     try:
-        decoded = decode(data, max_pixels)
+        photo, orientation = decode(data, max_pixels)
     except PhotoError as error:
         raise PhotoError(f"{path}: {error}") from error
     except DAMAGED as error:
         raise PhotoError(
             f"{path}: damaged or cut off ({error}); copy the file again or scan the photo again"
         ) from error
-    pixels = _turn(decoded.pixels, decoded.orientation)
-    alpha = None if decoded.alpha is None else _turn(decoded.alpha, decoded.orientation)
-    return PhotoFile(pixels, alpha)
+    return _upright(photo, orientation)
+
+
+def write(path: str | os.PathLike, photo: PhotoFile) -> None:
+    """Writes a photo without loss, in the format that the suffix of `path` names.
+
+    PNG and TIFF hold all; WebP 8-bit RGB and alpha (where it is opaque all over, none is read
+    again); BMP 8 bits without alpha, ICC profile, EXIF or XMP. EXIF survives byte by byte in PNG
+    and WebP; in TIFF its directories do, and the tags of `exif.DESCRIBING`, but camera makers'
+    notes may not be readable at their new place. PNG rounds the resolution to pixels per metre.
+
+    The file appears whole or not at all: it is written beside its place and then renamed. Raises
+    PhotoError for what the format cannot hold, for JPEG, which is never without loss, and where
+    the folder cannot be written.
+    """
+    path = Path(path)
+    if reason := refusal(path.suffix, photo):
+        raise PhotoError(f"{path}: {reason}")
+    part = path.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        with part.open("wb") as file:
+            encode(file, path.suffix, photo)
+        os.replace(part, path)
+    except OSError as error:
+        raise PhotoError(f"{path}: cannot be written ({error.strerror or error})") from error
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def write_png(path: str | os.PathLike, pixels: np.ndarray) -> None:
-    """Writes uint8 or uint16 pixels, gray [H,W,1] or RGB [H,W,3], without loss.
-
-    The file appears whole or not at all: it is written beside its place and then renamed. Raises
-    PhotoError for other arrays and where the folder cannot be written.
-    """
-    path = Path(path)
-    if path.suffix.lower() != ".png":
+    """Writes uint8 or uint16 pixels, gray [H,W,1] or RGB [H,W,3], as `write` does, as PNG."""
+    if Path(path).suffix.lower() != ".png":
         raise PhotoError(f"{path}: write_png writes PNG files; name it .png")
-    if pixels.dtype not in (np.uint8, np.uint16):
-        raise PhotoError(
-            f"{path}: {pixels.dtype} pixels do not fit a PNG; use image.to_uint8 or to_uint16"
-        )
-    if pixels.ndim != 3 or pixels.shape[-1] not in (1, 3) or 0 in pixels.shape:
-        raise PhotoError(f"{path}: pixels must be [H,W,1] or [H,W,3], got {pixels.shape}")
-    done, encoded = cv2.imencode(".png", pixels[..., ::-1])  # OpenCV's channel order is B, G, R
-    if not done:
-        raise PhotoError(f"{path}: OpenCV cannot encode {pixels.shape} {pixels.dtype} as PNG")
-    part = path.with_name(f".{uuid.uuid4().hex}.part")
-    try:
-        part.write_bytes(encoded.tobytes())
-        os.replace(part, path)
-    except OSError as error:
-        raise PhotoError(f"{path}: cannot be written ({error.strerror})") from error
-    finally:
-        part.unlink(missing_ok=True)
+    write(path, PhotoFile(pixels))
+
+
+def lossless_suffix(path: str | os.PathLike, photo: PhotoFile) -> str:
+    """The suffix for a photo restored from `path`: its own where that can hold it, or ".png"."""
+    suffix = Path(path).suffix
+    return ".png" if refusal(suffix, photo) else suffix
 
 
 def find(path: str | os.PathLike) -> list[Path]:
@@ -148,9 +152,21 @@ def _bytes(path: Path) -> bytes:
     return data
 
 
-def _turn(array: np.ndarray, orientation: int) -> np.ndarray:
-    """Makes [H,W,..] upright; a number that EXIF does not know means as it is, as in viewers."""
-    swap, rows, columns = UPRIGHT.get(orientation, UPRIGHT[1])
+def _upright(photo: PhotoFile, orientation: int) -> PhotoFile:
+    """Turns what is stored; a number that EXIF does not know means as it is, as in viewers."""
+    turn = UPRIGHT.get(orientation, UPRIGHT[1])
+    swap = turn[0]
+    return dataclasses.replace(
+        photo,
+        pixels=_turn(photo.pixels, *turn),
+        alpha=None if photo.alpha is None else _turn(photo.alpha, *turn),
+        exif=photo.exif and exif.upright(photo.exif, swap),
+        xmp=photo.xmp and XMP_ORIENTATION.sub(rb"\g<1>1", photo.xmp),
+        resolution=photo.resolution and photo.resolution[:: -1 if swap else 1],
+    )
+
+
+def _turn(array: np.ndarray, swap: bool, rows: bool, columns: bool) -> np.ndarray:
     array = np.swapaxes(array, 0, 1) if swap else array
     array = array[::-1] if rows else array
     array = array[:, ::-1] if columns else array

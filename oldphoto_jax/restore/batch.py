@@ -19,25 +19,38 @@ from tqdm import tqdm
 from oldphoto_jax.photo import files
 
 REPORT, DOING = "report.jsonl", ".doing"
-OK, NOTHING, FAILED = "ok", "nothing_to_do", "failed"
+OK, NOTHING, BEYOND, FAILED = "ok", "nothing_to_do", "beyond_training", "failed"
+SAME = ("settings", "source", "inputs")  # what tells whether a photo needs no other outputs
 DONE = {"status": NOTHING, "reason": "done before with the same settings"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """One photo, its name in the report, and the files to be made of it."""
+    """One photo, its name in the report, and the files to be made of it.
+
+    `inputs` are further files that the outputs depend on, such as its mask. A job with a
+    `problem` cannot be done and fails with these words.
+    """
 
     photo: pathlib.Path
     name: str
     outputs: dict[str, pathlib.Path]
+    inputs: dict[str, pathlib.Path] = dataclasses.field(default_factory=dict)
+    problem: str = ""
 
 
-def plan(source: pathlib.Path, out: pathlib.Path, kinds: Sequence[str]) -> list[Job]:
+def plan(
+    source: pathlib.Path,
+    out: pathlib.Path,
+    kinds: Sequence[str],
+    suffix: Callable[[pathlib.Path], str] = lambda photo: ".png",
+) -> list[Job]:
     """What to make of a photo or, keeping the tree, of all photos in a folder.
 
-    `kinds` such as "mask" become NAME_mask.png. NAME is the photo's name without ending; photos
-    of one folder that share it (a.jpg, a.png) keep the ending: a.jpg_mask.png, a.png_mask.png.
-    Photos inside `out` are passed over. Raises ValueError rather than overwrite a photo.
+    `kinds` such as "mask" become NAME_mask.png, or end as `suffix` says for the photo. NAME is
+    the photo's name without ending; photos of one folder that share it (a.jpg, a.png) keep the
+    ending: a.jpg_mask.png, a.png_mask.png. Photos inside `out` are passed over. Raises
+    ValueError rather than overwrite a photo.
     """
     source, out = pathlib.Path(source), pathlib.Path(out)
     home = out.resolve()
@@ -54,7 +67,7 @@ def plan(source: pathlib.Path, out: pathlib.Path, kinds: Sequence[str]) -> list[
     jobs, root = [], source if source.is_dir() else source.parent
     for photo, label in zip(photos, labels(photos), strict=True):
         inside = photo.relative_to(root)
-        outputs = {kind: out / inside.parent / f"{label}_{kind}.png" for kind in kinds}
+        outputs = {kind: out / inside.parent / f"{label}_{kind}{suffix(photo)}" for kind in kinds}
         jobs.append(Job(photo, inside.as_posix(), outputs))
     sources = {photo.resolve() for photo in photos}
     for path in (path for job in jobs for path in job.outputs.values()):
@@ -82,13 +95,14 @@ def labels(photos: Iterable[pathlib.Path]) -> list[str]:
 class Report:
     """The lines of OUT/report.jsonl: what became of each photo, in this run and in earlier ones.
 
-    OUT/.doing names the photo that is being worked on. If a run finds one there, that photo's
-    files are the remains of a run that was killed.
+    Commands that write into one folder share the file; each looks only at lines of its own
+    `stage`. OUT/.doing-STAGE names the photo that is being worked on. If a run finds one there,
+    that photo's files are the remains of a run that was killed.
     """
 
-    def __init__(self, out: pathlib.Path):
+    def __init__(self, out: pathlib.Path, stage: str = "segment"):
         out.mkdir(parents=True, exist_ok=True)
-        self.path, self._doing = out / REPORT, out / DOING
+        self.path, self._doing, self.stage = out / REPORT, out / f"{DOING}-{stage}", stage
         self.remains = self._doing.read_text("utf-8") if self._doing.exists() else None
         self.done: dict[str, dict[str, Any]] = {}
         text = self.path.read_bytes() if self.path.exists() else b""
@@ -115,7 +129,7 @@ class Report:
         self._remember(entry)
 
     def _remember(self, entry: dict[str, Any]) -> None:
-        if entry["status"] != FAILED:
+        if entry["status"] != FAILED and entry.get("stage", self.stage) == self.stage:
             self.done[entry["photo"]] = entry
 
 
@@ -126,9 +140,10 @@ def run(
     settings: dict[str, Any],
     force: bool = False,
 ) -> collections.Counter:
-    """Does `work` for every job and counts how they ended: ok, nothing_to_do or failed.
+    """Does `work` for every job and counts how they ended, by status.
 
-    `work` writes the job's outputs and returns what the report shall say about them. Outputs
+    `work` writes the job's outputs and returns what the report shall say about them; the status
+    is ok unless it says otherwise, failed where it raises. Outputs
     that were made with the same settings are kept, unless `force`, and only missing ones made; a
     photo with outputs made in any other way fails, for they may have been edited since.
     """
@@ -136,10 +151,17 @@ def run(
     jobs = sorted(jobs, key=lambda job: job.name != report.remains)  # what was cut off comes first
     for job in tqdm(jobs, unit="photo", disable=None):
         start = time.perf_counter()
-        entry: dict[str, Any] = {"photo": job.name, "settings": settings}
+        entry: dict[str, Any] = {
+            "photo": job.name,
+            "stage": report.stage,
+            "settings": settings,
+        }
         try:
-            stat = job.photo.stat()
-            entry["source"] = [stat.st_size, stat.st_mtime_ns]
+            if job.problem:
+                raise ValueError(job.problem)
+            entry["source"] = _identity(job.photo)
+            if job.inputs:
+                entry["inputs"] = {kind: _identity(path) for kind, path in job.inputs.items()}
             rest = job if force else _unfinished(job, entry, report)
             entry |= _do(rest, work, report) if rest.outputs else DONE
         except (OSError, ValueError, MemoryError) as error:
@@ -150,11 +172,17 @@ def run(
     return counts
 
 
+def _identity(path: pathlib.Path) -> list[int]:
+    """What changes when a file is written anew: its size and time of modification."""
+    stat = path.stat()
+    return [stat.st_size, stat.st_mtime_ns]
+
+
 def _unfinished(job: Job, entry: dict[str, Any], report: Report) -> Job:
     """The job without what is done; raises ValueError where doing it would destroy something."""
     there = {kind for kind, path in job.outputs.items() if path.exists()}
     before = report.done.get(job.name)
-    if before and all(before[key] == entry[key] for key in ("settings", "source")):
+    if before and all(before.get(key) == entry.get(key) for key in SAME):
         missing = {kind: path for kind, path in job.outputs.items() if kind not in there}
         return dataclasses.replace(job, outputs=missing)
     if there and job.name != report.remains:

@@ -6,6 +6,7 @@ import os
 import pathlib
 import sys
 from collections.abc import Callable
+from typing import TypeVar
 
 import jax
 import numpy as np
@@ -16,11 +17,13 @@ from oldphoto_jax.photo.types import Batch
 from oldphoto_jax.restore import tiles
 from oldphoto_jax.weights import catalogue, names, store
 
+Result = TypeVar("Result")
+
 
 class Stage:
     """Answers `task.predict` for a batch of photos with networks that no longer learn.
 
-    `compiled` lists the batch shapes that a program was made for; `checksum` names the weights.
+    `compiled` lists the photo shapes that a program was made for; `checksum` names the weights.
     """
 
     def __init__(self, task: contract.Task, nets: contract.Networks, checksum: str = ""):
@@ -31,15 +34,19 @@ class Stage:
         graph, self.params = nnx.split(dict(nets))
 
         @jax.jit
-        def forward(params, photo) -> Batch:
-            self.compiled.append(photo.shape)  # runs while JAX traces: once per program
-            return task.predict(nnx.merge(graph, params), {"photo": photo})
+        def forward(params, batch) -> Batch:
+            self.compiled.append(batch["photo"].shape)  # runs while JAX traces: once per program
+            return task.predict(nnx.merge(graph, params), batch)
 
         self._forward = forward
 
-    def __call__(self, photo: np.ndarray) -> dict[str, np.ndarray]:
-        """What the task changes in photo [N,H,W,3] (0..1), its sides multiples of the task's."""
-        return {name: np.asarray(a) for name, a in self._forward(self.params, photo).items()}
+    def __call__(self, photo: np.ndarray, **more: np.ndarray) -> dict[str, np.ndarray]:
+        """What the task changes in photo [N,H,W,3] (0..1), its sides multiples of the task's.
+
+        `more` is what else the task wants to see, such as mask [N,H,W,1] with 1 where damaged.
+        """
+        answer = self._forward(self.params, {"photo": photo, **more})
+        return {name: np.asarray(array) for name, array in answer.items()}
 
 
 def load(path: str | os.PathLike | None = None, default: str = "") -> Stage:
@@ -56,6 +63,8 @@ def load(path: str | os.PathLike | None = None, default: str = "") -> Stage:
         )
     task = contract.from_json(metadata["task"])
     nets = nnx.eval_shape(lambda: task.networks(nnx.Rngs(0)))  # drawing weights takes seconds
+    if (restorers := task.restorers()) is not None:
+        nets = {name: net for name, net in nets.items() if name in restorers}
     for name, net in nets.items():
         try:
             names.fill(net, names.within(arrays, name))
@@ -93,10 +102,24 @@ def in_tiles(
 
     Says so on stderr. Raises MemoryError when even the smallest tile doesn't fit.
     """
+
+    def go(tile: int, overlap: int) -> np.ndarray:
+        options = dict(tile=tile, overlap=overlap, multiple=multiple, batch=batch)
+        return tiles.run(function, photo, **options)
+
+    return within_memory(go, tile, overlap, multiple)
+
+
+def within_memory(
+    function: Callable[[int, int], Result], tile: int, overlap: int, multiple: int
+) -> Result:
+    """`function(tile, overlap)`; when the device runs out of memory, again with half the tile.
+
+    Says so on stderr. Raises MemoryError when even the smallest tile doesn't fit.
+    """
     while True:
         try:
-            options = dict(tile=tile, overlap=overlap, multiple=multiple, batch=batch)
-            return tiles.run(function, photo, **options)
+            return function(tile, overlap)
         except jax.errors.JaxRuntimeError as error:
             if "RESOURCE_EXHAUSTED" not in str(error):
                 raise

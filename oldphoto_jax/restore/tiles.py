@@ -45,6 +45,35 @@ def split(length: int, tile: int, overlap: int, multiple: int = 1) -> Split:
     return Split(side * multiple, tuple(start * multiple for start in starts))
 
 
+def fade(along: Split, index: int, overlap: int) -> int:
+    """Where tile `index` begins to count: there its fade into the tile before it begins.
+
+    The fade, `overlap` / 2 long, stands in the middle of what the two tiles share. Their
+    outermost pixels, which saw the least of their surroundings, count for nothing: at least
+    `overlap` / 4 of them.
+    """
+    if index == 0:
+        return 0
+    return (along.starts[index - 1] + along.side + along.starts[index] - overlap // 2) // 2
+
+
+def counts(along: Split, index: int, overlap: int) -> tuple[int, int]:
+    """The pixels in which tile `index` counts for something: from, and up to, these places.
+
+    The last tile counts up to its end, which may lie beyond the photo.
+    """
+    begin = fade(along, index, overlap)
+    if index == len(along.starts) - 1:
+        return begin, along.starts[index] + along.side
+    return begin, fade(along, index + 1, overlap) + overlap // 2
+
+
+def ramp(overlap: int) -> np.ndarray:
+    """The weight of the new tile in each of the `overlap` / 2 pixels of a fade, in 0..1."""
+    length = overlap // 2
+    return 0.5 - 0.5 * np.cos(np.pi * (np.arange(length) + 0.5) / max(1, length))
+
+
 def check(tile: int, overlap: int, multiple: int) -> None:
     """Raises ValueError unless tiles of this side and overlap can be cut and joined."""
     if tile < multiple or tile % multiple:
@@ -80,10 +109,10 @@ def run(
             piece = next(results)[: height - top, : width - left]
             if strip is None:
                 strip = np.empty((len(piece), width, piece.shape[-1]), piece.dtype)
-            _lay(strip.swapaxes(0, 1), piece.swapaxes(0, 1), columns, column, overlap)
+            lay(strip.swapaxes(0, 1), piece.swapaxes(0, 1), columns, column, overlap)
         if canvas is None:
             canvas = np.empty((height, *strip.shape[1:]), strip.dtype)
-        _lay(canvas, strip, rows, row, overlap)
+        lay(canvas, strip, rows, row, overlap)
     return canvas
 
 
@@ -97,31 +126,26 @@ def _results(
     """The function's answer for every tile, row by row, computed `batch` tiles at a time."""
     places = iter(itertools.product(rows.starts, columns.starts))
     while group := list(itertools.islice(places, batch)):
-        tiles = [_cut(photo, place, (rows.side, columns.side)) for place in group]
+        tiles = [cut(photo, place, (rows.side, columns.side)) for place in group]
         tiles += tiles[-1:] * (batch - len(group))  # a smaller batch would be one more program
         yield from np.asarray(function(np.stack(tiles)))[: len(group)]
 
 
-def _cut(photo: np.ndarray, place: tuple[int, int], shape: tuple[int, int]) -> np.ndarray:
+def cut(photo: np.ndarray, place: tuple[int, int], shape: tuple[int, int]) -> np.ndarray:
     """The tile of this shape at this place, mirrored where the photo ends."""
     (top, left), (height, width) = place, shape
     return image.pad_to(photo[top : top + height, left : left + width], height, width)
 
 
-def _lay(canvas: np.ndarray, piece: np.ndarray, along: Split, index: int, overlap: int) -> None:
-    """Lays piece `index` onto the canvas along the first axis, fading in over `overlap` / 2.
-
-    The fade stands in the middle of what two tiles share. Their outermost pixels, which saw the
-    least of their surroundings, count for nothing: at least `overlap` / 4 of them.
-    """
+def lay(canvas: np.ndarray, piece: np.ndarray, along: Split, index: int, overlap: int) -> None:
+    """Lays piece `index` onto the canvas along the first axis, fading in over `overlap` / 2."""
     start = along.starts[index]
     if index == 0:
         canvas[: len(piece)] = piece
         return
-    fade = overlap // 2
-    begin = (along.starts[index - 1] + along.side - start - fade) // 2
-    end = begin + fade
-    ramp = 0.5 - 0.5 * np.cos(np.pi * (np.arange(fade) + 0.5) / max(1, fade))
-    under = canvas[start + begin : start + end]
-    under += ramp.astype(canvas.dtype)[:, None, None] * (piece[begin:end] - under)
-    canvas[start + end : start + len(piece)] = piece[end:]
+    begin = fade(along, index, overlap)
+    end = begin + overlap // 2
+    under = canvas[begin:end]
+    weight = ramp(overlap).astype(canvas.dtype)[:, None, None]
+    under += weight * (piece[begin - start : end - start] - under)
+    canvas[end : start + len(piece)] = piece[end - start :]

@@ -8,14 +8,13 @@ AlbuNet-18, first convolution with stride 1, no max-pool, weighted cross-entropy
 import dataclasses
 
 import jax
-import numpy as np
 
 from oldphoto_jax.damage.recipe import Damage
 from oldphoto_jax.losses import mask as losses
 from oldphoto_jax.metrics import mask as metrics
 from oldphoto_jax.models import resnet, unet
-from oldphoto_jax.photo import image
 from oldphoto_jax.task import Task
+from oldphoto_jax.tasks.crop import crop
 
 WEIGHT = {"bce": 1.0, "dice": 1.0, "focal": 0.0}
 
@@ -68,14 +67,7 @@ class Segment(Task):
 
     def example(self, record, rng):
         """photo [H,W,3] aged and damaged, mask [H,W,1] of its defects; both in 0..1."""
-        photo = record["photo"]
-        low, high = np.log(self.enlarge)
-        side = max(round(self.size / np.exp(rng.uniform(low, high))), 16)
-        crop = image.random_crop(photo, side, rng)
-        crop = image.resize(crop, self.size, self.size)
-        if rng.random() < 0.5:
-            crop = crop[:, ::-1]
-        aged = self.damage(np.ascontiguousarray(crop), rng)
+        aged = self.damage(crop(record["photo"], self.size, self.enlarge, rng), rng)
         return {"photo": aged["photo"], "mask": aged["mask"]}
 
     def losses(self):

@@ -188,7 +188,8 @@ class _Run:
 
     def _save(self, step: int, figures: dict[str, float] | None) -> None:
         """A checkpoint to resume from, and the weights alone for those who only predict."""
-        arrays = jax.device_get(states.predictors(self.state))
+        restorers = self.config.task.restorers()
+        arrays = jax.device_get(states.predictors(self.state, restorers))
         _check_finite(arrays, step, self.checkpoints.last())
         best = figures is not None and self.checkpoints.is_best(figures)
         self.checkpoints.save(self.state, self.batches.get_state(), self.text, figures)

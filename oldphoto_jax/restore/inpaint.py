@@ -1,0 +1,182 @@
+"""Photo files restored by their masks: each hole is filled by what is able to, or left and told.
+
+Everything happens at the photo's own scale; pixels outside the mask stay as they are.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from oldphoto_jax.photo import files, image
+from oldphoto_jax.restore import batch, masks, tiles
+from oldphoto_jax.restore import holes as finder
+from oldphoto_jax.restore import stage as stages
+from oldphoto_jax.restore.classical import METHODS, REACH, Filler
+from oldphoto_jax.restore.fill import OVERLAP, TILE, fill
+from oldphoto_jax.restore.holes import Hole
+
+NETWORK, AUTO = "network", "auto"
+TRAINED = (NETWORK, AUTO)  # the methods that need weights
+CHOICES = (*TRAINED, *METHODS)
+THIN, THIN_METHOD = 4, "biharmonic"  # what AUTO leaves to it: holes up to THIN pixels
+LISTED = 20  # holes that a report describes one by one
+LOSSLESS = (".png", ".tif", ".tiff", ".webp")  # BMP files may hold what cannot be written again
+LEFT = 255  # in a plan, the holes that stay
+
+
+def network(stage: stages.Stage, tile: int = TILE, overlap: int = OVERLAP) -> Filler:
+    """A trained network as a filler of tiles of few shapes, none larger than `tile`.
+
+    A gray photo [H,W,1] is shown to it three times over, and the mean of its answer taken.
+    """
+    multiple = stage.task.multiple
+
+    def filler(photo: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        height, width, channels = photo.shape
+        sides = [tiles.split(n, tile, overlap, multiple).side for n in (height, width)]
+        seen = np.broadcast_to(photo, (height, width, 3))
+        hidden = mask[..., None].astype(np.float32)
+        seen, hidden = (image.pad_to(array, *sides)[None] for array in (seen, hidden))
+        answer = stage(seen, mask=hidden)
+        if "photo" not in answer:
+            raise ValueError(f"these weights make {', '.join(answer)} of a photo and fill no holes")
+        filled = answer["photo"][0, :height, :width]
+        return filled if channels == 3 else filled.mean(axis=-1, keepdims=True)
+
+    return filler
+
+
+@dataclasses.dataclass(kw_only=True)
+class Inpainter:
+    """Fills the holes of photo files by their masks, as `batch.run` asks for it.
+
+    `method` is one of CHOICES; "auto" takes THIN_METHOD for holes up to `thin` pixels thick and
+    the network for others. Holes thicker than `max_hole` are left as they are; unless given, that
+    is what the network was trained on, and there is no limit for the other methods. The mask is
+    first grown by `grow` pixels. Raises ValueError for settings that don't fit.
+    """
+
+    stage: stages.Stage | None = None
+    method: str = NETWORK
+    max_hole: int | None = None
+    thin: int = THIN
+    grow: int = 0
+    feather: int = 0
+    tile: int = TILE
+    overlap: int = OVERLAP
+
+    def __post_init__(self):
+        self.left: collections.Counter = collections.Counter()  # holes left in each photo
+        if self.method not in CHOICES:
+            raise ValueError(f"method {self.method!r}: choose one of {', '.join(CHOICES)}")
+        if self.stage is None and self.method in TRAINED:
+            raise ValueError(f"method {self.method!r} needs the weights of a network")
+        for name in ("max_hole", "thin", "grow", "feather"):
+            if (getattr(self, name) or 0) < 0:
+                value = f"{name.replace('_', ' ')} {getattr(self, name)}"
+                raise ValueError(f"{value}: give a number of pixels, 0 or more")
+        tiles.check(self.tile, self.overlap, self.multiple)
+
+    @property
+    def multiple(self) -> int:
+        """Sides of tiles are multiples of this."""
+        return self.stage.task.multiple if self.method in TRAINED else 1
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All that the restored photos depend on, beside photos and masks."""
+        names = ("method", "max_hole", "thin", "grow", "feather", "tile", "overlap")
+        weights = {"weights": self.stage.checksum} if self.stage else {}
+        return weights | {name: getattr(self, name) for name in names}
+
+    def rule(self, hole: Hole) -> str:
+        """What is able to fill this hole: the network or one of METHODS."""
+        if self.method == AUTO:
+            return THIN_METHOD if hole.thickness <= self.thin else NETWORK
+        return self.method
+
+    def beyond(self, hole: Hole) -> bool:
+        """Whether the network would have to fill more here than it was trained on."""
+        return self.rule(hole) == NETWORK and hole.thickness > self.stage.task.max_size
+
+    def choose(self, hole: Hole) -> str | None:
+        """What fills this hole, or None where it is to stay."""
+        too_thick = self.beyond(hole)
+        if self.max_hole is not None:
+            too_thick = hole.thickness > self.max_hole
+        return None if too_thick else self.rule(hole)
+
+    def __call__(self, job: batch.Job) -> dict[str, Any]:
+        """Writes the restored photo; returns what was filled and what was not.
+
+        `size` is [H,W], `filled` the share of pixels, `thickest` in pixels, `holes` how many by
+        what filled them, `left` how many stay as they are. `beyond_training` says that some are
+        thicker than the network was trained on; the thickest of them, and of those left, are
+        listed in `thick` with box [top,left,bottom,right].
+        """
+        photo = files.read(job.photo)
+        mask = masks.read(job.inputs["mask"], photo.pixels.shape[:2])
+        found, labels = finder.find(finder.grow(mask, self.grow))
+        chosen = [self.choose(hole) for hole in found]
+        codes = {name: code for code, name in enumerate((*METHODS, NETWORK), 1)} | {None: LEFT}
+        plan = np.array([0, *(codes[name] for name in chosen)], np.uint8)[labels]
+        del labels  # four bytes for each pixel of a large scan
+        pixels = photo.pixels
+        for name in sorted({*chosen} - {None}, key=codes.get):
+            thickest = max(h.thickness for h, by in zip(found, chosen, strict=True) if by == name)
+            pixels = self._fill(pixels, plan == codes[name], plan > codes[name], name, thickest)
+        for path in job.outputs.values():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            files.write(path, dataclasses.replace(photo, pixels=pixels))
+        if left := chosen.count(None):
+            self.left[job.name] = left
+        filled = float(((plan > 0) & (plan < LEFT)).mean())
+        return {"size": [int(n) for n in mask.shape], "filled": round(filled, 6)} | self._tell(
+            found, chosen
+        )
+
+    def _tell(self, found: list[Hole], chosen: list[str | None]) -> dict[str, Any]:
+        """What the report says about the holes and what was chosen for each of them."""
+        told = {
+            "thickest": max((hole.thickness for hole in found), default=0),
+            "holes": dict(collections.Counter(filter(None, chosen))),
+            "left": chosen.count(None),
+            "beyond_training": any(map(self.beyond, found)),
+        }
+        pairs = [p for p in zip(found, chosen, strict=True) if p[1] is None or self.beyond(p[0])]
+        pairs = sorted(pairs, key=lambda pair: -pair[0].thickness)[:LISTED]
+        told["thick"] = [
+            {"box": list(hole.box), "thickness": hole.thickness, "filled": name is not None}
+            for hole, name in pairs
+        ]
+        if not found:
+            told |= {"status": batch.NOTHING, "reason": "the mask is empty: nothing to fill"}
+        elif told["beyond_training"]:
+            told["status"] = batch.BEYOND
+        return told
+
+    def _fill(
+        self, pixels: np.ndarray, mask: np.ndarray, damaged: np.ndarray, name: str, thickest: int
+    ) -> np.ndarray:
+        mask, damaged = mask.astype(np.uint8), damaged.astype(np.uint8)
+        options = dict(feather=self.feather, damaged=damaged)
+        if name != NETWORK:
+            damaged &= finder.grow(mask, self.feather + REACH)  # holes further away change nothing
+            tile = max(self.tile, 2 * thickest)  # every tile needs some good pixels
+            return fill(pixels, mask, METHODS[name], tile=tile, overlap=self.overlap, **options)
+
+        def go(tile: int, overlap: int) -> np.ndarray:
+            shapes = dict(tile=tile, overlap=overlap, multiple=self.multiple)
+            return fill(pixels, mask, network(self.stage, tile, overlap), **shapes, **options)
+
+        return stages.within_memory(go, self.tile, self.overlap, self.multiple)
+
+
+def suffix(photo: pathlib.Path) -> str:
+    """The ending of a restored photo: the photo's own if such files lose nothing, else .png."""
+    return photo.suffix if photo.suffix.lower() in LOSSLESS else ".png"

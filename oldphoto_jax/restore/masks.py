@@ -1,0 +1,93 @@
+"""Mask files: which belongs to which photo, and what they mark."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from oldphoto_jax.photo import files
+from oldphoto_jax.restore import batch
+
+SUFFIX = "_mask"  # NAME_mask.png is what `oldphoto detect` writes
+BETWEEN = 0.1  # share of pixels that may be neither black nor white; soft edges are
+COLORED = 0.001  # share of pixels that may have a colour
+MOST = 0.5  # more than this share is damaged in no photo, but in a mask that is inverted
+
+Index = Mapping[tuple[str, str], list[pathlib.Path]]
+
+
+def read(path: str | os.PathLike, size: tuple[int, int]) -> np.ndarray:
+    """The mask [H,W] uint8 in a file, 1 where it is white: from half of full scale on.
+
+    Any transparency is ignored. Raises ValueError when its size isn't `size` (H, W), and for a
+    picture that isn't black and white or is white for the most part.
+    """
+    pixels = files.read(path).pixels
+    full = np.iinfo(pixels.dtype).max
+    if pixels.shape[:2] != tuple(size):
+        there, wanted = (f"{w} x {h} pixels" for h, w in (pixels.shape[:2], size))
+        raise ValueError(f"{path}: the mask has {there}, the photo {wanted}; they must agree")
+    if pixels.shape[-1] == 3:
+        colored = np.ptp(pixels, axis=-1) > full // 8
+        if colored.mean() > COLORED:
+            raise ValueError(
+                f"{path}: has colours, so it is no mask (an overlay?); a mask is black and white"
+            )
+    gray = pixels.max(axis=-1)
+    between = ((gray > full // 8) & (gray < full - full // 8)).mean()
+    if between > BETWEEN:
+        raise ValueError(
+            f"{path}: {between:.0%} of its pixels are gray, so it is no mask; a mask is white "
+            "where the photo is damaged and black elsewhere"
+        )
+    mask = (gray > full // 2).astype(np.uint8)
+    if mask.mean() > MOST:
+        raise ValueError(
+            f"{path}: marks {mask.mean():.0%} of the photo as damaged; white must mean damaged, "
+            "so invert it if it is the other way round"
+        )
+    return mask
+
+
+def pair(jobs: Sequence[batch.Job], masks: str | os.PathLike) -> list[batch.Job]:
+    """The jobs with their masks: one file, or those of a folder that has the photos' tree.
+
+    A photo's mask is called like the photo, `NAME_mask` or else `NAME`, with any ending. NAME has
+    the photo's ending (a.jpg_mask.png) where photos share theirs, as in `batch.labels`. A job
+    without a mask, or with several, gets a `problem`. Masks that lie among the photos are no
+    photos. Raises ValueError for one mask and several photos, or nothing at the path.
+    """
+    masks = pathlib.Path(masks)
+    if masks.is_file():
+        if len(jobs) > 1:
+            raise ValueError(f"--mask {masks}: is one mask for {len(jobs)} photos; give a folder")
+        return [dataclasses.replace(job, inputs={"mask": masks}) for job in jobs]
+    index: dict[tuple[str, str], list[pathlib.Path]] = collections.defaultdict(list)
+    for path in files.find(masks):
+        inside = path.relative_to(masks)
+        index[inside.parent.as_posix(), inside.stem].append(path)
+    labels = batch.labels([pathlib.Path(job.name) for job in jobs])
+    paired = [_pair(job, label, index, masks) for job, label in zip(jobs, labels, strict=True)]
+    used = {path.resolve() for job in paired for path in job.inputs.values()}
+    return [job for job in paired if job.inputs or job.photo.resolve() not in used]
+
+
+def _pair(job: batch.Job, label: str, index: Index, masks: pathlib.Path) -> batch.Job:
+    name = pathlib.PurePosixPath(job.name)
+    stems = dict.fromkeys((label + SUFFIX, name.name + SUFFIX, label, name.name))
+    for stem in stems:
+        found = index.get((name.parent.as_posix(), stem), [])
+        found = [path for path in found if path.resolve() != job.photo.resolve()]
+        if len(found) == 1:
+            return dataclasses.replace(job, inputs={"mask": found[0]})
+        if found:
+            told = " and ".join(map(str, found))
+            return dataclasses.replace(job, problem=f"has several masks: {told}; keep one")
+    looked = masks / name.parent / f"{label}{SUFFIX}.png"
+    problem = f"has no mask: there is no {looked} (or {label}.png) of any kind; make one first"
+    return dataclasses.replace(job, problem=problem)

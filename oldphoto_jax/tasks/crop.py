@@ -1,0 +1,21 @@
+"""A piece of a photo to train on."""
+
+import numpy as np
+
+from oldphoto_jax.photo import image
+from oldphoto_jax.photo.types import Photo
+
+
+def crop(
+    photo: Photo, size: int, enlarge: tuple[float, float], rng: np.random.Generator
+) -> np.ndarray:
+    """A random square of photo [H,W,3], enlarged at random, mirrored at random: [size,size,3].
+
+    `enlarge` is the range of factors; scans are larger and softer than photos of the web.
+    """
+    low, high = np.log(enlarge)
+    side = max(round(size / np.exp(rng.uniform(low, high))), 16)
+    piece = image.resize(image.random_crop(photo, side, rng), size, size)
+    if rng.random() < 0.5:
+        piece = piece[:, ::-1]
+    return np.ascontiguousarray(piece)

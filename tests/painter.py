@@ -1,0 +1,54 @@
+"""A small network that fills holes, and something to fill: for the tests of inpainting."""
+
+import dataclasses
+
+import cv2
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from oldphoto_jax import task as contract
+from oldphoto_jax.restore import stage
+from tests import untrained
+
+RNG = np.random.default_rng(0)
+
+
+class Near(nnx.Module):
+    """A network that sees one pixel far."""
+
+    def __init__(self, rngs):
+        self.conv = nnx.Conv(4, 3, (3, 3), rngs=rngs)
+
+    def __call__(self, x):
+        return nnx.sigmoid(self.conv(x))
+
+
+@dataclasses.dataclass
+class Paint(contract.Task):
+    """Fills holes with it."""
+
+    multiple: int = 16
+    max_size: int = 9
+
+    def networks(self, rngs):
+        return {"filler": Near(rngs)}
+
+    def predict(self, nets, batch):
+        mask = batch["mask"]
+        seen = jnp.concatenate([batch["photo"] * (1 - mask), mask], axis=-1)
+        return {"photo": nets["filler"](seen)}
+
+
+def stage_of(task):
+    """The task with networks that have learned nothing."""
+    return stage.Stage(task, untrained.networks(task), "toy")
+
+
+def scene(dtype=np.uint8, channels=3, size=(300, 450)):
+    """Noise, and a mask of dust, a long scratch and a hole at the border."""
+    pixels = RNG.integers(0, np.iinfo(dtype).max, (*size, channels), dtype, endpoint=True)
+    mask = (RNG.random(size) > 0.9995).astype(np.uint8)
+    mask = cv2.line(mask, (5, 20), (size[1] - 9, size[0] - 30), 1, 3)
+    mask[-7:, 40:49] = 1
+    return pixels, mask
