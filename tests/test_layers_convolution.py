@@ -24,7 +24,13 @@ def _draw(*shape, seed=0, dtype=np.float32):
         (13, 9, 5, 3, 4, ((2, 2), (2, 2))),
         (8, 8, 1, 6, 2, ((0, 0), (0, 0))),
         (9, 7, 3, 2, 3, ((0, 2), (1, 0))),
+        (9, 7, 3, 3, 2, ((0, 2), (1, 0))),  # as above, but the windows are those of the gradient
+        (9, 10, 5, 4, 1, ((4, 0), (2, 3))),
+        (8, 8, 1, 2, 6, ((1, 1), (0, 2))),
+        (8, 8, 1, 6, 2, ((1, 1), (0, 2))),  # more padding than the kernel is wide
+        (8, 9, 3, 4, 2, ((3, 4), (0, 2))),
         (512, 64, 3, 24, 3, ((1, 1), (1, 1))),  # larger than one strip
+        (512, 64, 3, 3, 24, ((1, 1), (1, 1))),
     ],
 )
 def test_value_and_gradients_are_those_of_xla(height, width, kernel, c, d, padding):
@@ -45,8 +51,38 @@ def test_value_and_gradients_are_those_of_xla(height, width, kernel, c, d, paddi
     np.testing.assert_allclose(dw, dw_xla, atol=1e-5 * np.abs(dw_xla).max())
 
 
-def test_half_precision_keeps_its_type_and_sums_in_float32():
-    x, w = _draw(1, 32, 32, 4, dtype=jnp.bfloat16), _draw(3, 3, 4, 4, dtype=jnp.bfloat16)
+@pytest.mark.parametrize(("c", "d"), [(2, 5), (5, 2)])
+def test_kernels_need_not_be_square(c, d):
+    x, w = _draw(2, 9, 8, c), _draw(2, 5, c, d, seed=1)
+
+    def slope(function):
+        def loss(w):
+            y = function(x, w, (1, 1), ((1, 0), (3, 1)), dimension_numbers=NHWC)
+            return jnp.sum(jnp.sin(y))
+
+        with jax.default_matmul_precision("highest"):
+            return jax.jit(jax.grad(loss))(w)
+
+    np.testing.assert_allclose(slope(convolve), slope(jax.lax.conv_general_dilated), atol=1e-4)
+
+
+@pytest.mark.parametrize(("c", "d"), [(2, 5), (5, 2)])
+def test_strides_and_asymmetric_padding_are_those_of_xla(c, d):
+    x, w = _draw(2, 9, 8, c), _draw(3, 3, c, d, seed=1)
+
+    def slope(function):
+        def loss(w):
+            y = function(x, w, (2, 1), ((0, 2), (2, 1)), dimension_numbers=NHWC)
+            return jnp.sum(jnp.sin(y))
+
+        return jax.jit(jax.grad(loss))(w)
+
+    np.testing.assert_array_equal(slope(convolve), slope(jax.lax.conv_general_dilated))
+
+
+@pytest.mark.parametrize("d", [4, 2])
+def test_half_precision_keeps_its_type_and_sums_in_float32(d):
+    x, w = _draw(1, 32, 32, 4, dtype=jnp.bfloat16), _draw(3, 3, 4, d, dtype=jnp.bfloat16)
     same = ((1, 1), (1, 1))
 
     def loss(w, x):

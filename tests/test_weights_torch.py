@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from oldphoto_jax.models import resnet, unet
+from oldphoto_jax.models import partial_unet, resnet, unet
 from oldphoto_jax.weights import names, store, torch
 from oldphoto_jax.weights.store import WeightsError
 from tests.golden import golden
@@ -241,3 +241,73 @@ def test_the_two_encoders_of_an_albunet_must_agree():
     state["conv3.0.bn1.bias"] = state["conv3.0.bn1.bias"] + 1
     with pytest.raises(WeightsError, match="conv3.0.bn1.bias and encoder.layer2.0.bn1.bias"):
         torch.albunet(state)
+
+
+FAMILIES = {"naoto": {"form": "sum"}, "mmagic": {"form": "ratio", "stem_bias": True}}
+LEAVES = {"scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
+
+
+def partial_unet_of(family, levels):
+    return partial_unet.PartialUNet(levels, width=2, rngs=nnx.Rngs(0), **FAMILIES[family])
+
+
+def published(family, levels):
+    """(our arrays, the same as the family names and turns them, with what its files also hold)."""
+    rng = np.random.default_rng(0)
+    ours = {
+        name: rng.normal(size=leaf.shape).astype(np.float32)
+        for name, leaf in names.flatten(
+            nnx.eval_shape(lambda: partial_unet_of(family, levels))
+        ).items()
+    }
+    theirs = {}
+    for name, array in ours.items():
+        side, place, layer, *rest = name.split(".")
+        number = int(place) + 1 if side == "encoder" else levels - int(place)
+        stage = f"{side[:3]}_{number}"
+        conv = f"{stage}.conv.input_conv"
+        if family == "mmagic":
+            stage = f"generator.{side}.{side[:3]}{number}"
+            conv = f"{stage}.conv"
+        if layer == "norm":
+            theirs[f"{stage}.bn.{LEAVES[rest[0]]}"] = array
+            theirs[f"{stage}.bn.num_batches_tracked"] = np.int64(7)
+        elif rest == ["bias"]:
+            theirs[f"{conv}.bias"] = array
+        else:
+            theirs[f"{conv}.weight"] = array.transpose(3, 2, 0, 1)
+            if family == "mmagic":
+                theirs[f"{conv}.weight_mask_updater"] = np.ones((1, 1, 3, 3), np.float32)
+            else:
+                theirs[f"{stage}.conv.mask_conv.weight"] = np.ones_like(theirs[f"{conv}.weight"])
+    return ours, theirs
+
+
+@pytest.mark.parametrize("levels", [2, 7, 8])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_partial_unet_comes_back_from_its_published_names(family, levels):
+    ours, theirs = published(family, levels)
+    without_masks = {key: array for key, array in theirs.items() if "mask" not in key}
+    assert len(without_masks) < len(theirs)
+    for state in theirs, without_masks:
+        found = torch.partial_unet(state, family)
+        assert found.keys() == ours.keys()
+        for name, array in ours.items():
+            np.testing.assert_array_equal(found[name], array, err_msg=name)
+    names.fill(nnx.eval_shape(lambda: partial_unet_of(family, levels)), found)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_partial_unet_of_wrong_keys_is_refused(family):
+    _, theirs = published(family, 3)
+    last = next(key for key in theirs if "dec" in key and key.endswith(".bias") and "1.conv" in key)
+    with pytest.raises(WeightsError, match=f"missing: {last}"):
+        torch.partial_unet({key: v for key, v in theirs.items() if key != last}, family)
+    stem = next(key for key in theirs if "enc" in key and key.endswith("conv.weight"))
+    with pytest.raises(WeightsError, match=f"unknown: {stem.replace('enc', 'env')}"):
+        torch.partial_unet(theirs | {stem.replace("enc", "env"): theirs[stem]}, family)
+    other = next(name for name in FAMILIES if name != family)
+    with pytest.raises(WeightsError, match="unknown: "):
+        torch.partial_unet(theirs, other)
+    with pytest.raises(WeightsError, match="'nvidia' is unknown; choose 'naoto' or 'mmagic'"):
+        torch.partial_unet(theirs, "nvidia")

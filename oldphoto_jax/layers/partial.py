@@ -108,7 +108,7 @@ class PartialConv(nnx.Module):
         """How many places of each window lie in the photo, [1,H',W',1]."""
         before = (self.kernel - 1) // 2
         rows, columns = (
-            np.convolve(np.ones(n), np.ones(self.kernel))[self.kernel - 1 - before :][:n]
+            np.convolve(np.ones(n), np.ones(self.kernel))[self.kernel - 1 - before : n + before]
             for n in x.shape[1:3]
         )
         counts = np.outer(rows[:: self.stride], columns[:: self.stride])

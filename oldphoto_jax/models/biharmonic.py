@@ -13,10 +13,10 @@ from oldphoto_jax.layers import blocks
 from oldphoto_jax.photo.types import Features, Mask, Photo
 
 LARGEST = 64.0  # eigenvalue of the discrete biharmonic operator
-SMALLEST = LARGEST / 150  # what one level has to damp; smoother parts come from the coarser one
+SMALLEST = LARGEST / 250  # what one level has to damp; smoother parts come from the coarser one
 
 
-def fill(photo: Photo, mask: Mask, levels: int = 6, iterations: int = 8) -> Photo:
+def fill(photo: Photo, mask: Mask, levels: int = 6, iterations: int = 12) -> Photo:
     """The photo [N,H,W,C] with its holes (mask [N,H,W,1] is 1) filled, the rest unchanged.
 
     Solves the biharmonic equation from coarse to fine: every level starts from the one of half

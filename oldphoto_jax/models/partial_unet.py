@@ -105,6 +105,7 @@ class PartialUNet(nnx.Module):
 
     def features(self, x: Features, *masks: Mask | None) -> list[tuple[Features, Sequence[Mask]]]:
         """The input and every level of the encoder, each with its masks."""
+        masks = masks or (None,) * len(self.sources)
         if not self.partial:
             parts = jnp.split(x, np.cumsum(self.sources)[:-1], -1)
             pairs = zip(parts, masks, strict=True)

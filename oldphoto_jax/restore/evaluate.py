@@ -8,21 +8,17 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-import oldphoto_jax
 from oldphoto_jax.metrics import mask as metrics
 from oldphoto_jax.metrics.stream import Stream
 from oldphoto_jax.photo import image
-from oldphoto_jax.restore import detect, tophat
+from oldphoto_jax.restore import detect, exams, tophat
 from oldphoto_jax.restore.stage import Stage
 from oldphoto_jax.tasks.segment import Segment
-
-Record = Mapping[str, Any]
 
 TOLERANCE = 2  # pixels that a marked outline may be off
 COLUMNS = {
@@ -39,42 +35,22 @@ COLUMNS = {
 
 
 @dataclasses.dataclass(kw_only=True)
-class Exam:
-    """Crops of `size` pixels a side, `count` of them (default: one of each photo).
-
-    `photos` is a source of records as in `data.sources`. Raises ValueError for an empty exam.
-    """
-
-    photos: Sequence[Record]
-    textures: str | os.PathLike | None = None
-    count: int | None = None
-    size: int = 384
-    seed: int = 0
-
-    def __post_init__(self):
-        self.count = len(self.photos) if self.count is None else self.count
-        if self.count < 1 or self.size < 1:
-            raise ValueError(f"an exam of {self.count} crops of {self.size} pixels is no exam")
+class Exam(exams.Exam):
+    """Crops with defects to find, and the same crops without any."""
 
     def examples(self, clean: bool) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
         """Name and example, photo [H,W,3] and mask [H,W,1]; with `clean` nothing is damaged."""
         task = Segment(size=self.size)
         damage = dataclasses.replace(task.damage, clean=float(clean))
-        if self.textures is not None:
-            damage = dataclasses.replace(damage, textures=os.fspath(self.textures))
-        task = dataclasses.replace(task, damage=damage)
-        for index in range(self.count):
-            record = self.photos[index % len(self.photos)]
-            yield record["name"], task.example(record, np.random.default_rng((self.seed, index)))
+        return self.draw(dataclasses.replace(task, damage=damage))
 
     def protocol(self, digest: str) -> str:
         """All that the figures depend on, in one line; `digest` is that of the examples."""
         return (
-            f"oldphoto_jax {oldphoto_jax.__version__} segment: {self.count} crops of {self.size} "
-            f"px from {len(self.photos)} photos, seed {self.seed}, sha256 of names and pixels "
-            f"{digest}; AP and ROC-AUC over all pixels, scores in 16 bits; IoU, Dice, F1 "
-            f"({TOLERANCE} px tolerance) and recall by defect width pooled at each method's own "
-            "threshold; clean: share of pixels marked on the same crops undamaged"
+            f"{self.questions('segment', digest)}; AP and ROC-AUC over all pixels, scores in 16 "
+            f"bits; IoU, Dice, F1 ({TOLERANCE} px tolerance) and recall by defect width pooled at "
+            "each method's own threshold; clean: share of pixels marked on the same crops "
+            "undamaged"
         )
 
 
@@ -108,11 +84,7 @@ def evaluate(exam: Exam, methods: Sequence[Method]) -> dict[str, Any]:
     Everything is plain JSON; what could not be measured is None. Raises ValueError for a crop
     that a network cannot take.
     """
-    for method in methods:
-        if exam.size % method.multiple:
-            raise ValueError(
-                f"size {exam.size}: {method.name} takes multiples of {method.multiple} pixels"
-            )
+    exam.check(methods)
     digest = hashlib.sha256()
     streams: list[dict[str, Stream]] = [{} for _ in methods]
     for clean in (False, True):
@@ -134,15 +106,9 @@ def table(result: Mapping[str, Any]) -> str:
     """The result as text for people: a Markdown table and the protocol beneath it."""
     rows = [["method", *COLUMNS]]
     for figures in result["figures"]:
-        values = (figures.get(key) for key in COLUMNS.values())
-        rows.append([figures["method"], *("" if v is None else f"{v:.4f}" for v in values)])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    rows.insert(1, ["-" * width for width in widths])
-    lines = (
-        " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        for row in rows
-    )
-    return "\n".join([*(f"| {line} |" for line in lines), "", result["protocol"]])
+        cells = (exams.cell(figures.get(key)) for key in COLUMNS.values())
+        rows.append([figures["method"], *cells])
+    return f"{exams.markdown(rows)}\n\n{result['protocol']}"
 
 
 def _measure(method: Method, example: Mapping[str, np.ndarray], clean: bool) -> dict[str, Stream]:
@@ -166,4 +132,4 @@ def _computed(streams: Mapping[str, Stream]) -> dict[str, float | None]:
         **{f"recall {w} px": value for w, value in streams["width"].compute().items()},
         "clean_marked": streams["clean"].compute(),
     }
-    return {k: None if np.isnan(v) else round(float(v), 6) for k, v in figures.items()}
+    return {name: exams.plain(value) for name, value in figures.items()}

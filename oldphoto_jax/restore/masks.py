@@ -59,14 +59,18 @@ def pair(jobs: Sequence[batch.Job], masks: str | os.PathLike) -> list[batch.Job]
 
     A photo's mask is called like the photo, `NAME_mask` or else `NAME`, with any ending. NAME has
     the photo's ending (a.jpg_mask.png) where photos share theirs, as in `batch.labels`. A job
-    without a mask, or with several, gets a `problem`. Masks that lie among the photos are no
-    photos. Raises ValueError for one mask and several photos, or nothing at the path.
+    without a mask, or with several, gets a `problem`. Masks among the photos are no photos, nor is
+    anything in a folder of masks among them. Raises ValueError for one mask and several photos,
+    or nothing at the path.
     """
     masks = pathlib.Path(masks)
     if masks.is_file():
         if len(jobs) > 1:
             raise ValueError(f"--mask {masks}: is one mask for {len(jobs)} photos; give a folder")
         return [dataclasses.replace(job, inputs={"mask": masks}) for job in jobs]
+    home = masks.resolve()
+    outside = [job for job in jobs if home not in job.photo.resolve().parents]
+    jobs = outside or jobs  # unless the masks lie among the photos or above them
     index: dict[tuple[str, str], list[pathlib.Path]] = collections.defaultdict(list)
     for path in files.find(masks):
         inside = path.relative_to(masks)

@@ -85,22 +85,23 @@ def partial_unet(state: Mapping[str, np.ndarray], family: str) -> dict[str, np.n
     if family not in ("naoto", "mmagic"):
         raise WeightsError(f"family {family!r} is unknown; choose 'naoto' or 'mmagic'")
     mmagic = family == "mmagic"
-    levels = sum("enc" in key and key.endswith("weight") and "conv" in key for key in state)
-    levels = levels if mmagic else levels // 2
+    if mmagic:
+        encoder, decoder, kernel = "generator.encoder.enc", "generator.decoder.dec", "conv"
+    else:
+        encoder, decoder, kernel = "enc_", "dec_", "conv.input_conv"
+    levels = sum(key.startswith(encoder) and key.endswith(f".{kernel}.weight") for key in state)
     rows = []
     for i in range(levels):
-        encoder, decoder = f"encoder.{i}", f"decoder.{levels - 1 - i}"
-        if mmagic:
-            there = f"generator.encoder.enc{i + 1}", f"generator.decoder.dec{i + 1}"
-            kernel = "conv"
-        else:
-            there, kernel = (f"enc_{i + 1}", f"dec_{i + 1}"), "conv.input_conv"
-        for stage, ours in zip(there, (encoder, decoder), strict=True):
-            rows.append(Row(f"{stage}.{kernel}.weight", f"{ours}.conv.conv.kernel", "conv"))
+        pairs = {
+            f"{encoder}{i + 1}": f"encoder.{i}",
+            f"{decoder}{i + 1}": f"decoder.{levels - 1 - i}",
+        }
+        for there, ours in pairs.items():
+            rows.append(Row(f"{there}.{kernel}.weight", f"{ours}.conv.conv.kernel", "conv"))
             if i:
-                rows += _norm(f"{stage}.bn", f"{ours}.norm")
-            elif mmagic or ours is decoder:
-                rows.append(Row(f"{stage}.{kernel}.bias", f"{ours}.conv.bias"))
+                rows += _norm(f"{there}.bn", f"{ours}.norm")
+            elif mmagic or there.startswith(decoder):
+                rows.append(Row(f"{there}.{kernel}.bias", f"{ours}.conv.bias"))
     masks = [key for key in state if ".mask_conv." in key or "weight_mask_updater" in key]
     return convert(state, rows, ignored=tuple(masks))
 

@@ -1,0 +1,249 @@
+"""Filling holes: honest examples, an answer that keeps to its mask, the published loss."""
+
+import functools
+
+import jax
+import numpy as np
+import pytest
+
+from oldphoto_jax import task as contract
+from oldphoto_jax.damage.blend import VISIBLE, thickness
+from oldphoto_jax.damage.recipe import Damage
+from oldphoto_jax.damage.strokes import Holes
+from oldphoto_jax.losses import feature, pixel
+from oldphoto_jax.models import biharmonic, resnet, vgg
+from oldphoto_jax.tasks import inpaint
+from oldphoto_jax.tasks.inpaint import Inpaint
+from oldphoto_jax.train import state as states
+from oldphoto_jax.train.optimizer import Adam
+from oldphoto_jax.train.step import Rules, train_step
+from tests import toy, untrained
+
+SMALL = dict(size=32, levels=3, width=4)
+CHEAP = {"valid": 1.0, "hole": 6.0, "perceptual": 0.0, "style": 0.0, "variation": 0.1}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def compiled(tmp_path_factory):
+    with toy.compiled(tmp_path_factory.getbasetemp() / "compiled"):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def narrow(monkeypatch):
+    """A VGG of two channels instead of sixty-four."""
+    monkeypatch.setattr(inpaint.vgg, "VGG", functools.partial(vgg.VGG, width=2))
+
+
+@pytest.fixture(scope="module")
+def record():
+    y, x = np.mgrid[0:120, 0:150]
+    scene = np.stack([40 + x, 30 + 2 * (y % 90), 128 + 60 * np.sin(x / 5.0)], axis=2)
+    return {"photo": scene.clip(0, 255).astype(np.uint8), "name": "scene"}
+
+
+@pytest.fixture(scope="module")
+def batch(record):
+    examples = [Inpaint(**SMALL).example(record, np.random.default_rng(i)) for i in range(2)]
+    return {key: np.stack([example[key] for example in examples]) for key in examples[0]}
+
+
+def small(**options):
+    return Inpaint(**SMALL | {"weight": CHEAP} | options)
+
+
+def trained(task):
+    """Random networks that let signals through, in evaluation mode."""
+    nets = untrained.networks(task)
+    for net in nets.values():
+        net.eval()
+    return nets
+
+
+def fresh(task):
+    """The networks as a training run draws them, in evaluation mode."""
+    parts = states.create(task, {}, 0).parts
+    return {name: part.wake(train=False) for name, part in parts.items()}
+
+
+# --- examples ---
+
+
+def test_same_record_and_generator_give_the_same_bytes(record):
+    task = Inpaint(size=64)
+    first, again, other = (task.example(record, np.random.default_rng(i)) for i in (3, 3, 4))
+    assert {k: v.tobytes() for k, v in first.items()} == {k: v.tobytes() for k, v in again.items()}
+    assert first["photo"].tobytes() != other["photo"].tobytes()
+
+
+def test_shapes_types_and_ranges(record):
+    task = Inpaint(size=64)
+    for seed in range(15):
+        example = task.example(record, np.random.default_rng(seed))
+        assert {key: value.shape[-1] for key, value in example.items()} == {
+            "photo": 3,
+            "mask": 1,
+            "target": 3,
+        }
+        assert all(v.shape[:2] == (64, 64) and v.dtype == np.float32 for v in example.values())
+        assert all(v.min() >= 0 and v.max() <= 1 for v in example.values())
+        assert set(np.unique(example["mask"])) <= {0.0, 1.0}
+
+
+@pytest.mark.parametrize("sizes", [(12, 20), (20, 12)])
+def test_no_hole_is_thicker_than_max_size(record, sizes):
+    damage = Damage(max_size=sizes[0], amount=3.0, clean=0.0)
+    holes = Holes(max_size=sizes[1], strokes=1.0, large=1.0)
+    task = Inpaint(size=96, damage=damage, holes=holes)
+    assert task.max_size == 20
+    masks = [task.example(record, np.random.default_rng(i))["mask"][..., 0] for i in range(15)]
+    assert 10 < max(thickness(mask > 0) for mask in masks) <= 20
+
+
+def test_photo_equals_target_outside_the_mask(record):
+    task = Inpaint(size=64)
+    for seed in range(25):
+        example = task.example(record, np.random.default_rng(seed))
+        change = np.abs(example["photo"] - example["target"]).max(-1, keepdims=True)
+        assert (change * (1 - example["mask"])).max() <= VISIBLE + 1e-6
+
+
+def test_masks_hold_the_damage_and_more(record):
+    bare = Inpaint(size=64, grow=0, holes=Holes(strokes=0.0, large=0.0))
+    wide = Inpaint(size=64, grow=3, holes=Holes(strokes=1.0, large=0.0))
+    grown = 0
+    for seed in range(10):
+        tight, loose = (task.example(record, np.random.default_rng(seed)) for task in (bare, wide))
+        np.testing.assert_array_equal(tight["photo"], loose["photo"])
+        assert (tight["mask"] <= loose["mask"]).all()
+        grown += (tight["mask"] < loose["mask"]).any()
+    assert grown >= 8
+
+
+# --- networks ---
+
+
+def test_a_loss_that_does_not_look_through_vgg_has_none():
+    for weight in CHEAP, {"hole": 6.0}:
+        assert set(untrained.networks(small(weight=weight))) == {"filler"}
+    for weight in {"style": 1.0}, {"perceptual": 0.1}, inpaint.WEIGHT:
+        task = small(weight=weight)
+        assert set(untrained.networks(task)) == {"filler", "vgg"}
+        assert set(task.losses()) == task.restorers() == {"filler"}
+
+
+def test_unknown_spaces_are_refused():
+    with pytest.raises(ValueError, match="space 'lab' is unknown; choose one of"):
+        untrained.networks(small(space="lab"))
+
+
+# --- answers ---
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"draft": True}, {"partial": False}, {"form": "sum"}, {"space": "signed"}],
+    ids=lambda options: "-".join(options),
+)
+def test_outside_the_mask_the_answer_is_what_came_in_and_junk_inside_is_not_seen(options, batch):
+    task = small(**options)
+    nets = trained(task)
+    predict = jax.jit(lambda batch: task.predict(nets, batch)["photo"])
+    photo, mask = batch["photo"], batch["mask"]
+    answer = np.asarray(predict({"photo": photo, "mask": mask}))
+    outside = np.broadcast_to(mask == 0, photo.shape)
+    np.testing.assert_array_equal(answer[outside], photo[outside])
+    assert answer.min() >= 0 and answer.max() <= 1 and answer.dtype == np.float32
+    assert (answer != photo)[~outside].mean() > 0.9
+    junk = np.where(mask > 0, np.float32(0.77), photo)
+    np.testing.assert_array_equal(predict({"photo": junk, "mask": mask}), answer)
+    np.testing.assert_array_equal(predict({"photo": photo, "mask": 0 * mask}), photo)
+    nothing = predict({"photo": photo, "mask": np.ones_like(mask)})
+    assert np.isfinite(nothing).all()
+
+
+@pytest.mark.parametrize("space", ["imagenet", "signed"])
+def test_with_a_draft_training_starts_from_the_smooth_filling(space, batch):
+    task = small(draft=True, space=space)
+    nets = fresh(task)
+    answer = jax.jit(lambda: task.predict(nets, batch)["photo"])()
+    draft = jax.jit(lambda: biharmonic.fill(batch["photo"], batch["mask"], levels=3))()
+    np.testing.assert_allclose(answer, np.clip(draft, 0, 1), atol=1e-6)
+
+
+# --- losses ---
+
+
+def test_terms_are_those_of_the_paper_times_their_weights(batch):
+    task = small(weight=inpaint.WEIGHT)
+    nets = trained(task)
+
+    @jax.jit
+    def both():
+        mask, target = batch["mask"], resnet.normalize(batch["target"])
+        filled = nets["filler"](resnet.normalize(batch["photo"]), mask)[0]
+        mixed = pixel.composite(filled, target, mask)
+        ours, theirs, wanted = (
+            nets["vgg"].taps(x, ("pool1", "pool2", "pool3")) for x in (filled, mixed, target)
+        )
+        pairs = [*zip(ours, wanted, strict=True), *zip(theirs, wanted, strict=True)]
+        return task.fill(nets, batch), {
+            "valid": 1 * pixel.l1_valid(filled, target, mask),
+            "hole": 6 * pixel.l1_hole(filled, target, mask),
+            "perceptual": 0.05 * sum(pixel.l1(*pair) for pair in pairs),
+            "style": 120 * sum(feature.style(*pair) for pair in pairs),
+            "variation": 0.1 * pixel.total_variation(mixed, mask),
+        }
+
+    terms, expected = both()
+    assert terms.keys() == expected.keys()
+    for name, value in expected.items():
+        assert value > 0
+        np.testing.assert_allclose(terms[name], value, rtol=1e-4, err_msg=name)
+
+
+def test_terms_without_weight_are_left_out(batch):
+    task = small(weight={"hole": 2.0, "valid": 0.0, "style": 0.0})
+    nets = trained(task)
+    whole = small(weight={"hole": 1.0, "variation": 1.0})
+    terms, more = jax.jit(lambda: (task.fill(nets, batch), whole.fill(nets, batch)))()
+    assert set(terms) == {"hole"} and set(more) == {"hole", "variation"}
+    np.testing.assert_allclose(terms["hole"], 2 * more["hole"], rtol=1e-6)
+
+
+@pytest.mark.parametrize("options", [{"draft": True}, {"weight": inpaint.WEIGHT}], ids=str)
+def test_a_few_steps_learn_and_stay_finite(options, batch):
+    task = small(**options)
+    optimizers = {"filler": Adam(rate=3e-3)}
+    transforms = {name: optimizer.transform(8) for name, optimizer in optimizers.items()}
+    rules = Rules(task, optimizers, transforms)
+    state = states.create(task, transforms, 0)
+    before = state.parts
+    step = jax.jit(functools.partial(train_step, rules, ()))
+    totals = []
+    for _ in range(8):
+        state, terms = step(state, batch)
+        assert all(np.isfinite(value) for value in terms.values())
+        totals.append(sum(v for name, v in terms.items() if not name.endswith("gradient")))
+    assert min(totals[-2:]) < totals[0]
+    for name, part in state.parts.items():
+        old, new = jax.tree.leaves(before[name].params), jax.tree.leaves(part.params)
+        assert all(np.isfinite(leaf).all() for leaf in new)
+        changed = [not np.array_equal(*pair) for pair in zip(old, new, strict=True)]
+        assert all(changed) if name == "filler" else not any(changed)
+
+
+def test_metrics_look_into_the_hole_and_at_the_whole(batch):
+    task = small()
+    perfect = task.metrics(batch, {"photo": batch["target"]})
+    assert set(perfect) == {"hole", "psnr", "ssim"}
+    assert perfect["hole"].compute()["psnr"] == np.inf
+    gray = np.where(batch["mask"] > 0, batch["target"] * 0.5 + 0.1, batch["target"])
+    figures = task.metrics(batch, {"photo": np.float32(gray)})
+    assert figures["hole"].compute()["psnr"] < figures["psnr"].min()
+
+
+def test_the_task_comes_back_from_its_text():
+    task = small(draft=True, damage=Damage(amount=2.0), holes=Holes(large=0.5), form="sum")
+    back = contract.from_json(contract.to_json(task))
+    assert back == task and back.holes == Holes(large=0.5) and back.multiple == 8
