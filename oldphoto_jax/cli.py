@@ -85,8 +85,8 @@ def _add_inpaint(commands, shared) -> None:
     add("--method", choices=FILLERS, default="network", help="what fills holes (%(default)s)")
     thin = "auto: biharmonic for holes up to this thickness, else the network (%(default)s)"
     add("--thin", type=int, default=4, metavar="PX", help=thin)
-    limit = "leave thicker holes as they are (as thick as the network was trained on)"
-    add("--max-hole", type=int, metavar="PX", help=limit)
+    limit = "leave thicker holes as they are (%(default)s)"
+    add("--max-hole", type=int, default=1024, metavar="PX", help=limit)
     add("--grow", type=int, default=0, metavar="PX", help="grow masks first (%(default)s)")
     feather = "fade out around holes; pixels further away never change (%(default)s)"
     add("--feather", type=int, default=0, metavar="PX", help=feather)
@@ -139,13 +139,14 @@ def _add_weights(command, **options) -> None:
 def _detect(args) -> int:
     from oldphoto_jax.restore import batch, sample, stage
     from oldphoto_jax.restore.detect import Detector
+    from oldphoto_jax.tasks.segment import Segment
 
     kinds = ("mask", "prob", "overlay") if args.overlay else ("mask", "prob")
     photos = sample.write(args.out) if args.sample else args.photos
     jobs = batch.plan(photos, args.out, kinds)
     stage.keep_compiled()
     detector = Detector(
-        stage=stage.load(args.weights, DETECTOR),
+        stage=stage.load(args.weights, DETECTOR, Segment),
         threshold=args.threshold,
         tta=args.tta,
         tile=args.tile,
@@ -160,6 +161,7 @@ def _detect(args) -> int:
 
 def _inpaint(args) -> int:
     from oldphoto_jax.restore import batch, inpaint, masks, sample, stage
+    from oldphoto_jax.tasks.inpaint import Inpaint
 
     if args.sample and args.mask:
         raise ValueError("--mask: the sample brings its own; give --sample or --mask")
@@ -173,7 +175,7 @@ def _inpaint(args) -> int:
         raise ValueError(f"--weights: {args.method} takes none")
     stage.keep_compiled()
     inpainter = inpaint.Inpainter(
-        stage=stage.load(args.weights, INPAINTER) if trained else None,
+        stage=stage.load(args.weights, INPAINTER, Inpaint) if trained else None,
         method=args.method,
         max_hole=args.max_hole,
         thin=args.thin,
@@ -185,9 +187,15 @@ def _inpaint(args) -> int:
     report = batch.Report(args.out, "inpaint")
     counts = batch.run(jobs, report, inpainter, inpainter.settings, args.force)
     _tell(counts, inpainter.stage)
-    if left := inpainter.left:
-        told = f"too thick and left as they are: {left.total()} in {len(left)} photos"
-        print(f"holes {told}; see {report.path} and --max-hole", file=sys.stderr)
+    most = inpainter.stage.task.max_size if inpainter.stage else 0
+    kinds = {
+        f"holes beyond training, thicker than {most} pixels": inpainter.guessed,
+        f"holes thicker than {args.max_hole} pixels, left as they are": inpainter.left,
+    }
+    for kind, counter in kinds.items():
+        if total := counter.total():
+            number = len(+counter)
+            print(f"{kind}: {total} in {number} photos; see {report.path}", file=sys.stderr)
     return 1 if counts[batch.FAILED] else 0
 
 
@@ -199,12 +207,13 @@ def _tell(counts, stage) -> None:
 
 def _evaluate_segment(args) -> int:
     from oldphoto_jax.restore import evaluate, stage
+    from oldphoto_jax.tasks.segment import Segment
 
     stage.keep_compiled()
     weights = args.weights or ([] if args.method else [None])
     exam = evaluate.Exam(**_exam(args))
     methods = [
-        evaluate.network(str(path or DETECTOR), stage.load(path, DETECTOR), args.tta)
+        evaluate.network(str(path or DETECTOR), stage.load(path, DETECTOR, Segment), args.tta)
         for path in weights
     ]
     methods += [evaluate.METHODS[name] for name in args.method]
@@ -215,6 +224,7 @@ def _evaluate_segment(args) -> int:
 def _evaluate_inpaint(args) -> int:
     from oldphoto_jax.restore import evaluate_inpaint as evaluate
     from oldphoto_jax.restore import hole_figures, inpaint, stage
+    from oldphoto_jax.tasks.inpaint import Inpaint
     from oldphoto_jax.weights.store import WeightsError
 
     stage.keep_compiled()
@@ -225,7 +235,7 @@ def _evaluate_inpaint(args) -> int:
     exam = evaluate.Exam(**_exam(args), max_size=args.max_size, large=args.large)
     methods = []
     for path in args.weights or ([None] if trained else []):
-        loaded = stage.load(path, INPAINTER)
+        loaded = stage.load(path, INPAINTER, Inpaint)
         methods += [evaluate.candidate(name, loaded, str(path or INPAINTER)) for name in trained]
     methods += [evaluate.candidate(name) for name in chosen if name not in trained]
     try:

@@ -62,11 +62,11 @@ def three_holes():
 @pytest.mark.parametrize(
     ("options", "painted", "left"),
     [
-        (dict(method="network"), {"network": 2}, 1),
-        (dict(method="network", max_hole=30), {"network": 3}, 0),
+        (dict(method="network"), {"network": 3}, 0),
+        (dict(method="network", max_hole=9), {"network": 2}, 1),
         (dict(method="network", max_hole=3), {"network": 1}, 2),
-        (dict(method="auto"), {"biharmonic": 1, "network": 1}, 1),
-        (dict(method="auto", thin=8), {"biharmonic": 2}, 1),
+        (dict(method="auto"), {"biharmonic": 1, "network": 2}, 0),
+        (dict(method="auto", thin=8, max_hole=20), {"biharmonic": 2}, 1),
         (dict(method="auto", thin=30), {"biharmonic": 3}, 0),
         (dict(method="auto", max_hole=0), {}, 3),
         (dict(method="telea"), {"telea": 3}, 0),
@@ -179,13 +179,13 @@ def test_settings_name_everything_that_changes_a_photo(small):
 def test_the_rule_can_be_asked_hole_by_hole(small):
     auto = inpaint.Inpainter(stage=small, method="auto", thin=4)
     holes = [Hole((0, 0, t, t), t) for t in (1, 4, 5, 9, 10)]
-    assert [auto.choose(h) for h in holes] == ["biharmonic"] * 2 + ["network"] * 2 + [None]
+    assert [auto.choose(h) for h in holes] == ["biharmonic"] * 2 + ["network"] * 3
     assert [auto.beyond(h) for h in holes] == [False] * 4 + [True]
 
 
 @pytest.fixture
 def quick(monkeypatch, small):
-    monkeypatch.setattr(stage, "load", lambda path, default: small)
+    monkeypatch.setattr(stage, "load", lambda path, default, kind: small)
     monkeypatch.setattr(stage, "keep_compiled", lambda: None)
 
 
@@ -253,22 +253,23 @@ def test_photos_that_cannot_be_done_are_told_and_the_rest_is_done(scans, tmp_pat
     assert {p.name for p in (tmp_path / "out").rglob("*_restored*")} == {"é ☀_restored.tif"}
 
 
-def test_holes_beyond_training_are_left_and_told(scans, tmp_path, quick, capsys):
+def test_holes_beyond_training_are_told_and_may_be_left(scans, tmp_path, quick, capsys):
     mask = np.zeros((60, 90, 1), np.uint8)
     mask[10:40, 20:60] = mask[50:52, 10:80] = 255
     files.write_png(tmp_path / "m.png", mask)
     photo = files.read(scans / "a.jpg").pixels
     assert run(scans / "a.jpg", tmp_path / "out", mask=tmp_path / "m.png") == 0
     told = capsys.readouterr().err
-    assert "1 beyond_training" in told and "1 in 1 photos" in told
-    restored = files.read(tmp_path / "out" / "a_restored.png").pixels
-    assert np.array_equal(restored[10:40], photo[10:40])
-    options = ("--max-hole", "40", "--force")
-    assert run(scans / "a.jpg", tmp_path / "out", *options, mask=tmp_path / "m.png") == 0
-    told = capsys.readouterr().err
     assert "1 beyond_training" in told and "left" not in told
+    assert "thicker than 9 pixels: 1 in 1 photos" in told
     restored = files.read(tmp_path / "out" / "a_restored.png").pixels
     assert (restored[10:40, 20:60] != photo[10:40, 20:60]).any(axis=-1).mean() > 0.9
+    options = ("--max-hole", "9", "--force")
+    assert run(scans / "a.jpg", tmp_path / "out", *options, mask=tmp_path / "m.png") == 0
+    told = capsys.readouterr().err
+    assert "1 beyond_training" in told and "left as they are: 1 in 1 photos" in told
+    restored = files.read(tmp_path / "out" / "a_restored.png").pixels
+    assert np.array_equal(restored[10:40], photo[10:40])
 
 
 def test_the_sample_brings_its_own_mask(tmp_path, capsys):

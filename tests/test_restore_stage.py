@@ -9,8 +9,9 @@ from flax import nnx
 from oldphoto_jax import task as contract
 from oldphoto_jax.layers import norm
 from oldphoto_jax.restore import detect, stage, tiles
+from oldphoto_jax.tasks.inpaint import Inpaint
 from oldphoto_jax.tasks.segment import Segment
-from oldphoto_jax.weights import catalogue, store
+from oldphoto_jax.weights import catalogue, names, store
 from tests import untrained
 
 SEGMENT = Segment(width=4, threshold=0.3)
@@ -122,7 +123,7 @@ def test_weights_that_say_nothing_or_do_not_fit_are_refused(tmp_path):
 
 def test_without_weights_the_packaged_ones_are_taken(tmp_path, monkeypatch):
     monkeypatch.setattr(catalogue, "FILES", tmp_path)
-    with pytest.raises(store.WeightsError, match="none.*--config=configs/segment.py"):
+    with pytest.raises(store.WeightsError, match="none.*--config=configs/lite.py"):
         stage.load(None, "lite")
     untrained.save(tmp_path / "lite.safetensors", SEGMENT)
     assert stage.load(None, "lite").task == SEGMENT
@@ -172,3 +173,22 @@ def test_compiled_programs_lie_in_the_users_cache(monkeypatch, tmp_path, platfor
     assert stage.cache_folder() == tmp_path / "oldphoto_jax" / "compiled"
     monkeypatch.delenv(variable)
     assert pathlib.Path.home() in stage.cache_folder().parents
+
+
+def test_weights_of_another_task_are_refused(tmp_path):
+    file = untrained.save(tmp_path / "segment.safetensors", SEGMENT)
+    assert stage.load(file, kind=Segment).task == SEGMENT
+    with pytest.raises(store.WeightsError, match="these weights segment, but it takes some that"):
+        stage.load(file, kind=Inpaint)
+
+
+def test_only_restorers_are_built_and_only_they_need_arrays(tmp_path):
+    task = Inpaint(levels=2, width=4)  # its loss looks through VGG-16
+    filler = {"filler": untrained.networks(task)["filler"]}
+    file = tmp_path / "filler.safetensors"
+    metadata = {"task": contract.to_json(task)}
+    store.save(file, names.flatten(filler["filler"], "filler"), metadata)
+    loaded = stage.load(file)
+    photo = RNG.random((1, 16, 16, 3), np.float32)
+    mask = np.zeros((1, 16, 16, 1), np.float32)
+    assert np.array_equal(loaded(photo, mask=mask)["photo"], photo)

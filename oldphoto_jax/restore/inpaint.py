@@ -24,6 +24,7 @@ NETWORK, AUTO = "network", "auto"
 TRAINED = (NETWORK, AUTO)  # the methods that need weights
 CHOICES = (*TRAINED, *METHODS)
 THIN, THIN_METHOD = 4, "biharmonic"  # what AUTO leaves to it: holes up to THIN pixels
+LARGEST = 1024  # pixels; a tile must be twice as wide as its thickest hole is thick
 LISTED = 20  # holes that a report describes one by one
 LOSSLESS = (".png", ".tif", ".tiff", ".webp")  # BMP files may hold what cannot be written again
 LEFT = 255  # in a plan, the holes that stay
@@ -56,14 +57,13 @@ class Inpainter:
     """Fills the holes of photo files by their masks, as `batch.run` asks for it.
 
     `method` is one of CHOICES; "auto" takes THIN_METHOD for holes up to `thin` pixels thick and
-    the network for others. Holes thicker than `max_hole` are left as they are; unless given, that
-    is what the network was trained on, and there is no limit for the other methods. The mask is
-    first grown by `grow` pixels. Raises ValueError for settings that don't fit.
+    the network for others. Holes thicker than `max_hole`, at most LARGEST, are left as they are.
+    The mask is first grown by `grow` pixels. Raises ValueError for settings that don't fit.
     """
 
     stage: stages.Stage | None = None
     method: str = NETWORK
-    max_hole: int | None = None
+    max_hole: int = LARGEST
     thin: int = THIN
     grow: int = 0
     feather: int = 0
@@ -71,15 +71,18 @@ class Inpainter:
     overlap: int = OVERLAP
 
     def __post_init__(self):
-        self.left: collections.Counter = collections.Counter()  # holes left in each photo
+        # of each photo: holes thicker than those trained on, and holes left as they are
+        self.guessed, self.left = collections.Counter(), collections.Counter()
         if self.method not in CHOICES:
             raise ValueError(f"method {self.method!r}: choose one of {', '.join(CHOICES)}")
         if self.stage is None and self.method in TRAINED:
             raise ValueError(f"method {self.method!r} needs the weights of a network")
         for name in ("max_hole", "thin", "grow", "feather"):
-            if (getattr(self, name) or 0) < 0:
+            if getattr(self, name) < 0:
                 value = f"{name.replace('_', ' ')} {getattr(self, name)}"
                 raise ValueError(f"{value}: give a number of pixels, 0 or more")
+        if self.max_hole > LARGEST:
+            raise ValueError(f"max hole {self.max_hole}: more than {LARGEST} pixels fit no tile")
         tiles.check(self.tile, self.overlap, self.multiple)
 
     @property
@@ -106,24 +109,22 @@ class Inpainter:
 
     def choose(self, hole: Hole) -> str | None:
         """What fills this hole, or None where it is to stay."""
-        too_thick = self.beyond(hole)
-        if self.max_hole is not None:
-            too_thick = hole.thickness > self.max_hole
-        return None if too_thick else self.rule(hole)
+        return None if hole.thickness > self.max_hole else self.rule(hole)
 
     def __call__(self, job: batch.Job) -> dict[str, Any]:
         """Writes the restored photo; returns what was filled and what was not.
 
         `size` is [H,W], `filled` the share of pixels, `thickest` in pixels, `holes` how many by
         what filled them, `left` how many stay as they are. `beyond_training` says that some are
-        thicker than the network was trained on; the thickest of them, and of those left, are
-        listed in `thick` with box [top,left,bottom,right].
+        thicker than the network was trained on: there it guesses. The thickest of them, and of
+        those left, are listed in `thick` with box [top,left,bottom,right].
         """
         photo = files.read(job.photo)
         mask = masks.read(job.inputs["mask"], photo.pixels.shape[:2])
         found, labels = finder.find(finder.grow(mask, self.grow))
         chosen = [self.choose(hole) for hole in found]
-        codes = {name: code for code, name in enumerate((*METHODS, NETWORK), 1)} | {None: LEFT}
+        # The network first: to the others, what is damaged further away must not look good.
+        codes = {name: code for code, name in enumerate((NETWORK, *METHODS), 1)} | {None: LEFT}
         plan = np.array([0, *(codes[name] for name in chosen)], np.uint8)[labels]
         del labels  # four bytes for each pixel of a large scan
         pixels = photo.pixels
@@ -133,8 +134,8 @@ class Inpainter:
         for path in job.outputs.values():
             path.parent.mkdir(parents=True, exist_ok=True)
             files.write(path, dataclasses.replace(photo, pixels=pixels))
-        if left := chosen.count(None):
-            self.left[job.name] = left
+        self.guessed[job.name] = sum(map(self.beyond, found))
+        self.left[job.name] = chosen.count(None)
         filled = float(((plan > 0) & (plan < LEFT)).mean())
         return {"size": [int(n) for n in mask.shape], "filled": round(filled, 6)} | self._tell(
             found, chosen
@@ -165,16 +166,18 @@ class Inpainter:
     ) -> np.ndarray:
         mask, damaged = mask.astype(np.uint8), damaged.astype(np.uint8)
         options = dict(feather=self.feather, damaged=damaged)
+        multiple = self.multiple if name == NETWORK else 1
+        wide = -(-2 * thickest // multiple) * multiple  # every tile needs some good pixels
+        tile = max(self.tile, wide)
         if name != NETWORK:
             damaged &= finder.grow(mask, self.feather + REACH)  # holes further away change nothing
-            tile = max(self.tile, 2 * thickest)  # every tile needs some good pixels
             return fill(pixels, mask, METHODS[name], tile=tile, overlap=self.overlap, **options)
 
         def go(tile: int, overlap: int) -> np.ndarray:
-            shapes = dict(tile=tile, overlap=overlap, multiple=self.multiple)
+            shapes = dict(tile=tile, overlap=overlap, multiple=multiple)
             return fill(pixels, mask, network(self.stage, tile, overlap), **shapes, **options)
 
-        return stages.within_memory(go, self.tile, self.overlap, self.multiple)
+        return stages.within_memory(go, tile, self.overlap, multiple)
 
 
 def suffix(photo: pathlib.Path) -> str:

@@ -49,11 +49,13 @@ class Stage:
         return {name: np.asarray(array) for name, array in answer.items()}
 
 
-def load(path: str | os.PathLike | None = None, default: str = "") -> Stage:
+def load(
+    path: str | os.PathLike | None = None, default: str = "", kind: type = contract.Task
+) -> Stage:
     """The stage kept in a weights file or in the work folder of a training run.
 
     Without a path, the weights called `default` that come with the package. Raises WeightsError
-    when there are none, or when the file doesn't say what it is for.
+    when there are none, or when the file doesn't say what it is for, or not of this `kind`.
     """
     file = catalogue.packaged(default) if path is None else find(path)
     arrays, metadata = store.load(file)
@@ -62,6 +64,11 @@ def load(path: str | os.PathLike | None = None, default: str = "") -> Stage:
             f"{file}: holds arrays but no task; use a file that oldphoto_jax's training wrote"
         )
     task = contract.from_json(metadata["task"])
+    if not isinstance(task, kind):
+        raise store.WeightsError(
+            f"{file}: these weights {type(task).__name__.lower()}, but it takes some that "
+            f"{kind.__name__.lower()}; name others by --weights"
+        )
     nets = nnx.eval_shape(lambda: task.networks(nnx.Rngs(0)))  # drawing weights takes seconds
     if (restorers := task.restorers()) is not None:
         nets = {name: net for name, net in nets.items() if name in restorers}

@@ -22,10 +22,11 @@ def packaged(name: str) -> pathlib.Path:
     path = FILES / f"{name}.safetensors"
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in FILES.glob("*.safetensors"))) or "none"
+        verb = name.partition("-")[0]
         raise WeightsError(
             f"no weights {name!r} come with this package (it has: {known}). Train some, e.g. "
-            "`python -m oldphoto_jax.main --config=configs/segment.py --workdir=runs/segment`, "
-            "and name that work folder: --weights runs/segment"
+            f"`python -m oldphoto_jax.main --config=configs/{verb}.py --workdir=runs/{verb}`, "
+            f"and name that work folder: --weights runs/{verb}"
         )
     return path
 
