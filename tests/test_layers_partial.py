@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from oldphoto_jax.layers.partial import PartialConv
+from oldphoto_jax.layers.partial import FORMS, PartialConv
 from tests.nets import drawn
 
 RNG = np.random.default_rng(0)
@@ -208,3 +208,40 @@ def test_shapes_that_do_not_fit_are_refused(c_in, channels, masks):
     masks = [None if shape is None else np.zeros(shape, np.float32) for shape in masks]
     with pytest.raises(ValueError, match=r"this layer takes|takes for each"):
         build(c_in)(np.zeros((1, 8, 8, channels), np.float32), *masks)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("border", ["hole", "outside"])
+def test_doubled_is_what_repeated_pixels_give(form, border):
+    conv = drawn(lambda: PartialConv((4, 3, 2), 5, form=form, border=border, rngs=nnx.Rngs(0)))
+    conv.bias[...] = np.arange(5.0)
+    x, skip = RNG.normal(size=(2, 3, 5, 4)), RNG.normal(size=(2, 6, 10, 5))
+    masks = [RNG.random((2, 3, 5, 1)) < 0.6, RNG.random((2, 6, 10, 1)) < 0.5, None]
+    x, skip = np.float32(x), np.float32(skip)
+    large, large_mask = (np.asarray(a).repeat(2, 1).repeat(2, 2) for a in (x, masks[0]))
+
+    def plain(conv):
+        return conv(jnp.concatenate([large, skip], -1), large_mask, *masks[1:])
+
+    def doubled(conv):
+        return conv.doubled(x, skip, *masks)
+
+    for ours, theirs in zip(doubled(conv), plain(conv), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
+    slopes = [
+        nnx.grad(lambda conv, run=run: jnp.sin(run(conv)[0]).sum())(conv)
+        for run in (doubled, plain)
+    ]
+    for ours, theirs in zip(*map(jax.tree.leaves, slopes), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
+def test_doubled_wants_small_windows_and_fitting_masks():
+    conv = PartialConv((2, 1), 3, 5, rngs=nnx.Rngs(0))
+    x, skip = np.zeros((1, 2, 2, 2), np.float32), np.zeros((1, 4, 4, 1), np.float32)
+    with pytest.raises(ValueError, match="3x3 kernels of stride 1, not 5 and 1"):
+        conv.doubled(x, skip)
+    conv = PartialConv((2, 1), 3, rngs=nnx.Rngs(0))
+    with pytest.raises(ValueError, match="for each of its sources"):
+        conv.doubled(x, skip, skip, skip)
+    assert conv.doubled(x, skip)[0].shape == (1, 4, 4, 3)

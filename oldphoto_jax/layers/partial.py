@@ -13,6 +13,7 @@ import numpy as np
 from flax import nnx
 
 from oldphoto_jax.layers import blocks
+from oldphoto_jax.layers.convolution import convolve, convolve_doubled
 from oldphoto_jax.photo.types import Features, Mask
 
 FORMS = ("ratio", "sum")
@@ -64,52 +65,80 @@ class PartialConv(nnx.Module):
         source without damage, and so are all sources when no mask is given. Raises ValueError
         when shapes do not fit.
         """
-        masks = self._checked(x, masks)
-        inside = self._inside(x)  # good places of a window if the photo were whole
-        seen, parts = 0.0, []
-        for mask, c in zip(masks, self.channels, strict=True):
-            if mask is None:
+        masks = self._checked(x.shape, masks)
+        goods = [None if mask is None else 1 - jnp.float32(mask) for mask in masks]
+        y = self.conv(_erase(x, goods, self.channels))
+        return self._scaled(y, x.shape, goods)
+
+    def doubled(self, x: Features, skip: Features, *masks: Mask | None) -> tuple[Features, Mask]:
+        """What `__call__` gives for x [N,h,w,C], its pixels repeated, beside skip [N,2h,2w,S].
+
+        The first mask is that of x, [N,h,w,1]; the others are those of `skip`. It never makes the
+        doubled map; see `convolution.convolve_doubled`. For 3x3 kernels and stride 1 only.
+        """
+        if self.kernel != 3 or self.stride != 1:
+            own = f"{self.kernel} and {self.stride}"
+            raise ValueError(f"doubled takes 3x3 kernels of stride 1, not {own}")
+        first, *others = masks or (None,) * len(self.channels)
+        good = None if first is None else 1 - jnp.float32(first)
+        shape = (*skip.shape[:3], x.shape[-1] + skip.shape[-1])
+        large = None if first is None else _repeat(jnp.float32(first))
+        masks = self._checked(shape, (large, *others))
+        goods = [None if mask is None else 1 - jnp.float32(mask) for mask in masks]
+        kernel = self.conv.kernel[...]
+        c = self.channels[0]
+        y = convolve_doubled(_erase(x, [good], self.channels[:1]), kernel[:, :, :c])
+        y = y + convolve(
+            _erase(skip, goods[1:], self.channels[1:]),
+            kernel[:, :, c:],
+            (1, 1),
+            ((1, 1), (1, 1)),
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        )
+        return self._scaled(y, shape, goods)
+
+    def _scaled(
+        self, y: Features, shape: tuple[int, ...], goods: Sequence[Mask | None]
+    ) -> tuple[Features, Mask]:
+        """The sums y over windows of an input of that shape, by how much of them was good."""
+        inside = self._inside(shape)  # good places of a window if the photo were whole
+        seen = 0.0
+        for good, c in zip(goods, self.channels, strict=True):
+            if good is None:
                 seen += c * inside
-                parts.append(jnp.ones((1, 1, 1, c)))
             else:
-                good = 1 - jnp.float32(mask)  # bfloat16 counts only to 256
                 seen += self._window_sum(good if good.shape[-1] > 1 else c * good)
-                parts.append(jnp.broadcast_to(good, (*good.shape[:3], c)))
-        if any(mask is not None for mask in masks):
-            shape = np.broadcast_shapes(*(part.shape[:3] for part in parts))
-            parts = [jnp.broadcast_to(part, (*shape, part.shape[-1])) for part in parts]
-            x = x * jnp.concatenate(parts, -1).astype(x.dtype)
         window = self.kernel**2 * sum(self.channels)
         full = inside * sum(self.channels) if self.border == "outside" else window
         alive = jnp.clip(seen, 0, 1)
         scale = full / (seen + 1e-8) * alive / (1 if self.form == "ratio" else window)
-        y = self.conv(x) * scale.astype(x.dtype)
+        y = y * scale.astype(y.dtype)
         if self.bias is not None:
             y = (y + self.bias[...].astype(y.dtype)) * alive.astype(y.dtype)
         return y, 1 - jnp.broadcast_to(alive, (*y.shape[:3], 1))
 
-    def _checked(self, x: Features, masks: Sequence[Mask | None]) -> Sequence[Mask | None]:
-        if x.shape[-1] != sum(self.channels):
-            raise ValueError(f"input is {x.shape}, this layer takes {self.channels} channels")
+    def _checked(self, x: tuple[int, ...], masks: Sequence[Mask | None]) -> Sequence[Mask | None]:
+        if x[-1] != sum(self.channels):
+            raise ValueError(f"input is {x}, this layer takes {self.channels} channels")
         masks = masks or (None,) * len(self.channels)
         shapes = [None if mask is None else mask.shape for mask in masks]
         fine = len(masks) == len(self.channels) and all(
-            shape is None or shape in ((*x.shape[:3], 1), (*x.shape[:3], c))
+            shape is None or shape in ((*x[:3], 1), (*x[:3], c))
             for shape, c in zip(shapes, self.channels, strict=True)
         )
         if not fine:
             raise ValueError(
-                f"masks are {shapes}; input {x.shape} of {self.channels} channels takes for each "
+                f"masks are {shapes}; input {x} of {self.channels} channels takes for each "
                 "of its sources a mask [N,H,W,1], or one for every channel, or None"
             )
         return masks
 
-    def _inside(self, x: Features) -> np.ndarray:
+    def _inside(self, x: tuple[int, ...]) -> np.ndarray:
         """How many places of each window lie in the photo, [1,H',W',1]."""
         before = (self.kernel - 1) // 2
         rows, columns = (
             np.convolve(np.ones(n), np.ones(self.kernel))[self.kernel - 1 - before : n + before]
-            for n in x.shape[1:3]
+            for n in x[1:3]
         )
         counts = np.outer(rows[:: self.stride], columns[:: self.stride])
         return np.float32(counts[None, ..., None])
@@ -125,3 +154,19 @@ class PartialConv(nnx.Module):
             (1, self.stride, self.stride, 1),
             ((0, 0), (before, before), (before, before), (0, 0)),
         )
+
+
+def _erase(x: Features, goods: Sequence[Mask | None], channels: Sequence[int]) -> Features:
+    """x with zeros where its sources are damaged."""
+    if all(good is None for good in goods):
+        return x
+    parts = [
+        jnp.ones((*x.shape[:3], c)) if good is None else jnp.broadcast_to(good, (*x.shape[:3], c))
+        for good, c in zip(goods, channels, strict=True)
+    ]
+    return x * jnp.concatenate(parts, -1).astype(x.dtype)
+
+
+def _repeat(x: Features) -> Features:
+    """Nearest neighbour: [N,H,W,C] to [N,2H,2W,C]."""
+    return jnp.repeat(jnp.repeat(x, 2, 1), 2, 2)

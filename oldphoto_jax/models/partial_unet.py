@@ -98,8 +98,7 @@ class PartialUNet(nnx.Module):
             )
         *skips, (x, masks) = self.features(x, *masks)
         for stage, (skip, skip_masks) in zip(self.decoder, reversed(skips), strict=True):
-            x = jnp.concatenate([_double(x), skip], -1)
-            x, *masks = stage(x, *(_double(mask) for mask in masks), *skip_masks)
+            x, *masks = stage(x, *masks, *skip_masks, skip=skip)
             masks = masks if self.partial else ()
         return x.astype(jnp.float32), masks[0] if masks else jnp.zeros((*x.shape[:3], 1))
 
@@ -142,14 +141,14 @@ class Stage(nnx.Module):
         self.conv = PartialConv(c_in, c_out, kernel, stride, **options)
         self.norm = norms.BatchNorm(c_out, activation, slope=LEAK) if normed else None
 
-    def __call__(self, x: Features, *masks: Mask | None) -> tuple[Features, Mask]:
-        """Maps x [N,H,W,C] and its masks to [N,H/stride,W/stride,D] and one mask."""
-        x, mask = self.conv(x, *masks)
+    def __call__(
+        self, x: Features, *masks: Mask | None, skip: Features | None = None
+    ) -> tuple[Features, Mask]:
+        """Maps x [N,H,W,C] and its masks to [N,H/stride,W/stride,D] and one mask.
+
+        Given a skip connection [N,2H,2W,S], and its masks after that of x, x is doubled first.
+        """
+        x, mask = self.conv(x, *masks) if skip is None else self.conv.doubled(x, skip, *masks)
         if self.norm is None:
             return norms.activate(self.activation, x, LEAK), mask
         return self.norm(x), mask
-
-
-def _double(x: Features) -> Features:
-    """Nearest neighbour: [N,H,W,C] to [N,2H,2W,C]."""
-    return jnp.repeat(jnp.repeat(x, 2, 1), 2, 2)
