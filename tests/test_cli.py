@@ -12,6 +12,7 @@ import pytest
 
 import oldphoto_jax
 from oldphoto_jax import cli
+from oldphoto_jax.commands.options import DETECTOR
 from oldphoto_jax.photo import files
 from oldphoto_jax.restore import batch, stage
 from oldphoto_jax.tasks.inpaint import Inpaint
@@ -171,7 +172,7 @@ def test_options_reach_the_mask(scans, tmp_path, weights):
 
 def test_a_folder_compiles_one_program_for_a_tile(scans, tmp_path, weights, loaded):
     detect(scans, tmp_path / "out", weights)
-    assert set(loaded(weights, cli.DETECTOR, Segment).compiled) == {(1, 64, 64, 3)}
+    assert set(loaded(weights, DETECTOR, Segment).compiled) == {(1, 64, 64, 3)}
 
 
 @pytest.mark.parametrize(

@@ -33,10 +33,8 @@ FLOORS = {
     "restore.evaluate_inpaint": ("metrics",),
     "restore.hole_figures": ("metrics",),
     "restore.sample": ("damage", "data.sources"),
-    "cli": (
-        *("restore", "tasks", "train.config", "train.optimizer"),
-        *("data.sources", "photo", "weights"),
-    ),
+    "commands": ("restore", "tasks", "data.sources", "weights"),
+    "cli": ("commands",),
     "configs": ("tasks", "damage", "train.config", "train.optimizer", "data.sources"),
     "experiments": ("configs", "main"),
     "experiments.convolution_speed": ("layers",),
@@ -53,9 +51,9 @@ NEVER = {
     "train": ("tasks",),  # the loop must not know a task
     "models": ("losses",),
     "tasks": ("data", "train"),
-    "photo": (*OUTSIDE, "restore", "cli", "main"),
+    "photo": (*OUTSIDE, "restore", "commands", "cli", "main"),
 }
-DOORS = ("restore", "cli", "main", *OUTSIDE)  # only other doors go through them
+DOORS = ("restore", "commands", "cli", "main", *OUTSIDE)  # only other doors go through them
 DYNAMIC = {"task.py"}  # brings a task back from the text in a weights file
 FOREIGN = ("tensorflow", "torch", "torchvision", "keras")
 COMPARED = {"experiments.inpaint_torch": {"torch"}}  # measured against, by nobody needed

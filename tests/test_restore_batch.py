@@ -166,6 +166,7 @@ def test_another_input_makes_other_outputs(scans, tmp_path):
         assert batch.run([job], batch.Report(out, "inpaint"), work, {}) == {expected: 1}
     write(mask, PIXELS[:4])
     assert batch.run([job], batch.Report(out, "inpaint"), work, {}) == {"failed": 1}
+    assert "was made with another mask; choose another --out" in lines(out)[-1]["reason"]
     assert batch.run([job], batch.Report(out, "inpaint"), work, {}, force=True) == {"ok": 1}
 
 
@@ -224,6 +225,8 @@ def test_a_photo_that_changed_is_not_called_done(scans, tmp_path):
     go(scans, tmp_path / "out")
     write(scans / "b.png", PIXELS[:4])
     assert go(scans, tmp_path / "out") == {"nothing_to_do": 4, "failed": 1}
+    [reason] = [line["reason"] for line in lines(tmp_path / "out") if line["status"] == "failed"]
+    assert "was made of the photo before it was changed;" in reason
 
 
 def test_files_from_elsewhere_are_kept(scans, tmp_path):

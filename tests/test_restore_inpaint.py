@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from oldphoto_jax import cli
+from oldphoto_jax.commands.options import FILLERS
 from oldphoto_jax.photo import files
 from oldphoto_jax.restore import batch, inpaint, sample, stage
 from oldphoto_jax.restore.classical import METHODS
@@ -134,6 +135,30 @@ def test_a_hole_wider_than_a_tile_gets_a_larger_tile(tmp_path):
     job = save(tmp_path, damaged, mask)
     inpaint.Inpainter(method="telea", tile=64, overlap=16)(job)
     assert np.array_equal(files.read(job.outputs["restored"]).pixels, pixels)
+
+
+def test_a_hole_from_side_to_side_gets_a_tile_that_is_longer(tmp_path):
+    pixels = np.full((30, 400, 1), 90, np.uint8)
+    mask = np.zeros((30, 400), np.uint8)
+    mask[:, 100:290] = 1
+    job = save(tmp_path, np.where(mask[..., None], np.uint8(255), pixels), mask)
+    told = inpaint.Inpainter(method="telea", tile=64, overlap=16)(job)
+    assert told["thickest"] == 29  # no more than the photo is high, and less than half a tile
+    assert np.array_equal(files.read(job.outputs["restored"]).pixels, pixels)
+
+
+def test_a_mask_that_grows_over_the_whole_photo_is_told(tmp_path, small):
+    pixels, mask = scene(size=(40, 60))
+    with pytest.raises(ValueError, match="m.png: grown by 90 pixels it leaves nothing"):
+        inpaint.Inpainter(stage=small, grow=90)(save(tmp_path, pixels, mask))
+
+
+def test_a_photo_whose_holes_are_all_left_is_not_called_restored(tmp_path):
+    pixels, mask = scene()
+    job = save(tmp_path, pixels, mask)
+    told = inpaint.Inpainter(method="telea", max_hole=0)(job)
+    assert told["status"] == batch.NOTHING and "thicker than 0 pixels" in told["reason"]
+    assert told["left"] > 0 and np.array_equal(files.read(job.outputs["restored"]).pixels, pixels)
 
 
 def test_when_the_device_has_no_memory_tiles_shrink(tmp_path, small, capsys):
@@ -301,7 +326,7 @@ def test_wrong_usage_is_one_line_and_status_2(scans, tmp_path, capsys, options, 
 
 
 def test_the_command_offers_what_there_is():
-    assert set(cli.FILLERS) == set(inpaint.CHOICES)
+    assert set(FILLERS) == set(inpaint.CHOICES)
     args = cli.parser().parse_args(["inpaint", "p", "--out", "o"])
     defaults = inpaint.Inpainter(method="telea")
     for name in ("max_hole", "thin", "grow", "feather", "tile", "overlap"):

@@ -47,6 +47,7 @@ def noise():
         (noise(), "of its pixels are gray, so it is no mask"),
         (np.stack([holes() * 255, holes() * 0, holes() * 0], -1).astype(np.uint8), "has colours"),
         (255 * (1 - holes())[..., None], "marks 90% of the photo .* invert it"),
+        (holes()[..., None], "brightest pixel is 1 of 255; .* with 0 and 255 instead of 0 and 1"),
     ],
 )
 def test_what_is_no_mask_of_this_photo_is_refused(tmp_path, pixels, words):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from oldphoto_jax import cli
+from oldphoto_jax.commands.options import DETECTOR
 from oldphoto_jax.data.sources import Samples
 from oldphoto_jax.metrics.mask import Ranking
 from oldphoto_jax.photo import files
@@ -71,7 +72,7 @@ def test_either_photos_or_the_sample(photos, capsys):
 
 @pytest.mark.skipif(not catalogue.all_packaged(), reason="no weights are packaged")
 def test_the_packaged_weights_beat_the_top_hat_on_the_sample(old):
-    found = detect.detect(stage.load(default=cli.DETECTOR), old["photo"])
+    found = detect.detect(stage.load(default=DETECTOR), old["photo"])
     figures = [
         Ranking.of(old["mask"][None], score[None, ..., None]).compute()["average_precision"]
         for score in (found, tophat.tophat(old["photo"]))

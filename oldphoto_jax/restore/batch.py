@@ -20,7 +20,11 @@ from oldphoto_jax.photo import files
 
 REPORT, DOING = "report.jsonl", ".doing"
 OK, NOTHING, BEYOND, FAILED = "ok", "nothing_to_do", "beyond_training", "failed"
-SAME = ("settings", "source", "inputs")  # what tells whether a photo needs no other outputs
+SAME = {  # what tells whether a photo needs no other outputs, and how to say that it differs
+    "settings": "with other settings",
+    "source": "of the photo before it was changed",
+    "inputs": "with another mask",
+}
 DONE = {"status": NOTHING, "reason": "done before with the same settings"}
 
 
@@ -182,12 +186,13 @@ def _unfinished(job: Job, entry: dict[str, Any], report: Report) -> Job:
     """The job without what is done; raises ValueError where doing it would destroy something."""
     there = {kind for kind, path in job.outputs.items() if path.exists()}
     before = report.done.get(job.name)
-    if before and all(before.get(key) == entry.get(key) for key in SAME):
+    changed = [how for key, how in SAME.items() if before and before.get(key) != entry.get(key)]
+    if before and not changed:
         missing = {kind: path for kind, path in job.outputs.items() if kind not in there}
         return dataclasses.replace(job, outputs=missing)
     if there and job.name != report.remains:
         path = job.outputs[min(there)]
-        how = "was made with other settings" if before else "was not made of this photo"
+        how = f"was made {' and '.join(changed)}" if before else "was not made of this photo"
         raise ValueError(f"{path} {how}; choose another --out, or overwrite it with --force")
     return job
 

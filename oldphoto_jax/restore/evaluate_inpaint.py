@@ -35,6 +35,11 @@ class Exam(exams.Exam):
     max_size: int = 64
     large: float = 0.15
 
+    def __post_init__(self):
+        super().__post_init__()
+        if self.max_size > inpaint.LARGEST:
+            raise ValueError(f"max size {self.max_size}: give {inpaint.LARGEST} pixels at most")
+
     def examples(self) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
         """Name and example in 8 bits: photo and target [H,W,3], mask [H,W,1] of 0 and 1."""
         task = Inpaint(size=self.size)
@@ -99,8 +104,8 @@ def candidate(choice: str, stage: Stage | None = None, weights: str = "") -> Met
 
 def _fill(choice: str, stage: Stage | None, pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """What users get: the files go through the same hands."""
-    side = max(mask.shape)
-    inpainter = inpaint.Inpainter(stage=stage, method=choice, max_hole=side, tile=side, overlap=0)
+    options = dict(max_hole=inpaint.LARGEST, tile=max(mask.shape), overlap=0)
+    inpainter = inpaint.Inpainter(stage=stage, method=choice, **options)
     with tempfile.TemporaryDirectory() as folder:
         names = ("photo.png", "mask.png", "restored.png")
         photo, marks, restored = (pathlib.Path(folder, name) for name in names)

@@ -121,16 +121,23 @@ class Inpainter:
         """
         photo = files.read(job.photo)
         mask = masks.read(job.inputs["mask"], photo.pixels.shape[:2])
-        found, labels = finder.find(finder.grow(mask, self.grow))
+        mask = finder.grow(mask, self.grow)
+        if mask.all():
+            raise ValueError(
+                f"{job.inputs['mask']}: grown by {self.grow} pixels it leaves nothing of the photo "
+                "to go by; grow it less"
+            )
+        found, labels = finder.find(mask)
         chosen = [self.choose(hole) for hole in found]
+        pairs = [*zip(found, chosen, strict=True)]
         # The network first: to the others, what is damaged further away must not look good.
         codes = {name: code for code, name in enumerate((NETWORK, *METHODS), 1)} | {None: LEFT}
         plan = np.array([0, *(codes[name] for name in chosen)], np.uint8)[labels]
         del labels  # four bytes for each pixel of a large scan
         pixels = photo.pixels
         for name in sorted({*chosen} - {None}, key=codes.get):
-            thickest = max(h.thickness for h, by in zip(found, chosen, strict=True) if by == name)
-            pixels = self._fill(pixels, plan == codes[name], plan > codes[name], name, thickest)
+            tile = max(self.tile, _wide([h for h, by in pairs if by == name], mask.shape))
+            pixels = self._fill(pixels, plan == codes[name], plan > codes[name], name, tile)
         for path in job.outputs.values():
             path.parent.mkdir(parents=True, exist_ok=True)
             files.write(path, dataclasses.replace(photo, pixels=pixels))
@@ -159,16 +166,18 @@ class Inpainter:
             told |= {"status": batch.NOTHING, "reason": "the mask is empty: nothing to fill"}
         elif told["beyond_training"]:
             told["status"] = batch.BEYOND
+        elif not any(chosen):
+            reason = f"every hole is thicker than {self.max_hole} pixels: left as they are"
+            told |= {"status": batch.NOTHING, "reason": reason}
         return told
 
     def _fill(
-        self, pixels: np.ndarray, mask: np.ndarray, damaged: np.ndarray, name: str, thickest: int
+        self, pixels: np.ndarray, mask: np.ndarray, damaged: np.ndarray, name: str, tile: int
     ) -> np.ndarray:
         mask, damaged = mask.astype(np.uint8), damaged.astype(np.uint8)
         options = dict(feather=self.feather, damaged=damaged)
         multiple = self.multiple if name == NETWORK else 1
-        wide = -(-2 * thickest // multiple) * multiple  # every tile needs some good pixels
-        tile = max(self.tile, wide)
+        tile = -(-tile // multiple) * multiple
         if name != NETWORK:
             damaged &= finder.grow(mask, self.feather + REACH)  # holes further away change nothing
             return fill(pixels, mask, METHODS[name], tile=tile, overlap=self.overlap, **options)
@@ -178,6 +187,16 @@ class Inpainter:
             return fill(pixels, mask, network(self.stage, tile, overlap), **shapes, **options)
 
         return stages.within_memory(go, tile, self.overlap, multiple)
+
+
+def _wide(holes: list[Hole], size: tuple[int, int]) -> int:
+    """The side of tiles none of which lies wholly in one of the holes of a photo [H,W]."""
+    thickest = max(hole.thickness for hole in holes)
+    if thickest + 1 < min(size):
+        return 2 * thickest
+    # Thickness ends at the border: of a hole from side to side it doesn't tell how long it is.
+    boxes = np.array([hole.box for hole in holes])
+    return max(2 * thickest, int((boxes[:, 2:] - boxes[:, :2]).max()) + 1)
 
 
 def suffix(photo: pathlib.Path) -> str:

@@ -25,7 +25,7 @@ def read(path: str | os.PathLike, size: tuple[int, int]) -> np.ndarray:
     """The mask [H,W] uint8 in a file, 1 where it is white: from half of full scale on.
 
     Any transparency is ignored. Raises ValueError when its size isn't `size` (H, W), and for a
-    picture that isn't black and white or is white for the most part.
+    picture that isn't black and white, is white for the most part, or has gray but no white.
     """
     pixels = files.read(path).pixels
     full = np.iinfo(pixels.dtype).max
@@ -46,6 +46,11 @@ def read(path: str | os.PathLike, size: tuple[int, int]) -> np.ndarray:
             "where the photo is damaged and black elsewhere"
         )
     mask = (gray > full // 2).astype(np.uint8)
+    if gray.any() and not mask.any():
+        raise ValueError(
+            f"{path}: nothing in it is white, its brightest pixel is {gray.max()} of {full}; white "
+            f"must mean damaged, so save it with 0 and {full} instead of 0 and {gray.max()}"
+        )
     if mask.mean() > MOST:
         raise ValueError(
             f"{path}: marks {mask.mean():.0%} of the photo as damaged; white must mean damaged, "

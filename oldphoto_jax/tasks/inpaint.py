@@ -17,6 +17,7 @@ from oldphoto_jax.damage.recipe import Damage
 from oldphoto_jax.damage.strokes import Holes
 from oldphoto_jax.losses import feature, pixel
 from oldphoto_jax.metrics import hole, image
+from oldphoto_jax.metrics.stream import Mean
 from oldphoto_jax.models import biharmonic, partial_unet, resnet, vgg
 from oldphoto_jax.task import Task
 from oldphoto_jax.tasks.crop import crop
@@ -116,12 +117,13 @@ class Inpaint(Task):
         return {name: w * terms[name] for name, w in self.weight.items() if w}
 
     def metrics(self, batch, prediction):
-        """In the holes alone (`hole`) and over the whole photo; see `metrics`."""
+        """In the holes alone (`hole`), and over the whole of each photo that has one."""
         photo, target = prediction["photo"], batch["target"]
+        holed = np.any(batch["mask"], axis=(1, 2, 3))  # others have no error: infinite PSNR
         return {
             "hole": hole.HolePsnr.of(batch["mask"], photo, target),
-            "psnr": image.psnr(photo, target),
-            "ssim": image.ssim(photo, target),
+            "psnr": Mean.of(image.psnr(photo, target)[holed]),
+            "ssim": Mean.of(image.ssim(photo, target)[holed]),
         }
 
     def _filled(self, nets, batch):

@@ -1,0 +1,51 @@
+"""`oldphoto detect`: photos in, masks out."""
+
+from __future__ import annotations
+
+import pathlib
+
+from oldphoto_jax.commands import options
+
+
+def add(commands, shared) -> None:
+    """The command's part of the command line."""
+    text = "find scratches, dust, stains and tears; write a mask and a probability map per photo"
+    detect = commands.add_parser("detect", parents=[shared], help=text, description=text)
+    photos = detect.add_mutually_exclusive_group(required=True)
+    photos.add_argument("photos", nargs="?", type=pathlib.Path, metavar="PHOTO_OR_FOLDER")
+    photos.add_argument("--sample", action="store_true", help="a packaged photo, to try it out")
+    add = detect.add_argument
+    add("--out", "-o", type=pathlib.Path, required=True, metavar="DIR", help="where masks go")
+    options.add_weights(detect)
+    add("--threshold", type=float, metavar="P", help="probability above which a pixel is a defect")
+    add("--tta", action="store_true", help="average over mirror images: four times the work")
+    add("--tile", type=int, default=1024, metavar="PX", help="largest tile side (%(default)s)")
+    add("--overlap", type=int, default=64, metavar="PX", help="shared by tiles (%(default)s)")
+    add("--min-size", type=int, default=0, metavar="PX", help="leave out smaller specks")
+    add("--overlay", action="store_true", help="also write the photo with its defects in red")
+    add("--force", action="store_true", help="make again what is already there")
+    detect.set_defaults(command=run)
+
+
+def run(args) -> int:
+    """Finds the defects; returns the exit status."""
+    from oldphoto_jax.restore import batch, sample, stage
+    from oldphoto_jax.restore.detect import Detector
+    from oldphoto_jax.tasks.segment import Segment
+
+    kinds = ("mask", "prob", "overlay") if args.overlay else ("mask", "prob")
+    photos = sample.write(args.out) if args.sample else args.photos
+    jobs = batch.plan(photos, args.out, kinds)
+    stage.keep_compiled()
+    detector = Detector(
+        stage=stage.load(args.weights, options.DETECTOR, Segment),
+        threshold=args.threshold,
+        tta=args.tta,
+        tile=args.tile,
+        overlap=args.overlap,
+        min_size=args.min_size,
+    )
+    report = batch.Report(args.out)
+    counts = batch.run(jobs, report, detector, detector.settings, args.force)
+    options.tell(counts, detector.stage)
+    return 1 if counts[batch.FAILED] else 0

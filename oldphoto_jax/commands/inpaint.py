@@ -1,0 +1,80 @@
+"""`oldphoto inpaint`: photos and masks in, photos without holes out."""
+
+from __future__ import annotations
+
+import pathlib
+import sys
+
+from oldphoto_jax.commands import options
+
+
+def add(commands, shared) -> None:
+    """The command's part of the command line."""
+    text = "fill what a mask marks as damaged; every other pixel stays as it is, to the last bit"
+    inpaint = commands.add_parser("inpaint", parents=[shared], help=text, description=text)
+    photos = inpaint.add_mutually_exclusive_group(required=True)
+    photos.add_argument("photos", nargs="?", type=pathlib.Path, metavar="PHOTO_OR_FOLDER")
+    photos.add_argument("--sample", action="store_true", help="a packaged photo and its mask")
+    add = inpaint.add_argument
+    where = "white where damaged; NAME_mask.png or NAME.png for each NAME of a folder"
+    add("--mask", "-m", type=pathlib.Path, metavar="FILE_OR_FOLDER", help=where)
+    add("--out", "-o", type=pathlib.Path, required=True, metavar="DIR", help="where photos go")
+    options.add_weights(inpaint)
+    add(
+        "--method",
+        choices=options.FILLERS,
+        default="network",
+        help="what fills holes (%(default)s)",
+    )
+    thin = "auto: biharmonic for holes up to this thickness, else the network (%(default)s)"
+    add("--thin", type=int, default=4, metavar="PX", help=thin)
+    limit = "leave thicker holes as they are (%(default)s)"
+    add("--max-hole", type=int, default=1024, metavar="PX", help=limit)
+    add("--grow", type=int, default=0, metavar="PX", help="grow masks first (%(default)s)")
+    feather = "fade out around holes; pixels further away never change (%(default)s)"
+    add("--feather", type=int, default=0, metavar="PX", help=feather)
+    add("--tile", type=int, default=512, metavar="PX", help="largest tile side (%(default)s)")
+    add("--overlap", type=int, default=128, metavar="PX", help="shared by tiles (%(default)s)")
+    add("--force", action="store_true", help="make again what is already there")
+    inpaint.set_defaults(command=run)
+
+
+def run(args) -> int:
+    """Fills the holes; returns the exit status."""
+    from oldphoto_jax.restore import batch, inpaint, masks, sample, stage
+    from oldphoto_jax.tasks.inpaint import Inpaint
+
+    if args.sample and args.mask:
+        raise ValueError("--mask: the sample brings its own; give --sample or --mask")
+    if not args.sample and args.mask is None:
+        raise ValueError("--mask: name the photo's mask, or the folder of the masks")
+    photos = sample.write(args.out) if args.sample else args.photos
+    jobs = batch.plan(photos, args.out, ["restored"], inpaint.suffix)
+    jobs = masks.pair(jobs, args.out / sample.TRUTH if args.sample else args.mask)
+    trained = args.method in inpaint.TRAINED
+    if args.weights and not trained:
+        raise ValueError(f"--weights: {args.method} takes none")
+    stage.keep_compiled()
+    inpainter = inpaint.Inpainter(
+        stage=stage.load(args.weights, options.INPAINTER, Inpaint) if trained else None,
+        method=args.method,
+        max_hole=args.max_hole,
+        thin=args.thin,
+        grow=args.grow,
+        feather=args.feather,
+        tile=args.tile,
+        overlap=args.overlap,
+    )
+    report = batch.Report(args.out, "inpaint")
+    counts = batch.run(jobs, report, inpainter, inpainter.settings, args.force)
+    options.tell(counts, inpainter.stage)
+    most = inpainter.stage.task.max_size if inpainter.stage else 0
+    kinds = {
+        f"holes beyond training, thicker than {most} pixels": inpainter.guessed,
+        f"holes thicker than {args.max_hole} pixels, left as they are": inpainter.left,
+    }
+    for kind, counter in kinds.items():
+        if total := counter.total():
+            number = len(+counter)
+            print(f"{kind}: {total} in {number} photos; see {report.path}", file=sys.stderr)
+    return 1 if counts[batch.FAILED] else 0

@@ -1,0 +1,23 @@
+"""What the commands share: weights to use, methods to choose from, the last line."""
+
+from __future__ import annotations
+
+import pathlib
+import sys
+
+DETECTOR = "segment-lite"  # the packaged weights that a command without --weights uses
+INPAINTER = "inpaint-lite"
+FILLERS = ("network", "auto", "telea", "navier-stokes", "biharmonic")
+
+
+def add_weights(command, **more) -> None:
+    """The option that names trained weights."""
+    where = dict(metavar="WORKDIR_OR_FILE", help="a training run or a safetensors file")
+    command.add_argument("--weights", "-w", type=pathlib.Path, **(where | more))
+
+
+def tell(counts, stage) -> None:
+    """Says at the end how many photos ended how."""
+    told = ", ".join(f"{number} {status}" for status, number in counts.items())
+    shapes = f"; programs for {len(stage.compiled)} shapes of tile" if stage else ""
+    print(told + shapes, file=sys.stderr)
