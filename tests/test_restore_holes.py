@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from oldphoto_jax.damage import blend
 from oldphoto_jax.restore import detect, holes
 
 RNG = np.random.default_rng(0)
@@ -11,7 +12,7 @@ def test_each_hole_has_its_box_and_thickness():
     mask[5, 10:70] = 1  # a line, one pixel thin
     mask[20:31, 40:51] = 1  # a square of 11
     mask[50, 3] = mask[51, 4] = 1  # touch at a corner
-    mask[57:, 70:] = 1  # cut off by the border
+    mask[57:, 70:] = 1  # cut off by the border: nothing is known beyond it
     found, labels = holes.find(mask)
     assert [hole.box for hole in found] == [
         (5, 10, 6, 70),
@@ -19,12 +20,22 @@ def test_each_hole_has_its_box_and_thickness():
         (50, 3, 52, 5),
         (57, 70, 60, 80),
     ]
-    assert [hole.thickness for hole in found] == [1, 11, 1, 3]
+    assert [hole.thickness for hole in found] == [1, 11, 1, 5]
     for number, hole in enumerate(found, 1):
         top, left, bottom, right = hole.box
         assert (labels[top:bottom, left:right] == number).any()
     assert np.array_equal(labels > 0, mask > 0)
     assert holes.find(np.zeros_like(mask))[0] == []
+
+
+def test_holes_are_measured_as_in_training():
+    for place in (np.s_[10:30, 20:60], np.s_[:20, :40], np.s_[:, 30:50], np.s_[40:, :]):
+        mask = np.zeros((60, 80), np.uint8)
+        mask[place] = 1
+        trained = blend.thickness(mask)
+        assert abs(holes.find(mask)[0][0].thickness - trained) <= 1.5
+        assert abs(detect.thickest(mask) - trained) <= 1.5
+    assert detect.thickest(np.ones((60, 80), np.uint8)) > 80
 
 
 def test_the_thickest_hole_is_as_thick_as_detect_says():

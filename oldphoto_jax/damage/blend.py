@@ -148,7 +148,7 @@ def hold(photo: np.ndarray, target: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 
 def thickness(mask: np.ndarray) -> float:
-    """Diameter in pixels of the largest disc that fits inside a mask [H,W]."""
+    """Diameter in pixels of the largest disc inside a mask [H,W]; it may reach over the border."""
     if not mask.any():
         return 0.0
     inside = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)

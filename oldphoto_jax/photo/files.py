@@ -6,7 +6,6 @@ import dataclasses
 import os
 import re
 import struct
-import uuid
 import zlib
 from pathlib import Path
 
@@ -87,7 +86,8 @@ def write(path: str | os.PathLike, photo: PhotoFile) -> None:
     path = Path(path)
     if reason := refusal(path.suffix, photo):
         raise PhotoError(f"{path}: {reason}")
-    part = path.with_name(f".{uuid.uuid4().hex}.part")
+    # Always the same name, so that what a killed run left is written over; and a short one
+    part = path.with_name(f".{zlib.crc32(path.name.encode()):08x}.part")
     try:
         with part.open("wb") as file:
             encode(file, path.suffix, photo)
@@ -103,12 +103,6 @@ def write_png(path: str | os.PathLike, pixels: np.ndarray) -> None:
     if Path(path).suffix.lower() != ".png":
         raise PhotoError(f"{path}: write_png writes PNG files; name it .png")
     write(path, PhotoFile(pixels))
-
-
-def lossless_suffix(path: str | os.PathLike, photo: PhotoFile) -> str:
-    """The suffix for a photo restored from `path`: its own where that can hold it, or ".png"."""
-    suffix = Path(path).suffix
-    return ".png" if refusal(suffix, photo) else suffix
 
 
 def find(path: str | os.PathLike) -> list[Path]:

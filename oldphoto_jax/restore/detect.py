@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from oldphoto_jax.photo import files, image
-from oldphoto_jax.restore import batch, tiles
+from oldphoto_jax.restore import batch, holes, tiles
 from oldphoto_jax.restore import stage as stages
 
 TILE, OVERLAP = 1024, 64
@@ -63,10 +63,8 @@ def cut(probability: np.ndarray, threshold: float, min_size: int = 0) -> np.ndar
 
 
 def thickest(mask: np.ndarray) -> int:
-    """The thickness in pixels of the thickest defect in mask [H,W]: of the widest disc in it."""
-    framed = np.pad(mask, 1)  # beyond the photo there are no defects
-    radius = cv2.distanceTransform(framed, cv2.DIST_L2, cv2.DIST_MASK_PRECISE).max()
-    return max(0, round(2 * float(radius)) - 1)
+    """The thickness in pixels of the thickest defect in mask [H,W], as `holes.Hole` has it."""
+    return holes.thick(holes.depth(mask).max())
 
 
 def overlay(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -50,6 +50,11 @@ def fill(
             if not frame.wide[begin:end, first:last].any():
                 continue
             window = np.s_[top : top + rows.side, left : left + columns.side]
+            if frame.hidden[window].all():
+                raise ValueError(
+                    f"a hole takes up a whole tile of {rows.side} x {columns.side} pixels, so that "
+                    "nothing good is seen around it; use larger tiles or leave it by a limit"
+                )
             piece = filler(image.to_float(frame.pixels[window]), frame.hidden[window])
             if strip is None:
                 strip = np.zeros((len(piece), mask.shape[1], piece.shape[-1]), np.float32)

@@ -13,7 +13,7 @@ class Hole:
     """Damaged pixels that touch each other, at a side or a corner.
 
     box        (top, left, bottom, right) in pixels; bottom and right are beyond it
-    thickness  in pixels, of the widest disc in it
+    thickness  in pixels, of the widest disc in it; at the border half a disc is as good
     """
 
     box: tuple[int, int, int, int]
@@ -27,15 +27,29 @@ def find(mask: np.ndarray) -> tuple[list[Hole], np.ndarray]:
     """
     damaged = np.ascontiguousarray(mask > 0, np.uint8)
     count, labels, boxes, _ = cv2.connectedComponentsWithStats(damaged, connectivity=8)
-    framed = np.pad(damaged, 1)  # beyond the photo there are no defects
-    radius = cv2.distanceTransform(framed, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
-    inside = damaged > 0
-    widest = np.zeros(count, np.float32)
-    np.maximum.at(widest, labels[inside], radius[inside])
+    depths, inside = depth(damaged), damaged > 0
+    deepest = np.zeros(count, np.float32)
+    np.maximum.at(deepest, labels[inside], depths[inside])
     left, top, width, height = boxes[1:, :4].T.tolist()
-    thickness = np.maximum(0, np.rint(2 * widest[1:]) - 1).astype(int).tolist()
+    thickness = [thick(one) for one in deepest[1:]]
     sides = zip(top, left, height, width, thickness, strict=True)
     return [Hole((y, x, y + h, x + w), thick) for y, x, h, w, thick in sides], labels
+
+
+def depth(mask: np.ndarray) -> np.ndarray:
+    """How far the nearest good pixel is, [H,W] float32, 0 where mask [H,W] is.
+
+    There is nothing good beyond the border, where the network sees nothing either: a torn corner
+    is deeper than a hole of the same shape inside the photo.
+    """
+    if mask.all():
+        return np.full(mask.shape, max(mask.shape), np.float32)
+    return cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+
+
+def thick(deepest: float) -> int:
+    """The thickness in pixels of a hole that is so deep: of a band that reaches as far."""
+    return max(0, round(2 * float(deepest)) - 1)
 
 
 def grow(mask: np.ndarray, radius: int) -> np.ndarray:

@@ -115,9 +115,9 @@ class Inpainter:
         """Writes the restored photo; returns what was filled and what was not.
 
         `size` is [H,W], `filled` the share of pixels, `thickest` in pixels, `holes` how many by
-        what filled them, `left` how many stay as they are. `beyond_training` says that some are
-        thicker than the network was trained on: there it guesses. The thickest of them, and of
-        those left, are listed in `thick` with box [top,left,bottom,right].
+        what filled them, `left` how many stay as they are. `beyond_training` says that some,
+        `guessed` how many, are thicker than the network was trained on. The thickest of them, and
+        of those left, are listed in `thick` with box [top,left,bottom,right].
         """
         photo = files.read(job.photo)
         mask = masks.read(job.inputs["mask"], photo.pixels.shape[:2])
@@ -136,7 +136,8 @@ class Inpainter:
         del labels  # four bytes for each pixel of a large scan
         pixels = photo.pixels
         for name in sorted({*chosen} - {None}, key=codes.get):
-            tile = max(self.tile, _wide([h for h, by in pairs if by == name], mask.shape))
+            # No tile may lie wholly in a hole, and some good pixels are little to go by.
+            tile = max(self.tile, 2 * max(hole.thickness for hole, by in pairs if by == name))
             pixels = self._fill(pixels, plan == codes[name], plan > codes[name], name, tile)
         for path in job.outputs.values():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -155,6 +156,7 @@ class Inpainter:
             "holes": dict(collections.Counter(filter(None, chosen))),
             "left": chosen.count(None),
             "beyond_training": any(map(self.beyond, found)),
+            "guessed": sum(map(self.beyond, found)),
         }
         pairs = [p for p in zip(found, chosen, strict=True) if p[1] is None or self.beyond(p[0])]
         pairs = sorted(pairs, key=lambda pair: -pair[0].thickness)[:LISTED]
@@ -187,16 +189,6 @@ class Inpainter:
             return fill(pixels, mask, network(self.stage, tile, overlap), **shapes, **options)
 
         return stages.within_memory(go, tile, self.overlap, multiple)
-
-
-def _wide(holes: list[Hole], size: tuple[int, int]) -> int:
-    """The side of tiles none of which lies wholly in one of the holes of a photo [H,W]."""
-    thickest = max(hole.thickness for hole in holes)
-    if thickest + 1 < min(size):
-        return 2 * thickest
-    # Thickness ends at the border: of a hole from side to side it doesn't tell how long it is.
-    boxes = np.array([hole.box for hole in holes])
-    return max(2 * thickest, int((boxes[:, 2:] - boxes[:, :2]).max()) + 1)
 
 
 def suffix(photo: pathlib.Path) -> str:

@@ -60,6 +60,8 @@ class Inpaint(Task):
         """
         if self.space not in SPACES:
             raise ValueError(f"space {self.space!r} is unknown; choose one of {list(SPACES)}")
+        if unknown := self.weight.keys() - WEIGHT.keys():
+            raise ValueError(f"weight names {sorted(unknown)}; the loss has {list(WEIGHT)}")
         filler = partial_unet.PartialUNet(
             self.levels,
             c_in=(3, 4) if self.draft else 3,
