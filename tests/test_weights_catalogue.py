@@ -5,7 +5,8 @@ import pathlib
 
 import pytest
 
-from configs import segment
+from configs import inpaint, segment
+from oldphoto_jax import task as contract
 from oldphoto_jax.restore import stage
 from oldphoto_jax.train import config as configs
 from oldphoto_jax.weights import catalogue, store
@@ -18,13 +19,15 @@ def test_the_zoo_names_the_file_and_the_file_its_task(file):
     text = ZOO.read_text("utf-8")
     assert f"## {file.stem}" in text and store.checksum(file) in text
     _, metadata = store.load(file)
-    assert stage.load(file).task.threshold == json.loads(metadata["task"])["threshold"]
+    assert json.loads(contract.to_json(stage.load(file).task)) == json.loads(metadata["task"])
     assert not [value for value in metadata.values() if '"/' in value], "a path of one machine"
 
 
-def test_segment_lite_was_trained_by_the_shipped_configuration():
-    _, metadata = store.load(catalogue.packaged("segment-lite"))
-    differing = configs.differences(metadata["config"], configs.to_text(segment.get_config("lite")))
+@pytest.mark.parametrize("module", [segment, inpaint], ids=["segment", "inpaint"])
+def test_lite_was_trained_by_the_shipped_configuration(module):
+    name = module.__name__.rpartition(".")[2]
+    _, metadata = store.load(catalogue.packaged(f"{name}-lite"))
+    differing = configs.differences(metadata["config"], configs.to_text(module.get_config("lite")))
     names = {difference.partition(":")[0] for difference in differing}
     assert names == {"photos", "validation", "task.damage.textures"}
 
