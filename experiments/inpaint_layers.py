@@ -11,6 +11,9 @@ All of them:  python -m experiments.run experiments/inpaint_layers.py --seeds=3
 The network is that of `configs/inpaint.py:lite`, smaller, and paints the hole from nothing, not
 on top of a smooth filling, so that its layers have all of the work. Measured is the PSNR inside
 the holes of the validation photos at the end, of all holes and by their width in pixels.
+
+Answer after 400 steps, three seeds: plain is 1.55 dB worse than partial (95 % interval 0.47),
+frozen no different (0.02 dB, interval 0.05). The table is in experiments/README.md.
 """
 
 import dataclasses
