@@ -226,10 +226,10 @@ def test_doubled_is_what_repeated_pixels_give(form, border):
     def doubled(conv):
         return conv.doubled(x, skip, *masks)
 
-    for ours, theirs in zip(doubled(conv), plain(conv), strict=True):
+    for ours, theirs in zip(nnx.jit(doubled)(conv), nnx.jit(plain)(conv), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
     slopes = [
-        nnx.grad(lambda conv, run=run: jnp.sin(run(conv)[0]).sum())(conv)
+        nnx.jit(nnx.grad(lambda conv, run=run: jnp.sin(run(conv)[0]).sum()))(conv)
         for run in (doubled, plain)
     ]
     for ours, theirs in zip(*map(jax.tree.leaves, slopes), strict=True):
