@@ -31,6 +31,7 @@ FLOORS = {
     "restore": ("tasks", "task", "weights", "photo"),
     "restore.evaluate": ("metrics", "damage", "data.sources"),
     "restore.evaluate_inpaint": ("metrics",),
+    "restore.holes": ("metrics",),
     "restore.hole_figures": ("metrics",),
     "restore.sample": ("damage", "data.sources"),
     "commands": ("restore", "tasks", "data.sources", "weights"),

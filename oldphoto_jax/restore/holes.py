@@ -7,6 +7,8 @@ import dataclasses
 import cv2
 import numpy as np
 
+from oldphoto_jax.metrics.width import near
+
 
 @dataclasses.dataclass(frozen=True)
 class Hole:
@@ -56,7 +58,7 @@ def grow(mask: np.ndarray, radius: int) -> np.ndarray:
     """mask [H,W] uint8 and all within `radius` pixels of it."""
     if radius == 0 or not mask.any():
         return mask
-    return (_distance(mask) <= radius).astype(np.uint8)  # as fast for a wide margin as for a thin
+    return near(mask > 0, radius).astype(np.uint8)
 
 
 def opacity(mask: np.ndarray, feather: int) -> np.ndarray:
@@ -66,10 +68,5 @@ def opacity(mask: np.ndarray, feather: int) -> np.ndarray:
     """
     if feather == 0:
         return mask.astype(np.float32)
-    distance = _distance(mask)
+    distance = cv2.distanceTransform(1 - mask, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     return np.where(distance <= feather, 1 - distance / np.float32(feather + 1), np.float32(0))
-
-
-def _distance(mask: np.ndarray) -> np.ndarray:
-    """From each pixel to the nearest one in mask [H,W] uint8, exact; endless without any."""
-    return cv2.distanceTransform(1 - mask, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)

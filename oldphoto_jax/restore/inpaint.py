@@ -142,21 +142,20 @@ class Inpainter:
         for path in job.outputs.values():
             path.parent.mkdir(parents=True, exist_ok=True)
             files.write(path, dataclasses.replace(photo, pixels=pixels))
-        self.guessed[job.name] = sum(map(self.beyond, found))
-        self.left[job.name] = chosen.count(None)
+        told = self._tell(found, chosen)
+        self.guessed[job.name], self.left[job.name] = told["guessed"], told["left"]
         filled = float(((plan > 0) & (plan < LEFT)).mean())
-        return {"size": [int(n) for n in mask.shape], "filled": round(filled, 6)} | self._tell(
-            found, chosen
-        )
+        return {"size": [int(n) for n in mask.shape], "filled": round(filled, 6)} | told
 
     def _tell(self, found: list[Hole], chosen: list[str | None]) -> dict[str, Any]:
         """What the report says about the holes and what was chosen for each of them."""
+        guessed = sum(map(self.beyond, found))
         told = {
             "thickest": max((hole.thickness for hole in found), default=0),
             "holes": dict(collections.Counter(filter(None, chosen))),
             "left": chosen.count(None),
-            "beyond_training": any(map(self.beyond, found)),
-            "guessed": sum(map(self.beyond, found)),
+            "beyond_training": guessed > 0,
+            "guessed": guessed,
         }
         pairs = [p for p in zip(found, chosen, strict=True) if p[1] is None or self.beyond(p[0])]
         pairs = sorted(pairs, key=lambda pair: -pair[0].thickness)[:LISTED]
