@@ -7,6 +7,8 @@ import pytest
 from flax import nnx
 
 from oldphoto_jax.models import unet
+from oldphoto_jax.restore import stage
+from oldphoto_jax.tasks.inpaint import Inpaint
 from oldphoto_jax.weights import convert, names, store
 from tests.golden import golden
 
@@ -32,6 +34,43 @@ def test_the_stages_of_the_articles_segmenter_take_a_converted_encoder(published
     )
     names.fill(net.encoder.stages, names.within(arrays, "segmenter.encoder.stages"))
     assert float(net.encoder.stages[3][1].conv2.kernel[...].mean()) == 0.5
+
+
+@pytest.mark.parametrize("family", ["naoto", "mmagic"])
+def test_a_published_inpainter_becomes_a_stage(family, tmp_path):
+    there = {
+        "naoto": ("enc_{}.conv.input_conv", "dec_{}.conv.input_conv", "enc_{}.bn", "dec_{}.bn"),
+        "mmagic": tuple(
+            f"generator.{part}"
+            for part in (
+                "encoder.enc{}.conv",
+                "decoder.dec{}.conv",
+                "encoder.enc{}.bn",
+                "decoder.dec{}.bn",
+            )
+        ),
+    }[family]
+    channels, kernels, state = [64, 128, 256, *[512] * 4], [7, 5, 5, *[3] * 4], {}
+    for i, (c, kernel) in enumerate(zip(channels, kernels, strict=True)):
+        enc, dec, enc_norm, dec_norm = (name.format(i + 1) for name in there)
+        below = channels[i - 1] if i else 3
+        state[f"{enc}.weight"] = np.zeros((c, below, kernel, kernel), np.float32)
+        state[f"{dec}.weight"] = np.zeros((below, c + below, 3, 3), np.float32)
+        if not i:
+            state[f"{dec}.bias"] = np.zeros(below, np.float32)
+            if family == "mmagic":
+                state[f"{enc}.bias"] = np.zeros(c, np.float32)
+            continue
+        for norm, size in (enc_norm, c), (dec_norm, below):
+            for part in ("weight", "bias", "running_mean", "running_var"):
+                state[f"{norm}.{part}"] = np.ones(size, np.float32)
+    store.save(tmp_path / "published.safetensors", state, {})
+    target = tmp_path / "ours.safetensors"
+    source = str(tmp_path / "published.safetensors")
+    assert convert.main([f"pconv-{family}", source, str(target)]) == 0
+    loaded = stage.load(target, kind=Inpaint)
+    assert loaded.task.multiple == 128 and loaded.task.form == {"naoto": "sum"}.get(family, "ratio")
+    assert loaded.task.space == {"naoto": "imagenet", "mmagic": "signed"}[family]
 
 
 def test_a_file_of_another_kind_is_refused_and_nothing_is_written(published, tmp_path, capsys):

@@ -21,8 +21,9 @@ def fill(photo: Photo, mask: Mask, levels: int = 6, iterations: int = 12) -> Pho
 
     Solves the biharmonic equation from coarse to fine: every level starts from the one of half
     the size and takes a few Chebyshev steps (https://doi.org/10.1007/978-3-642-97620-8). That is
-    near the exact solution, at a fixed cost. A photo without any good pixel becomes 0. Raises
-    ValueError unless both sides are multiples of 2**levels.
+    near the exact solution, at a fixed cost, but for holes at the border, where the sheet is held
+    level. A photo without any good pixel becomes 0. Raises ValueError unless both sides are
+    multiples of 2**levels.
     """
     if photo.shape[1] % 2**levels or photo.shape[2] % 2**levels:
         raise ValueError(
