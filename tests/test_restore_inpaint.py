@@ -49,7 +49,7 @@ def test_a_network_that_fills_nothing_is_told(tmp_path):
 def save(folder, pixels, mask, name="p.tif", **beside):
     files.write(folder / name, files.PhotoFile(pixels, **beside))
     files.write_png(folder / "m.png", mask[..., None] * np.uint8(255))
-    out = folder / "out" / f"p_restored{inpaint.suffix(folder / name)}"
+    out = folder / "out" / f"p_restored{batch.lossless(folder / name)}"
     return batch.Job(folder / name, name, {"restored": out}, {"mask": folder / "m.png"})
 
 

@@ -30,7 +30,7 @@ def test_the_stages_of_the_articles_segmenter_take_a_converted_encoder(published
     arrays, metadata = store.load(target)
     assert metadata == {"kind": "resnet18", "source_sha256": store.checksum(published)}
     net = nnx.eval_shape(
-        lambda: unet.AlbuNet(18, stem_kernel=3, stem_stride=1, pool=False, rngs=nnx.Rngs(0))
+        lambda: unet.AlbuNet(18, stem_kernel=3, stem_stride=1, pool=None, rngs=nnx.Rngs(0))
     )
     names.fill(net.encoder.stages, names.within(arrays, "segmenter.encoder.stages"))
     assert float(net.encoder.stages[3][1].conv2.kernel[...].mean()) == 0.5

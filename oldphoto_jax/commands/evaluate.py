@@ -1,4 +1,4 @@
-"""`oldphoto evaluate`: methods side by side on damage whose truth is known."""
+"""`oldphoto evaluate`: methods side by side on photos whose truth is known."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from oldphoto_jax.commands import options
 
 def add(commands, shared) -> None:
     """The command's part of the command line."""
-    text = "measure methods on photos that a seeded generator damages, all of them on the same"
+    text = "measure methods on photos whose truth is known, all of them on the same"
     evaluate = commands.add_parser("evaluate", help=text, description=text)
     tasks = evaluate.add_subparsers(required=True, metavar="TASK")
     text = "how well defects are found"
     segment = tasks.add_parser("segment", parents=[shared], help=text, description=text)
     _add_exam(segment)
+    _add_damage(segment)
     add = segment.add_argument
     add("--method", action="append", default=[], choices=["tophat"], help="beside, or instead of")
     add("--tta", action="store_true", help="average over mirror images")
@@ -24,6 +25,7 @@ def add(commands, shared) -> None:
     text = "how well holes are filled, by their width and by how many there are"
     inpaint = tasks.add_parser("inpaint", parents=[shared], help=text, description=text)
     _add_exam(inpaint)
+    _add_damage(inpaint)
     add = inpaint.add_argument
     add(
         "--method",
@@ -35,19 +37,33 @@ def add(commands, shared) -> None:
     add("--max-size", type=int, default=64, metavar="PX", help=most)
     large = "share of photos that get a large hole (%(default)s)"
     add("--large", type=float, default=0.15, metavar="SHARE", help=large)
-    add("--lpips", choices=["alex", "vgg"], help="network of LPIPS (alex, where it is installed)")
+    _add_lpips(inpaint)
     inpaint.set_defaults(command=_inpaint)
+    text = "how well gray photos are coloured, beside plain gray and one tint for all"
+    colorize = tasks.add_parser("colorize", parents=[shared], help=text, description=text)
+    _add_exam(colorize, size=256, count="how many photos, spread over the source (all)")
+    _add_lpips(colorize)
+    colorize.set_defaults(command=_colorize)
 
 
-def _add_exam(task) -> None:
+def _add_exam(task, size=384, count="how many crops (one of each photo)") -> None:
     add = task.add_argument
     options.add_weights(task, action="append", default=[], help="may be given several times")
     add("--photos", default="samples:val", metavar="WHERE", help="samples, FOLDER or LIST.txt")
-    add("--textures", type=pathlib.Path, metavar="DIR", help="scans of damage to mix in")
-    add("--count", type=int, metavar="N", help="how many crops (one of each photo)")
-    add("--size", type=int, default=384, metavar="PX", help="side of a crop (%(default)s)")
-    add("--seed", type=int, default=0, help="another seed damages otherwise (%(default)s)")
+    add("--count", type=int, metavar="N", help=count)
+    add("--size", type=int, default=size, metavar="PX", help="side of a crop (%(default)s)")
     add("--json", type=pathlib.Path, metavar="FILE", help="also write the figures there")
+
+
+def _add_damage(task) -> None:
+    add = task.add_argument
+    add("--textures", type=pathlib.Path, metavar="DIR", help="scans of damage to mix in")
+    add("--seed", type=int, default=0, help="another seed damages otherwise (%(default)s)")
+
+
+def _add_lpips(task) -> None:
+    text = "network of LPIPS (alex, where it is installed)"
+    task.add_argument("--lpips", choices=["alex", "vgg"], help=text)
 
 
 def _segment(args) -> int:
@@ -56,7 +72,7 @@ def _segment(args) -> int:
 
     stage.keep_compiled()
     weights = args.weights or ([] if args.method else [None])
-    exam = evaluate.Exam(**_exam(args))
+    exam = evaluate.Exam(**_exam(args, "textures", "seed"))
     methods = [
         evaluate.network(
             str(path or options.DETECTOR), stage.load(path, options.DETECTOR, Segment), args.tta
@@ -72,14 +88,13 @@ def _inpaint(args) -> int:
     from oldphoto_jax.restore import evaluate_inpaint as evaluate
     from oldphoto_jax.restore import hole_figures, inpaint, stage
     from oldphoto_jax.tasks.inpaint import Inpaint
-    from oldphoto_jax.weights.store import WeightsError
 
     stage.keep_compiled()
     chosen = dict.fromkeys(args.method or options.FILLERS)
     trained = [name for name in chosen if name in inpaint.TRAINED]
     if args.weights and not trained:
         raise ValueError(f"--weights: {', '.join(chosen)} take none")
-    exam = evaluate.Exam(**_exam(args), max_size=args.max_size, large=args.large)
+    exam = evaluate.Exam(**_exam(args, "textures", "seed", "max_size", "large"))
     methods = []
     for path in args.weights or ([None] if trained else []):
         loaded = stage.load(path, options.INPAINTER, Inpaint)
@@ -87,24 +102,48 @@ def _inpaint(args) -> int:
             evaluate.candidate(name, loaded, str(path or options.INPAINTER)) for name in trained
         ]
     methods += [evaluate.candidate(name) for name in chosen if name not in trained]
-    try:
-        perception = evaluate.lpips(args.lpips or "alex")
-    except WeightsError as error:
-        if args.lpips:
-            raise
-        perception = None
-        print(f"oldphoto: LPIPS stays blank. {error}", file=sys.stderr)
+    perception = _perception(evaluate.lpips, args.lpips, "LPIPS stays blank")
     result = evaluate.evaluate(exam, methods, perception)
     return _show(result, hole_figures.table(result), args.json)
 
 
-def _exam(args) -> dict:
+def _colorize(args) -> int:
+    from oldphoto_jax.restore import color_figures, stage
+    from oldphoto_jax.restore import evaluate_colorize as evaluate
+    from oldphoto_jax.tasks.colorize import Colorize
+
+    stage.keep_compiled()
+    exam = evaluate.Exam(**_exam(args))
+    methods = [
+        evaluate.network(
+            str(path or options.COLORIZER), stage.load(path, options.COLORIZER, Colorize)
+        )
+        for path in args.weights or [None]
+    ]
+    blank = "LPIPS and Fréchet distance stay blank"
+    perception = _perception(color_figures.perception, args.lpips, blank)
+    result = evaluate.evaluate(exam, [*methods, *evaluate.BASELINES], perception)
+    return _show(result, color_figures.table(result), args.json)
+
+
+def _exam(args, *more: str) -> dict:
     from oldphoto_jax.data import sources
 
     photos = sources.open_photos(args.photos)
-    return {"photos": photos} | {
-        name: getattr(args, name) for name in ("textures", "count", "size", "seed")
-    }
+    return {"photos": photos} | {name: getattr(args, name) for name in ("count", "size", *more)}
+
+
+def _perception(load, network, blank):
+    """What `load` gives; without the extra package None, unless the network was asked for."""
+    from oldphoto_jax.weights.store import WeightsError
+
+    try:
+        return load(network or "alex")
+    except WeightsError as error:
+        if network:
+            raise
+        print(f"oldphoto: {blank}. {error}", file=sys.stderr)
+        return None
 
 
 def _show(result, table, file) -> int:

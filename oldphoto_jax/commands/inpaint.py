@@ -49,7 +49,7 @@ def run(args) -> int:
     if not args.sample and args.mask is None:
         raise ValueError("--mask: name the photo's mask, or the folder of the masks")
     photos = sample.write(args.out) if args.sample else args.photos
-    jobs = batch.plan(photos, args.out, ["restored"], inpaint.suffix)
+    jobs = batch.plan(photos, args.out, ["restored"], batch.lossless)
     jobs = masks.pair(jobs, args.out / sample.TRUTH if args.sample else args.mask)
     trained = args.method in inpaint.TRAINED
     if args.weights and not trained:

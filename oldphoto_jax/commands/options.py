@@ -7,6 +7,7 @@ import sys
 
 DETECTOR = "segment-lite"  # the packaged weights that a command without --weights uses
 INPAINTER = "inpaint-lite"
+COLORIZER = "colorize-lite"
 FILLERS = ("network", "auto", "telea", "navier-stokes", "biharmonic")
 
 
@@ -16,8 +17,8 @@ def add_weights(command, **more) -> None:
     command.add_argument("--weights", "-w", type=pathlib.Path, **(where | more))
 
 
-def tell(counts, stage) -> None:
-    """Says at the end how many photos ended how."""
+def tell(counts, stage, seen: str = "tile") -> None:
+    """Says at the end how many photos ended how; `seen` is what the network was shown of them."""
     told = ", ".join(f"{number} {status}" for status, number in counts.items())
-    shapes = f"; programs for {len(stage.compiled)} shapes of tile" if stage else ""
+    shapes = f"; programs for {len(stage.compiled)} shapes of {seen}" if stage else ""
     print(told + shapes, file=sys.stderr)

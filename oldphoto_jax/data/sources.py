@@ -13,6 +13,7 @@ import bisect
 import importlib.resources
 import math
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -31,6 +32,8 @@ SAMPLES = {
     "val": ("chelsea.png", "rocket.jpg"),
 }
 
+SHARE = re.compile(r"(\d+(?:\.\d+)?)\*(\S.*)")  # how much of which source
+
 # What other data sets call the feature that names a photo.
 NAME_FEATURES = ("name", "file_name", "filename", "image/filename", "image/id", "id")
 
@@ -39,6 +42,7 @@ FORMS = """one of
   path/to/folder                           all photos in a folder and below
   path/to/list.txt                         one photo a line, relative to the list or a parent of it
   tfds:NAME, tfds:NAME/SPLIT[@DATA_DIR]    a prepared TFDS data set (array_record)
+  2*SOURCE + 1*SOURCE                      several of these, in which each has its share of photos
   or an object with __len__ and __getitem__"""
 
 
@@ -329,6 +333,8 @@ def open_photos(where: str | os.PathLike[str] | Photos) -> Photos:
             return where
         raise ValueError(f"{where!r} is no source of photos; give {FORMS}")
     text = os.fspath(where)
+    if shares := _shares(text):
+        return Mixed([open_photos(part) for _, part in shares], [share for share, _ in shares])
     kind, _, rest = text.partition(":")
     if kind == "samples":
         return Samples(rest or "train")
@@ -342,3 +348,9 @@ def open_photos(where: str | os.PathLike[str] | Photos) -> Photos:
     if path.suffix == ".txt":
         return Listed(path)
     raise FileNotFoundError(f"{text!r} is no source of photos: no such folder; give {FORMS}")
+
+
+def _shares(text: str) -> list[tuple[float, str]]:
+    """(share, source) of each source in `2*A + 1*B`; [] when the text has another form."""
+    parts = [SHARE.fullmatch(part) for part in text.split(" + ")]
+    return [(float(part[1]), part[2]) for part in parts] if all(parts) else []

@@ -27,6 +27,9 @@ OLD_PHOTO_LAYERS = {
     "relu4_1": 1 / 4,
     "relu5_1": 1.0,
 }
+# Low layers of VGG-16, compared by `pixel.mse`, for colours of old photos (Mail.ru's article of
+# 2019, https://habr.com/ru/companies/vk/articles/459696/)
+COLOR_LAYERS = ("relu1_2", "relu2_2")
 
 
 def gram(features: Features) -> jax.Array:
@@ -57,15 +60,17 @@ def perceptual(
     features: Sequence[Features],
     targets: Sequence[Features],
     weights: Sequence[float] | None = None,
+    distance: Callable[[Features, Features], jax.Array] = pixel.l1,
 ) -> jax.Array:
     """Photos ought to look the same inside a trained network, such as `models.vgg.VGG`.
 
-    The L1 means of the layers [N,h,w,C], summed, each times its weight (1 if none are given).
-    After Johnson et al., 2016, https://arxiv.org/abs/1603.08155, with the L1 norm that
+    The distances of the layers [N,h,w,C], summed, each times its weight (1 if none are given).
+    After Johnson et al., 2016, https://arxiv.org/abs/1603.08155, with the L1 mean that
     https://arxiv.org/abs/1804.07723 (PARTIAL_LAYERS) and https://arxiv.org/abs/2004.09484
-    (OLD_PHOTO_LAYERS) take. Raises ValueError when the counts or shapes differ.
+    (OLD_PHOTO_LAYERS) take; `pixel.mse` is the form of their source and of COLOR_LAYERS. Raises
+    ValueError when the counts or shapes differ.
     """
-    return _sum(pixel.l1, features, targets, weights)
+    return _sum(distance, features, targets, weights)
 
 
 def inpainting(

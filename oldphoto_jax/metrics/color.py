@@ -1,17 +1,24 @@
-"""How colourful a photo is, one number a photo. On the host, in NumPy float64.
+"""How colourful a photo is and how right its colours are, one number a photo.
 
-Two forms are in use under one name and differ by up to a third; report which one it is.
+On the host, in NumPy float64; photos are sRGB [N,H,W,3] in 0..1, results are [N]. Two forms of
+colourfulness are in use under one name and differ by up to a third; report which one it is.
 """
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
-from oldphoto_jax.photo.types import Photo
+from oldphoto_jax.photo.color import rgb_to_gray, rgb_to_lab
+from oldphoto_jax.photo.types import Gray, Photo
+
+FARTHEST = 150  # of `ab_auc`, in Lab units
+SMOOTH = 0.02  # of `blotch`: luma that spreads less over a window counts as smooth
+WINDOWS_A_SIDE = 16
 
 
 def cf_hs2003(photo: Photo) -> np.ndarray:
-    """Colourfulness of sRGB photos [N,H,W,3], 0..1: [N], 0 for gray, above 80 for vivid.
+    """Colourfulness, 0 for gray, above 80 for vivid.
 
     Hasler and Suesstrunk, 2003, https://doi.org/10.1117/12.477378.
     """
@@ -26,10 +33,89 @@ def cf_ddcolor(photo: Photo) -> np.ndarray:
     return _colourfulness(*map(np.abs, _opponents(photo)))
 
 
+def delta_cf_hs2003(photo: Photo, target: Photo) -> np.ndarray:
+    """How far the colourfulness `cf_hs2003` of a photo is from its target's, either way.
+
+    Its mean over photos is no less, and mostly much more, than the difference of the two means
+    over photos, which lets too much and too little make up for each other: say which one it is.
+    """
+    return np.abs(np.subtract(*map(cf_hs2003, _pair(photo, target))))
+
+
+def delta_cf_ddcolor(photo: Photo, target: Photo) -> np.ndarray:
+    """The same with `cf_ddcolor`."""
+    return np.abs(np.subtract(*map(cf_ddcolor, _pair(photo, target))))
+
+
+def ab_error(photo: Photo, target: Photo) -> np.ndarray:
+    """Mean distance in the a,b plane of CIE Lab: how wrong the colours are, lightness aside.
+
+    Zhang et al., 2016, https://arxiv.org/abs/1603.08511, build their accuracy on it.
+    """
+    return _ab_distance(photo, target).mean(axis=(1, 2))
+
+
+def ab_auc(photo: Photo, target: Photo) -> np.ndarray:
+    """How many pixels have nearly the right colour, over all notions of nearly: 0..1, 1 is best.
+
+    The share of pixels whose `ab_error` is at most t, averaged (trapezoids) over t = 0, 1, ... 150.
+    Gray photos already reach about 0.9. The "raw accuracy" of Zhang et al., 2016,
+    https://arxiv.org/abs/1603.08511; not the one that counts rare colours more.
+    """
+    # Whole pixels up to t are those whose error, rounded up, is at most t
+    error = np.ceil(_ab_distance(photo, target)).astype(np.int64)
+    bins = np.minimum(error.reshape(len(error), -1), FARTHEST + 1)
+    counts = np.stack([np.bincount(one, minlength=FARTHEST + 2) for one in bins])
+    shares = counts.cumsum(axis=1)[:, : FARTHEST + 1] / bins.shape[1]
+    return np.trapezoid(shares, axis=1) / FARTHEST
+
+
+def blotch(photo: Photo, guide: Gray | None = None) -> np.ndarray:
+    """Blotches: how much colour varies where the photo is smooth, in Lab units; NaN if nowhere.
+
+    A window is a square of 1/16 of the shorter side (2 pixels at least), at every place where it
+    fits; it is smooth where the standard deviation of its luma is below 0.02. The result is the
+    mean over smooth windows of sqrt(var a + var b) within the window. Real photos are not 0: their
+    colours change without their luma at times, and have noise. Compare with the target's figure at
+    the same size. `guide` [N,H,W,1] is the luma to go by, the photo's own if there is none: with
+    the same guide two photos are measured at the same places.
+    """
+    _check(photo)
+    photo = np.asarray(photo, np.float64)
+    guide = rgb_to_gray(photo) if guide is None else np.asarray(guide, np.float64)
+    if guide.shape != (*photo.shape[:3], 1):
+        raise ValueError(f"photos of {photo.shape} need a guide [N,H,W,1], got {guide.shape}")
+    return np.array([_blotch(*each) for each in zip(rgb_to_lab(photo), guide, strict=True)])
+
+
+def _blotch(lab: np.ndarray, guide: np.ndarray) -> float:
+    size = max(round(min(guide.shape[:2]) / WINDOWS_A_SIDE), 2)
+    smooth = _variance(guide, size)[..., 0] < SMOOTH**2
+    spread = np.sqrt(_variance(lab[..., 1:], size).sum(axis=-1))
+    return float(spread[smooth].mean()) if smooth.any() else float("nan")
+
+
+def _variance(image: np.ndarray, size: int) -> np.ndarray:
+    """The variance within every window of [H,W,C] that fits, [H-size+1,W-size+1,C]."""
+
+    def mean(values: np.ndarray) -> np.ndarray:
+        rows, columns, channels = values.shape
+        boxes = cv2.boxFilter(values, cv2.CV_64F, (size, size), anchor=(0, 0))
+        return boxes.reshape(values.shape)[: rows - size + 1, : columns - size + 1]
+
+    image = image - image.mean(axis=(0, 1))  # squares of large numbers would lose digits
+    return np.maximum(mean(np.square(image)) - np.square(mean(image)), 0)
+
+
+def _ab_distance(photo: Photo, target: Photo) -> np.ndarray:
+    """[N,H,W]"""
+    photo, target = (rgb_to_lab(each)[..., 1:] for each in _pair(photo, target))
+    return np.hypot(*np.moveaxis(photo - target, -1, 0))
+
+
 def _opponents(photo: Photo) -> tuple[np.ndarray, np.ndarray]:
     """Red against green and yellow against blue, on 0..255."""
-    if len(photo.shape) != 4 or photo.shape[-1] != 3:
-        raise ValueError(f"colourfulness takes photos [N,H,W,3], got {photo.shape}")
+    _check(photo)
     red, green, blue = np.moveaxis(255 * np.asarray(photo, np.float64), -1, 0)
     return red - green, (red + green) / 2 - blue
 
@@ -39,3 +125,17 @@ def _colourfulness(red_green: np.ndarray, yellow_blue: np.ndarray) -> np.ndarray
     spread = np.hypot(red_green.std(axis=pixels), yellow_blue.std(axis=pixels))
     mean = np.hypot(red_green.mean(axis=pixels), yellow_blue.mean(axis=pixels))
     return spread + 0.3 * mean
+
+
+def _pair(photo: Photo, target: Photo) -> tuple[np.ndarray, np.ndarray]:
+    _check(photo)
+    if photo.shape != target.shape:
+        raise ValueError(f"the photo is {photo.shape} but its target is {target.shape}")
+    return np.asarray(photo, np.float64), np.asarray(target, np.float64)
+
+
+def _check(photo: Photo) -> None:
+    if len(photo.shape) != 4 or photo.shape[-1] != 3:
+        raise ValueError(f"measures of colour take photos [N,H,W,3], got {photo.shape}")
+    if np.asarray(photo).dtype.kind in "biu":
+        raise ValueError(f"they take floats in 0..1, got {photo.dtype}: use image.to_float first")

@@ -41,7 +41,8 @@ class ResNet(nnx.Module):
     """An ImageNet classifier, or with `classes=None` the encoder it contains.
 
     `width` is the channel count of the first stage, 64 in the paper; all others follow. `pool`
-    comes after the stem: "max3" is 3x3/2 (torchvision), "max2" is 2x2/2 (AlbuNet). The variants
+    comes after the stem: "max3" is 3x3/2 (torchvision), "max2" is 2x2/2 (AlbuNet). Of the four
+    stages it has the first `stages`. The variants
     differ inside: "keras" has biases in its convolutions, epsilon 1e-3, and, in 50 layers, the
     stride on the first 1x1 convolution of a block and not on the 3x3. `norm` is the kind of
     `layers.norm`; "inplace" turns every ReLU into a leaky one.
@@ -58,6 +59,7 @@ class ResNet(nnx.Module):
         stem_kernel: int = 7,
         stem_stride: int = 2,
         pool: Pool = "max3",
+        stages: int = 4,
         classes: int | None = None,
         variant: Variant = "torch",
         norm: norms.Kind = "batch",
@@ -69,6 +71,8 @@ class ResNet(nnx.Module):
             raise ValueError(f"pool {pool!r} is unknown; choose 'max3', 'max2' or None")
         if variant not in ("torch", "keras"):
             raise ValueError(f"variant {variant!r} is unknown; choose 'torch' or 'keras'")
+        if not 1 <= stages <= 4:
+            raise ValueError(f"stages is {stages}; a ResNet has 1 to 4 of them")
         keras = variant == "keras"
         conv = functools.partial(blocks.conv, bias=keras, init=blocks.HE_FAN_OUT, rngs=rngs)
         normalize = functools.partial(norms.normalize, norm, epsilon=1e-3 if keras else 1e-5)
@@ -78,11 +82,11 @@ class ResNet(nnx.Module):
             block, growth = BasicBlock, 1
 
         self.pool = pool
-        self.channels = (width, *(width * growth * 2**i for i in range(4)))
+        self.channels = (width, *(width * growth * 2**i for i in range(stages)))
         self.stem = conv(c_in, width, stem_kernel, stem_stride)
         self.stem_norm = normalize(width, "relu")
         self.stages = nnx.List()
-        for i, count in enumerate(DEPTHS[depth]):
+        for i, count in enumerate(DEPTHS[depth][:stages]):
             c_in, c, stride = self.channels[i], width * 2**i, 1 if i == 0 else 2
             first = block(c_in, c, stride, conv=conv, normalize=normalize)
             c_in = self.channels[i + 1]
@@ -101,7 +105,7 @@ class ResNet(nnx.Module):
         return jnp.mean(self.features(x)[-1], axis=(1, 2))
 
     def features(self, x: Features) -> list[Features]:
-        """The activated stem, before pooling, and the four stages: five [N,h,w,D] taps."""
+        """The activated stem, before pooling, and each stage: [N,h,w,D] taps, five of four stages."""
         x = x.astype(self.stem.kernel[...].dtype)
         taps = [self.stem_norm(self.stem(x))]
         x = self._shrink(taps[0])

@@ -14,7 +14,7 @@ from flax import nnx
 
 from oldphoto_jax.layers import blocks
 from oldphoto_jax.layers.norm import Kind
-from oldphoto_jax.models.resnet import ResNet
+from oldphoto_jax.models.resnet import Pool, ResNet, Variant
 from oldphoto_jax.photo.types import Features, Logits
 
 
@@ -22,14 +22,19 @@ class AlbuNet(nnx.Module):
     """Logits for every pixel of a photo: which pixels are scratched, or what colour they have.
 
     The original halves the photo in its stem and again by pooling. For defects a few pixels wide
-    take `stem_kernel=3, stem_stride=1, pool=False`: the first two stages then work at full
+    take `stem_kernel=3, stem_stride=1, pool=None`: the first two stages then work at full
     resolution, and the last two decoders keep the size they get. Only the encoder has norm layers.
 
     `width` is 64 in the original; the decoder follows with half of it, unless `decoder_width`
-    says otherwise (at full resolution the decoder is what costs). `deconv` learns its up-sampling
-    by transposed convolutions. `align_corners` up-samples as PyTorch did before 0.4, which the
-    published weights were trained with. `norm` is the kind of `layers.norm`. Input is normalized,
-    by `resnet.normalize` if the encoder comes from ImageNet.
+    says otherwise (at full resolution the decoder is what costs). `out_stride` 2 or 4 leaves the
+    last enlargements out, for answers that are smooth, as colour is. `stages=3` leaves out the
+    deepest stage of the encoder and its decoder. `squeeze` lets each decoder narrow its input by
+    a 1x1 convolution before it enlarges it, which saves most of its work in wide encoders.
+
+    `deconv` learns its up-sampling by transposed convolutions. `align_corners` up-samples as
+    PyTorch did before 0.4, which the published weights were trained with. `norm` is the kind of
+    `layers.norm`, `pool` and `variant` are those of the encoder. Input is normalized, by
+    `resnet.normalize` if the encoder comes from ImageNet.
     """
 
     def __init__(
@@ -41,7 +46,11 @@ class AlbuNet(nnx.Module):
         decoder_width: int | None = None,
         stem_kernel: int = 7,
         stem_stride: int = 2,
-        pool: bool = True,
+        pool: Pool = "max2",
+        stages: int = 4,
+        variant: Variant = "torch",
+        out_stride: int = 1,
+        squeeze: bool = False,
         deconv: bool = False,
         align_corners: bool = False,
         norm: Kind = "batch",
@@ -50,32 +59,40 @@ class AlbuNet(nnx.Module):
     ):
         if stem_stride not in (1, 2):
             raise ValueError(f"stem_stride is {stem_stride}, but the decoder can undo only 1 or 2")
+        if stages not in (3, 4):
+            raise ValueError(f"stages is {stages}, but the decoder fits an encoder of 3 or 4")
+        shrink = stem_stride * (2 if pool else 1)
+        if out_stride < 1 or shrink % out_stride:
+            raise ValueError(f"out_stride is {out_stride}; it must divide {shrink}, the stem's")
         self.encoder = ResNet(
             depth,
             width=width,
             c_in=c_in,
             stem_kernel=stem_kernel,
             stem_stride=stem_stride,
-            pool="max2" if pool else None,
+            pool=pool,
+            stages=stages,
+            variant=variant,
             norm=norm,
             rngs=rngs,
         )
-        shrink = stem_stride * (2 if pool else 1)
-        self.stride = 16 * shrink
-        _, e2, e3, e4, e5 = self.encoder.channels
-        c = decoder_width or width // 2
-        decoder = functools.partial(Decoder, deconv=deconv, align_corners=align_corners, rngs=rngs)
-        self.center = decoder(e5, 16 * c, 8 * c)
-        self.dec5 = decoder(8 * c + e5, 16 * c, 8 * c)
+        self.stride = 2**stages * shrink
+        _, e2, e3, e4, *e5 = self.encoder.channels
+        c, grow = decoder_width or width // 2, shrink // out_stride
+        decoder = functools.partial(
+            Decoder, deconv=deconv, align_corners=align_corners, squeeze=squeeze, rngs=rngs
+        )
+        self.center = decoder(self.encoder.channels[-1], 16 * c, 8 * c)
+        self.dec5 = decoder(8 * c + e5[0], 16 * c, 8 * c) if e5 else None
         self.dec4 = decoder(8 * c + e4, 16 * c, 8 * c)
         self.dec3 = decoder(8 * c + e3, 8 * c, 2 * c)
-        self.dec2 = decoder(2 * c + e2, 4 * c, 4 * c, enlarge=shrink >= 2)
-        self.dec1 = decoder(4 * c, 4 * c, c, enlarge=shrink == 4)
+        self.dec2 = decoder(2 * c + e2, 4 * c, 4 * c, enlarge=grow >= 2)
+        self.dec1 = decoder(4 * c, 4 * c, c, enlarge=grow == 4)
         self.dec0 = blocks.conv(c, c, rngs=rngs)
         self.final = blocks.conv(c, c_out, 1, rngs=rngs)
 
     def __call__(self, x: Features) -> Logits:
-        """Maps [N,H,W,C] to float32 logits [N,H,W,c_out].
+        """Maps [N,H,W,C] to float32 logits [N,H,W,c_out], or of H and W over `out_stride`.
 
         Raises ValueError unless both sides are multiples of `stride`.
         """
@@ -84,9 +101,10 @@ class AlbuNet(nnx.Module):
                 f"input is {x.shape}, but this network takes [N,H,W,C] with sides that are "
                 f"multiples of {self.stride}: pad the photo"
             )
-        _, e2, e3, e4, e5 = self.encoder.features(x)
-        y = self.center(nnx.max_pool(e5, (2, 2), (2, 2)))
-        y = self.dec5(jnp.concatenate([y, e5], -1))
+        _, e2, e3, e4, *e5 = taps = self.encoder.features(x)
+        y = self.center(nnx.max_pool(taps[-1], (2, 2), (2, 2)))
+        if e5:
+            y = self.dec5(jnp.concatenate([y, *e5], -1))
         y = self.dec4(jnp.concatenate([y, e4], -1))
         y = self.dec3(jnp.concatenate([y, e3], -1))
         y = self.dec2(jnp.concatenate([y, e2], -1))
@@ -96,7 +114,10 @@ class AlbuNet(nnx.Module):
 
 
 class Decoder(nnx.Module):
-    """Enlarges twofold and convolves twice, each time with a ReLU and without a norm."""
+    """Enlarges twofold and convolves twice, each time with a ReLU and without a norm.
+
+    With `squeeze` a 1x1 convolution narrows the input to c_mid channels first.
+    """
 
     def __init__(
         self,
@@ -107,10 +128,12 @@ class Decoder(nnx.Module):
         enlarge: bool = True,
         deconv: bool,
         align_corners: bool,
+        squeeze: bool,
         rngs: nnx.Rngs,
     ):
         self.enlarge, self.align_corners = enlarge, align_corners
-        self.conv1 = blocks.conv(c_in, c_mid, rngs=rngs)
+        self.squeeze = blocks.conv(c_in, c_mid, 1, rngs=rngs) if squeeze else None
+        self.conv1 = blocks.conv(c_mid if squeeze else c_in, c_mid, rngs=rngs)
         self.deconv = deconv and enlarge  # at equal size a plain convolution stands in
         if self.deconv:
             self.conv2 = nnx.ConvTranspose(
@@ -121,6 +144,8 @@ class Decoder(nnx.Module):
 
     def __call__(self, x: Features) -> Features:
         """Maps [N,H,W,c_in] to [N,2H,2W,c_out], or without `enlarge` to [N,H,W,c_out]."""
+        if self.squeeze is not None:
+            x = self.squeeze(x)
         if self.enlarge and not self.deconv:
             x = blocks.double(x, align_corners=self.align_corners)
         x = jax.nn.relu(self.conv1(x))

@@ -65,6 +65,24 @@ def ycbcr_to_rgb(ycbcr: Array) -> Photo:
     return xp.stack([red, green, blue], axis=-1)
 
 
+def fit_gamut(ycbcr: Array) -> Array:
+    """The nearest colour of the same luma and hue that sRGB has, for each pixel [..,3].
+
+    Chroma is drawn towards gray until no channel leaves 0..1: cutting channels one by one would
+    change luma and hue. Hue is the direction in the plane of Cb and Cr, and with it the hue of
+    HSV; luma outside 0..1 is cut to it.
+    """
+    xp, (luma, cb, cr) = _channels(ycbcr, "fit_gamut")
+    luma = xp.clip(luma, 0, 1)
+    red, blue = (2 - 2 * RED) * (cr - 0.5), (2 - 2 * BLUE) * (cb - 0.5)
+    keep = xp.ones_like(luma)
+    for offset in (red, blue, -(RED * red + BLUE * blue) / GREEN):
+        room = xp.where(offset > 0, 1 - luma, luma)
+        beyond = xp.abs(offset) > room
+        keep = xp.minimum(keep, xp.where(beyond, room / xp.where(beyond, xp.abs(offset), 1), 1))
+    return xp.stack([luma, 0.5 + keep * (cb - 0.5), 0.5 + keep * (cr - 0.5)], axis=-1)
+
+
 def rgb_to_lab(photo: Photo) -> Array:
     """CIE 1976 L*a*b*, D65 and 2 degrees: [..,3] sRGB 0..1 to L 0..100 and a, b about -110..110."""
     xp, channels = _channels(photo, "rgb_to_lab")

@@ -25,6 +25,7 @@ SAME = {  # what tells whether a photo needs no other outputs, and how to say th
     "source": "of the photo before it was changed",
     "inputs": "with another mask",
 }
+LOSSLESS = (".png", ".tif", ".tiff", ".webp")  # BMP files may hold what cannot be written again
 DONE = {"status": NOTHING, "reason": "done before with the same settings"}
 
 
@@ -78,6 +79,11 @@ def plan(
         if path.resolve() in sources:
             raise ValueError(f"--out {out}: {path} would overwrite a photo; choose another folder")
     return jobs
+
+
+def lossless(photo: pathlib.Path) -> str:
+    """The ending of a restored photo: the photo's own if such files lose nothing, else .png."""
+    return photo.suffix if photo.suffix.lower() in LOSSLESS else ".png"
 
 
 def labels(photos: Iterable[pathlib.Path]) -> list[str]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import pathlib
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,6 @@ CHOICES = (*TRAINED, *METHODS)
 THIN, THIN_METHOD = 4, "biharmonic"  # what AUTO leaves to it: holes up to THIN pixels
 LARGEST = 1024  # pixels; a tile must be twice as wide as its thickest hole is thick
 LISTED = 20  # holes that a report describes one by one
-LOSSLESS = (".png", ".tif", ".tiff", ".webp")  # BMP files may hold what cannot be written again
 LEFT = 255  # in a plan, the holes that stay
 
 
@@ -188,8 +186,3 @@ class Inpainter:
             return fill(pixels, mask, network(self.stage, tile, overlap), **shapes, **options)
 
         return stages.within_memory(go, tile, self.overlap, multiple)
-
-
-def suffix(photo: pathlib.Path) -> str:
-    """The ending of a restored photo: the photo's own if such files lose nothing, else .png."""
-    return photo.suffix if photo.suffix.lower() in LOSSLESS else ".png"

@@ -1,4 +1,4 @@
-"""A photo to try things on: a packaged sample, grown old and damaged by our own generator."""
+"""A photo to try things on: a packaged sample, grown old and damaged by our generator, or gray."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import numpy as np
 
 from oldphoto_jax.damage.recipe import Damage
 from oldphoto_jax.data.sources import Samples
-from oldphoto_jax.photo import files, image
+from oldphoto_jax.photo import color, files, image
 from oldphoto_jax.photo.types import Batch
 
-NAME, TRUTH = "sample.png", "sample_truth.png"
+NAME, TRUTH, GRAY = "sample.png", "sample_truth.png", "sample_gray.png"
 ENLARGE = 2  # the samples are small; scans are larger and softer
 SEED = 0  # scratches, a tear and dust, on fur and whiskers that look like them
 
@@ -34,11 +34,21 @@ def write(folder: pathlib.Path) -> pathlib.Path:
     Files that are there already stay as they are. Raises ValueError if they hold anything else.
     """
     old = aged()
+    return _keep(folder, {NAME: old["photo"], TRUTH: old["mask"]})
+
+
+def write_gray(folder: pathlib.Path) -> pathlib.Path:
+    """Writes the same photo as it was, but gray, into a folder; as `write` does."""
+    return _keep(folder, {GRAY: color.rgb_to_gray(image.to_float(Samples("val")[0]["photo"]))})
+
+
+def _keep(folder: pathlib.Path, pictures: Batch) -> pathlib.Path:
+    """Writes pictures by their names unless they are there; returns the path of the first."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, array in {NAME: old["photo"], TRUTH: old["mask"]}.items():
+    for name, array in pictures.items():
         path, pixels = folder / name, image.to_uint8(array)
         if not path.exists():
             files.write_png(path, pixels)
         elif not np.array_equal(files.read(path).pixels, pixels):
             raise ValueError(f"{path}: holds another picture; choose another --out")
-    return folder / NAME
+    return folder / next(iter(pictures))

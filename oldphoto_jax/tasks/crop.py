@@ -15,7 +15,22 @@ def crop(
     """
     low, high = np.log(enlarge)
     side = max(round(size / np.exp(rng.uniform(low, high))), 16)
-    piece = image.resize(image.random_crop(photo, side, rng), size, size)
+    return _mirrored(image.resize(image.random_crop(photo, side, rng), size, size), rng)
+
+
+def view(
+    photo: Photo, size: int, share: tuple[float, float], rng: np.random.Generator
+) -> np.ndarray:
+    """A random square that shows most of photo [H,W,3], mirrored at random: [size,size,3].
+
+    Its side is a share of the photo's short side, drawn from that range: what a thing is, and so
+    its colour, is seen from far away only.
+    """
+    side = max(round(min(photo.shape[:2]) * rng.uniform(*share)), 16)
+    return _mirrored(image.resize(image.random_crop(photo, side, rng), size, size), rng)
+
+
+def _mirrored(piece: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if rng.random() < 0.5:
         piece = piece[:, ::-1]
     return np.ascontiguousarray(piece)

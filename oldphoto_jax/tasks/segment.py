@@ -49,7 +49,7 @@ class Segment(Task):
             decoder_width=self.decoder_width or None,
             stem_kernel=self.stem_kernel,
             stem_stride=self.stem_stride,
-            pool=self.pool,
+            pool="max2" if self.pool else None,
             norm=self.norm,
             rngs=rngs,
         )

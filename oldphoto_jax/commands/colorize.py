@@ -1,0 +1,47 @@
+"""`oldphoto colorize`: gray photos in, coloured photos out."""
+
+from __future__ import annotations
+
+import pathlib
+
+from oldphoto_jax.commands import options
+
+
+def add(commands, shared) -> None:
+    """The command's part of the command line."""
+    text = "give gray and toned photos colours; how light each pixel is stays as it was"
+    colorize = commands.add_parser("colorize", parents=[shared], help=text, description=text)
+    photos = colorize.add_mutually_exclusive_group(required=True)
+    photos.add_argument("photos", nargs="?", type=pathlib.Path, metavar="PHOTO_OR_FOLDER")
+    photos.add_argument("--sample", action="store_true", help="a packaged photo, made gray")
+    add = colorize.add_argument
+    add("--out", "-o", type=pathlib.Path, required=True, metavar="DIR", help="where photos go")
+    options.add_weights(colorize)
+    mix = "from 0, the photo's own colours, to 1, the network's (%(default)s)"
+    add("--strength", type=float, default=1.0, metavar="S", help=mix)
+    size = "shorter side of what the network sees (%(default)s)"
+    add("--size", type=int, default=256, metavar="PX", help=size)
+    again = "colour photos that are in colour already, and make again what is already there"
+    add("--force", action="store_true", help=again)
+    colorize.set_defaults(command=run)
+
+
+def run(args) -> int:
+    """Colours the photos; returns the exit status."""
+    from oldphoto_jax.restore import batch, sample, stage
+    from oldphoto_jax.restore.colorize import Colorizer
+    from oldphoto_jax.tasks.colorize import Colorize
+
+    photos = sample.write_gray(args.out) if args.sample else args.photos
+    jobs = batch.plan(photos, args.out, ["color"], batch.lossless)
+    stage.keep_compiled()
+    colorizer = Colorizer(
+        stage=stage.load(args.weights, options.COLORIZER, Colorize),
+        strength=args.strength,
+        size=args.size,
+        recolor=args.force,
+    )
+    report = batch.Report(args.out, "color")
+    counts = batch.run(jobs, report, colorizer, colorizer.settings, args.force)
+    options.tell(counts, colorizer.stage, "photo")
+    return 1 if counts[batch.FAILED] else 0

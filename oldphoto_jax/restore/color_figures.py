@@ -1,0 +1,209 @@
+"""Figures of coloured photos: how near the truth they are, and how colourful.
+
+Grass may be a darker green than it was, and a dress may be blue: figures of nearness punish that,
+and reward the pale answers that are never far off. So colourfulness stands beside them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from flax import nnx
+
+from oldphoto_jax.metrics import color, frechet, perceptual
+from oldphoto_jax.metrics import image as metrics
+from oldphoto_jax.metrics.stream import Mean
+from oldphoto_jax.models.alexnet import AlexNet
+from oldphoto_jax.photo.color import rgb_to_gray
+from oldphoto_jax.photo.types import Array, Photo
+from oldphoto_jax.restore import exams
+from oldphoto_jax.weights import lpips_jax, store
+
+WINDOW = "uniform"  # of SSIM
+LAYER = "relu5"
+FEATURES = f"AlexNet {LAYER}"
+FEW = 2048  # photos; of fewer the Frechet distance depends on their number more than on them
+
+# Head and digits of each figure.
+NEARNESS = {
+    "psnr": ("PSNR", 2),
+    "ssim": ("SSIM", 4),
+    "lpips": ("LPIPS", 4),
+    "ab_error": ("ab error", 2),
+    "ab_auc": ("ab AuC", 4),
+    "frechet": ("Fréchet", 3),
+}
+COLORS = {
+    "cf_hs2003": ("CF hs2003", 2),
+    "cf_hs2003_ratio": ("ratio", 3),
+    "cf_hs2003_delta": ("delta", 2),
+    "cf_ddcolor": ("CF ddcolor", 2),
+    "cf_ddcolor_ratio": ("ratio", 3),
+    "cf_ddcolor_delta": ("delta", 2),
+    "blotch": ("blotch", 3),
+}
+FORMS = ("cf_hs2003", "cf_ddcolor")  # of colourfulness
+
+
+@dataclasses.dataclass(frozen=True)
+class Perception:
+    """What networks see in photos [N,H,W,3], 0..1; `name` says which networks.
+
+    `distance` is LPIPS of a photo and its target, [N]; `features` go into the Fréchet distance,
+    [N,D].
+    """
+
+    name: str
+    distance: Callable[[Photo, Photo], Array]
+    features: Callable[[Photo], Array]
+
+
+def perception(network: str = "alex") -> Perception:
+    """LPIPS of "alex" or "vgg", and the features of AlexNet, with the weights of the extra package.
+
+    Raises WeightsError, which says how to get it, where it is missing.
+    """
+    seen, described = (store.checksum(lpips_jax.find(name))[:16] for name in (network, "alex"))
+    name = f"LPIPS v0.1 ({network}, weights {seen}), features {FEATURES} (weights {described})"
+    return Perception(name, perceptual.load(network), describer(perceptual.load("alex").network))
+
+
+def describer(network: AlexNet) -> Callable[[Photo], Array]:
+    """Photos [N,H,W,3] in 0..1 to the spatial mean of the network's last feature map, [N,256].
+
+    At full precision on any device. Each size of photos compiles once.
+    """
+    graph, state = nnx.split(network)
+    return functools.partial(_describe, graph, state)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _describe(graph: nnx.GraphDef, state: nnx.State, photo: Photo) -> jax.Array:
+    scaled = (2 * photo - 1 - np.float32(perceptual.SHIFT)) / np.float32(perceptual.SCALE)
+    with jax.default_matmul_precision("highest"):  # else accelerators round to fewer bits
+        [features] = nnx.merge(graph, state).taps(scaled, (LAYER,))
+    return features.mean(axis=(1, 2))
+
+
+@dataclasses.dataclass
+class Look:
+    """What a photo shows without another beside it."""
+
+    cf_hs2003: float
+    cf_ddcolor: float
+    blotch: float  # NaN where the true photo is smooth nowhere
+    features: np.ndarray | None  # [D]; None where they are not measured
+
+    @classmethod
+    def of(cls, photo: np.ndarray, target: np.ndarray, perception: Perception | None) -> Look:
+        """The look of one photo [1,H,W,3] in 0..1; its `target` says where it should be smooth."""
+        return cls(
+            cf_hs2003=float(color.cf_hs2003(photo)[0]),
+            cf_ddcolor=float(color.cf_ddcolor(photo)[0]),
+            blotch=float(color.blotch(photo, guide=rgb_to_gray(target))[0]),
+            features=np.asarray(perception.features(photo))[0] if perception else None,
+        )
+
+
+@dataclasses.dataclass
+class Answer:
+    """How near one coloured photo is to the truth, and its look."""
+
+    psnr: float  # infinite for the truth itself
+    ssim: float
+    lpips: float  # NaN where it is not measured
+    ab_error: float
+    ab_auc: float
+    look: Look
+
+    @classmethod
+    def of(cls, photo: np.ndarray, target: np.ndarray, perception: Perception | None) -> Answer:
+        """The answer `photo` [1,H,W,3], 0..1, to the one whose truth is `target`."""
+        return cls(
+            psnr=float(metrics.psnr(photo, target)[0]),
+            ssim=float(metrics.ssim(photo, target, window=WINDOW)[0]),
+            lpips=float(perception.distance(photo, target)[0]) if perception else float("nan"),
+            ab_error=float(color.ab_error(photo, target)[0]),
+            ab_auc=float(color.ab_auc(photo, target)[0]),
+            look=Look.of(photo, target, perception),
+        )
+
+
+def truth(looks: Sequence[Look]) -> dict[str, float | None]:
+    """Those of COLORS that the true photos have themselves."""
+    return {
+        **{form: _mean(getattr(look, form) for look in looks) for form in FORMS},
+        "blotch": _blotch(looks),
+    }
+
+
+def figures(answers: Sequence[Answer], truths: Sequence[Look]) -> dict[str, float | None]:
+    """All of NEARNESS and COLORS for one method's answers.
+
+    None for what is infinite or was not measured: one answer that is the truth to the last bit
+    leaves PSNR blank.
+    """
+    looks = [answer.look for answer in answers]
+    found = {
+        key: _mean(getattr(answer, key) for answer in answers)
+        for key in NEARNESS
+        if key != "frechet"
+    }
+    found["frechet"] = _frechet(looks, truths)
+    for form in FORMS:
+        ours, theirs = (np.array([getattr(look, form) for look in x]) for x in (looks, truths))
+        found[form] = exams.plain(ours.mean())
+        found[f"{form}_ratio"] = exams.plain(ours.mean() / theirs.mean())
+        found[f"{form}_delta"] = exams.plain(np.abs(ours - theirs).mean())
+    return found | {"blotch": _blotch(looks)}
+
+
+def table(result: Mapping[str, Any]) -> str:
+    """The result of `evaluate_colorize.evaluate` as text for people: two Markdown tables.
+
+    Beneath them stands all that they depend on.
+    """
+    counted, methods = result["counts"], result["figures"]
+    rows = [["method", *(head for head, _ in NEARNESS.values())]]
+    rows[0][-1] = f"{rows[0][-1]} ({FEATURES}, {counted['photos']} photos)"
+    rows += [_row(found["method"], found, NEARNESS) for found in methods]
+    colors = [["method", *(head for head, _ in COLORS.values())]]
+    colors += [_row("truth", result["truth"], COLORS)]
+    colors += [_row(found["method"], found, COLORS) for found in methods]
+    lines = [
+        f"{counted['photos']} photos, {counted['left_out']} almost without colour left out; "
+        f"networks on {result['device']}"
+    ]
+    if counted["photos"] < FEW and any(found["frechet"] is not None for found in methods):
+        lines.append(
+            f"Fréchet distance of few photos (less than {FEW}): its value depends on their number, "
+            "so it compares methods of this table only, and it is no FID"
+        )
+    lines += [f"weights of {m['method']}: {m['weights']}" for m in methods if m["weights"]]
+    parts = [exams.markdown(rows), exams.markdown(colors), "\n".join(lines), result["protocol"]]
+    return "\n\n".join(parts)
+
+
+def _row(name: str, found: Mapping[str, Any], columns: Mapping[str, tuple[str, int]]) -> list[str]:
+    return [name, *(exams.cell(found.get(key), digits) for key, (_, digits) in columns.items())]
+
+
+def _blotch(looks: Sequence[Look]) -> float | None:
+    return _mean(look.blotch for look in looks if not math.isnan(look.blotch))
+
+
+def _frechet(looks: Sequence[Look], truths: Sequence[Look]) -> float | None:
+    if truths[0].features is None or len(truths) < 2:  # one photo has no covariance
+        return None
+    ours, theirs = (np.stack([look.features for look in x]) for x in (looks, truths))
+    return exams.plain(frechet.distance(ours, theirs))
+
+
+def _mean(values: Iterable[float]) -> float | None:
+    return exams.plain(Mean.of(list(values)).compute())

@@ -1,0 +1,209 @@
+"""Photo files given colours: a network guesses them once for the whole photo, at a small size.
+
+The guess is enlarged along the edges of the photo's own luma, which stays as it is; memory on the
+device doesn't depend on the photo, and no seams can arise.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import cv2
+import numpy as np
+
+from oldphoto_jax.metrics import color as measure
+from oldphoto_jax.photo import color, files, guided, image, tone
+from oldphoto_jax.photo.types import Array, Gray
+from oldphoto_jax.restore import batch
+from oldphoto_jax.restore import stage as stages
+
+SIZE = 256  # pixels; the shorter side of what the network sees
+SMALLEST, LARGEST = 64, 1024
+LONGEST = 2  # the longer side that it sees, in shorter ones
+BUCKET = 64  # pixels; its sides are multiples, so that a folder makes few programs
+RADIUS, EPSILON = 2, 1e-3  # of the guided filter, at the small size
+STRIP = 1 << 18  # pixels that are worked on at once
+DEPTHS = {np.dtype(np.uint8): image.to_uint8, np.dtype(np.uint16): image.to_uint16}
+
+
+def colorize(
+    stage: stages.Stage, pixels: np.ndarray, size: int = SIZE, strength: float = 1.0
+) -> np.ndarray:
+    """A file's pixels [H,W,1|3], uint8 or uint16, in colour: [H,W,3] of the same dtype.
+
+    Luma stays within one code value of what it was, at every pixel. `strength` mixes the photo's
+    own colours (of a gray one, none) with the network's; 0 gives back the pixels themselves.
+    Raises ValueError where the network answers no numbers, MemoryError when the device cannot
+    take the smallest size.
+    """
+    return paint(pixels, *guess(stage, pixels, size), strength) if strength else pixels
+
+
+def guess(stage: stages.Stage, pixels: np.ndarray, size: int = SIZE) -> tuple[Gray, Array]:
+    """What the network sees of a photo [H,W,1|3], and the colours that it finds for it.
+
+    Luma [h,w,1] and chroma [h,w,2] (Cb and Cr, 0.5 is gray), float32 in 0..1, of the working
+    size. When the device runs out of memory the size is halved, and stderr told.
+    """
+
+    def go(size: int, _overlap: int) -> tuple[Gray, Array]:
+        luma = shrink(pixels, *working_size(*pixels.shape[:2], size))
+        height, width = luma.shape[:2]
+        step = -(-BUCKET // stage.task.multiple) * stage.task.multiple
+        sides = [-(-side // step) * step for side in (height, width)]
+        photo = color.gray_to_rgb(image.pad_to(luma, *sides))[None]
+        answer = stage(photo)["photo"][0, :height, :width]
+        if not np.isfinite(answer).all():
+            raise ValueError("some colours are no numbers; these weights are broken")
+        return luma, color.rgb_to_ycbcr(answer)[..., 1:]
+
+    return stages.within_memory(go, size, 0, SMALLEST)
+
+
+def working_size(height: int, width: int, size: int) -> tuple[int, int]:
+    """Height and width of what the network sees of a photo, the shorter side being `size`.
+
+    The longer one is in proportion, but no more than LONGEST times that.
+    """
+    short = min(height, width)
+    return tuple(min(round(side * size / short), LONGEST * size) for side in (height, width))
+
+
+def shrink(pixels: np.ndarray, height: int, width: int) -> Gray:
+    """Luma [height,width,1], float32 in 0..1, of pixels [H,W,1|3], never held whole at full size.
+
+    Averages over areas; where the photo is the smaller one, it is interpolated.
+    """
+    columns = min(width, pixels.shape[1])
+    strips = [image.resize(_luma(rows), len(rows), columns) for _, rows in _strips(pixels)]
+    return image.resize(np.concatenate(strips), height, width)
+
+
+def paint(pixels: np.ndarray, luma: Gray, chroma: Array, strength: float = 1.0) -> np.ndarray:
+    """Pixels [H,W,1|3], uint8 or uint16, with chroma [h,w,2] that was found at luma [h,w,1].
+
+    Where sRGB lacks a colour of this luma, chroma is drawn towards gray; no channel is clipped.
+    """
+    enlarged = Enlarged(luma, chroma, *pixels.shape[:2])
+    result = np.empty((*pixels.shape[:2], 3), pixels.dtype)
+    for top, rows in _strips(pixels):
+        here = _luma(rows)
+        new = color.fit_gamut(np.concatenate([here, enlarged(here, top)], axis=-1))[..., 1:]
+        own = 0.5 if rows.shape[-1] == 1 else color.rgb_to_ycbcr(image.to_float(rows))[..., 1:]
+        # The colours of one luma that sRGB has are a convex set, so that no mixture leaves it.
+        mixed = own + np.float32(strength) * (new - own)
+        ycbcr = np.concatenate([here, mixed], axis=-1)
+        result[top : top + len(rows)] = DEPTHS[pixels.dtype](color.ycbcr_to_rgb(ycbcr))
+    return result
+
+
+class Enlarged:
+    """Chroma [h,w,2] at a photo's own size [H,W], made some rows at a time, guided by luma [h,w,1].
+
+    It never leaves the range that chroma has within RADIUS pixels: a linear model would, where
+    the photo shows more contrast than was left at the small size.
+    """
+
+    def __init__(self, luma: Gray, chroma: Array, height: int, width: int):
+        self.height, self.width = height, width
+        slope, offset = guided.fit(luma, chroma, RADIUS, EPSILON)
+        window = np.ones((2 * RADIUS + 1, 2 * RADIUS + 1), np.uint8)
+        low, high = cv2.erode(chroma, window), cv2.dilate(chroma, window)
+        self.fields = np.stack([slope, offset, low, high]).transpose(3, 0, 1, 2)  # [2,4,h,w]
+
+    def __call__(self, luma: Gray, top: int) -> Array:
+        """Chroma [n,W,2] of the n rows from `top` on, whose luma is [n,W,1]."""
+        count = len(luma)
+        # Both axes as OpenCV's INTER_LINEAR has them: values stand at the centres of pixels.
+        place = (top + np.arange(count) + 0.5) * (self.fields.shape[2] / self.height) - 0.5
+        place = np.clip(place, 0, self.fields.shape[2] - 1)
+        above = place.astype(int)
+        below = np.minimum(above + 1, self.fields.shape[2] - 1)
+        share = (place - above).astype(np.float32)[:, None]
+        result = np.empty((count, self.width, 2), np.float32)
+        for channel, fields in enumerate(self.fields):
+            rows = [(1 - share) * field[above] + share * field[below] for field in fields]
+            slope, offset, low, high = (
+                cv2.resize(field, (self.width, count), interpolation=cv2.INTER_LINEAR)
+                for field in rows
+            )
+            result[..., channel] = np.clip(slope * luma[..., 0] + offset, low, high)
+        return result
+
+
+@dataclasses.dataclass(kw_only=True)
+class Colorizer:
+    """Colours photo files, as `batch.run` asks for it.
+
+    Photos that are in colour already are copied as they are, unless `recolor`. This is left out of
+    `settings`: what was coloured on request stays so when others are added later. Raises ValueError
+    for settings that don't fit.
+    """
+
+    stage: stages.Stage
+    strength: float = 1.0
+    size: int = SIZE
+    recolor: bool = False
+
+    def __post_init__(self):
+        if not 0 <= self.strength <= 1:
+            raise ValueError(f"strength {self.strength}: give a number from 0 to 1")
+        if not SMALLEST <= self.size <= LARGEST:
+            raise ValueError(f"size {self.size}: give {SMALLEST} to {LARGEST} pixels")
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All that the coloured photos depend on, beside the photos and `recolor`."""
+        return {"weights": self.stage.checksum, "strength": self.strength, "size": self.size}
+
+    def reason(self, kind: str) -> str | None:
+        """Why a photo of this kind is left as it is, or None."""
+        if self.strength == 0:
+            return "strength 0: left as it is"
+        if kind == tone.COLOR and not self.recolor:
+            return "in colour already: left as it is; --force colours it anew"
+        return None
+
+    def __call__(self, job: batch.Job) -> dict[str, Any]:
+        """Writes the coloured photo; returns what it was and what it is now.
+
+        `size` is [H,W], `kind` gray, toned or color as the photo came, `colorfulness` that of the
+        result (Hasler and Suesstrunk, 2003), `working` the [h,w] at which colours were guessed.
+        `profile` says that a profile for gray pixels was left out.
+        """
+        photo = files.read(job.photo)
+        kind = tone.kind(photo.pixels)
+        told = {"size": [*photo.pixels.shape[:2]], "kind": kind}
+        if reason := self.reason(kind):
+            told |= {"status": batch.NOTHING, "reason": reason}
+        else:
+            luma, chroma = guess(self.stage, photo.pixels, self.size)
+            told["working"] = [*luma.shape[:2]]
+            if photo.icc and photo.pixels.shape[-1] == 1:
+                photo = dataclasses.replace(photo, icc=None)
+                told["profile"] = "gray ICC profile left out; values are the same"
+            pixels = paint(photo.pixels, luma, chroma, self.strength)
+            photo = dataclasses.replace(photo, pixels=pixels)
+        told["colorfulness"] = colorfulness(photo.pixels)
+        for path in job.outputs.values():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            files.write(path, photo)
+        return told
+
+
+def colorfulness(pixels: np.ndarray) -> float:
+    """`metrics.color.cf_hs2003` of pixels [H,W,1|3], without their grain: seen at size SIZE."""
+    small = image.resize(pixels, *working_size(*pixels.shape[:2], SIZE))
+    return round(float(measure.cf_hs2003(files.rgb(small)[None])[0]), 2)
+
+
+def _luma(pixels: np.ndarray) -> Gray:
+    photo = image.to_float(pixels)
+    return photo if photo.shape[-1] == 1 else color.rgb_to_gray(photo)
+
+
+def _strips(pixels: np.ndarray):
+    """The number of the first row and the rows, some at a time."""
+    step = max(1, STRIP // pixels.shape[1])
+    return ((top, pixels[top : top + step]) for top in range(0, len(pixels), step))

@@ -1,0 +1,152 @@
+"""How well photos are coloured: every method sits the same exam.
+
+Its photos are in colour, so that the truth is known, and shown in gray. Plain gray and a tint, the
+same for all, sit it too: a method that does not beat them has learned nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+import oldphoto_jax
+from oldphoto_jax.metrics.color import cf_hs2003
+from oldphoto_jax.photo import color, image
+from oldphoto_jax.restore.color_figures import WINDOW, Answer, Look, Perception, figures, truth
+from oldphoto_jax.restore.stage import Stage
+
+SMALLEST = 32  # pixels a side that LPIPS and SSIM can see
+LEAST = 5.0  # colourfulness of a photo that is asked for its colours; scanned grays have less
+
+# Mean CbCr of the 5183 training photographs: of each, shrunk by area until its short side measures
+# 64 pixels, the mean over pixels; of these the mean over photos.
+TINT = (0.4787, 0.5157)
+
+
+@dataclasses.dataclass(kw_only=True)
+class Exam:
+    """`count` photos of a source (default: all), spread evenly over it, `size` pixels a side.
+
+    `photos` is a source of records as in `data.sources`. Raises ValueError for an empty exam.
+    """
+
+    photos: Sequence[Mapping[str, Any]]
+    count: int | None = None
+    size: int = 256
+
+    def __post_init__(self):
+        self.count = len(self.photos) if self.count is None else self.count
+        if not 1 <= self.count <= len(self.photos):
+            raise ValueError(
+                f"an exam of {self.count} photos: the source has {len(self.photos)}, take 1 to all"
+            )
+        if self.size < SMALLEST:
+            raise ValueError(f"size {self.size}: give {SMALLEST} pixels at least")
+
+    def examples(self) -> Iterator[tuple[str, np.ndarray]]:
+        """Name and truth uint8 [size,size,3]: the middle of the photo, its short side resized."""
+        for index in range(self.count):
+            record = self.photos[index * len(self.photos) // self.count]
+            rows, columns = record["photo"].shape[:2]
+            short = min(rows, columns)
+            rows, columns = (round(side * self.size / short) for side in (rows, columns))
+            photo = image.resize(record["photo"], rows, columns)
+            top, left = (rows - self.size) // 2, (columns - self.size) // 2
+            yield record["name"], image.crop(photo, top, left, self.size, self.size)
+
+    def protocol(self, digest: str, perception: Perception | None) -> str:
+        """All that the figures depend on, in one line; `digest` is that of the examples."""
+        seen = perception.name if perception else "no LPIPS, no Fréchet distance"
+        return (
+            f"oldphoto_jax {oldphoto_jax.__version__} colorize: {self.count} of "
+            f"{len(self.photos)} photos, resized by area (smaller ones cubic) to a short side of "
+            f"{self.size} px and centre-cropped to {self.size} x {self.size}; those with "
+            f"cf_hs2003 below {LEAST} left out; sha256 of names and pixels {digest}; shown as "
+            "BT.601 luma; 8 bits in and out; all figures but the Fréchet distance: mean over "
+            f"photos; PSNR of RGB, blank where one is infinite; SSIM of RGB: {WINDOW} window; ab "
+            "error: mean distance in the ab plane of Lab; ab AuC: area under the share of pixels "
+            "within a distance of 0, 1, ... 150; CF: colourfulness of Hasler and Suesstrunk, and "
+            "in DDColor's form; ratio: of the mean CFs; delta: of each photo's CF, either way; "
+            "blotch: spread of ab where the truth's luma is smooth, of photos that are so "
+            f"somewhere; tint: CbCr {TINT}; {seen}"
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """A way to colour: gray photos [N,H,W,3] -> coloured ones, both 0..1."""
+
+    name: str
+    colorize: Callable[[np.ndarray], np.ndarray]
+    weights: str = ""  # their checksum
+
+
+def network(name: str, stage: Stage) -> Method:
+    """A trained network as a method; photos it cannot take as they are get mirrored margins."""
+
+    def colorize(photo: np.ndarray) -> np.ndarray:
+        sides = photo.shape[1:3]
+        padded = (-(-side // stage.task.multiple) * stage.task.multiple for side in sides)
+        return image.crop(stage(image.pad_to(photo, *padded))["photo"], 0, 0, *sides)
+
+    return Method(name, colorize, stage.checksum)
+
+
+def tint(photo: np.ndarray) -> np.ndarray:
+    """Gray photos [N,H,W,3], 0..1, with the chroma of TINT, less where sRGB has no such colour."""
+    luma = color.rgb_to_gray(photo)
+    chroma = np.broadcast_to(np.asarray(TINT, luma.dtype), (*luma.shape[:-1], 2))
+    return color.ycbcr_to_rgb(color.fit_gamut(np.concatenate([luma, chroma], axis=-1)))
+
+
+BASELINES = (Method("gray", lambda photo: photo), Method("tint", tint))
+
+
+def evaluate(
+    exam: Exam, methods: Sequence[Method], perception: Perception | None = None
+) -> dict[str, Any]:
+    """`protocol`, what the figures depend on; `counts`; `truth`; `figures`, a dict for each method.
+
+    See `color_figures` for truth and figures. Everything is plain JSON, and the same every time.
+    Raises ValueError when no photo has colour.
+    """
+    digest = hashlib.sha256()
+    left_out = 0
+    looks: list[Look] = []
+    answers: list[list[Answer]] = [[] for _ in methods]
+    for name, pixels in exam.examples():
+        target = image.to_float(pixels)[None]
+        if cf_hs2003(target)[0] < LEAST:
+            left_out += 1
+            continue
+        digest.update(name.encode())
+        digest.update(pixels.tobytes())
+        looks.append(Look.of(target, target, perception))
+        photo = _rounded(color.gray_to_rgb(color.rgb_to_gray(target)))
+        for method, given in zip(methods, answers, strict=True):
+            given.append(Answer.of(_rounded(method.colorize(photo)), target, perception))
+    if not looks:
+        raise ValueError(
+            f"none of the {exam.count} photos has colour (cf_hs2003 of {LEAST} or more): their "
+            "truth is not known; name photos in colour"
+        )
+    return {
+        "protocol": exam.protocol(digest.hexdigest()[:16], perception),
+        "device": jax.devices()[0].device_kind,
+        "counts": {"photos": len(looks), "left_out": left_out},
+        "truth": truth(looks),
+        "figures": [
+            {"method": method.name, "weights": method.weights} | figures(given, looks)
+            for method, given in zip(methods, answers, strict=True)
+        ],
+    }
+
+
+def _rounded(photo: np.ndarray) -> np.ndarray:
+    """As it comes out of a file of 8 bits."""
+    return image.to_float(image.to_uint8(photo))

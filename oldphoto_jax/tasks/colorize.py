@@ -1,0 +1,188 @@
+"""Colouring: luma is a contract, chroma is learned.
+
+The third stage of the Mail.ru restorer (https://habr.com/ru/companies/vk/articles/459696/): a
+U-Net on an ImageNet encoder predicts Cb and Cr from Y, first by their distance alone (L1), then
+with a self-attention critic beside it (Zhang et al., 2019, https://arxiv.org/abs/1805.08318),
+then with VGG-16's low layers in place of the distance. Which of these terms there are says
+`weight`: the critic and VGG-16 exist where a term asks for them.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from oldphoto_jax.damage import fading
+from oldphoto_jax.losses import adversarial, feature, pixel
+from oldphoto_jax.losses.balance import balanced_l1
+from oldphoto_jax.metrics import color as color_metrics
+from oldphoto_jax.metrics import image as image_metrics
+from oldphoto_jax.models import discriminators, resnet, unet, vgg
+from oldphoto_jax.layers import blocks
+from oldphoto_jax.photo import color, guided, image
+from oldphoto_jax.task import Task
+from oldphoto_jax.tasks.crop import view
+
+WEIGHT = {"pixel": 1.0, "perceptual": 0.0, "fool": 0.0, "match": 0.0}
+TAPS = feature.COLOR_LAYERS
+RIVALRY = {  # how the critic judges and how the generator fools it
+    "hinge": (adversarial.judge_hinge, adversarial.fool_hinge),
+    "least squares": (adversarial.judge_least_squares, adversarial.fool_least_squares),
+}
+
+
+@dataclasses.dataclass(kw_only=True)
+class Colorize(Task):
+    """Players: the `generator`, gray photo -> chroma, and the `critic` where `weight` wants one.
+
+    The generator is an AlbuNet on a ResNet whose three inputs all get the gray photo. Chroma is
+    predicted at 1/`stride` of the photo's sides and compared and judged there, beside luma of that
+    size; for a whole photo it is enlarged by a guided filter, which takes the edges from luma.
+    """
+
+    size: int = 256  # side of the training crop, pixels
+    share: tuple[float, float] = (0.6, 1.0)  # of the photo's short side that the crop shows
+    age: float = 0.5  # share of the photos that are aged first: soft, grainy, faded
+    depth: int = 50
+    stages: int = 4  # of the encoder; 3 leaves out the deepest and most of the weights
+    variant: str = "keras"  # of the encoder; "torch" for torchvision's weights
+    width: int = 64  # of the encoder's first stage; ImageNet's weights have 64
+    decoder_width: int = 32
+    squeeze: bool = False  # narrow the decoder's inputs by 1x1 convolutions
+    stride: int = 2  # or 4
+    critic_width: int = 64
+    critic_levels: int = 4
+    attention: tuple[int, ...] = (3, 4)  # levels of the critic after which it looks everywhere
+    rivalry: str = "hinge"  # or "least squares"
+    balance: float = 1.0  # 1 = all colours count alike; less = rare colours count for more
+    weight: dict[str, float] = dataclasses.field(default_factory=WEIGHT.copy)
+
+    def networks(self, rngs):
+        """The generator, and the critic and VGG-16 where a weight above 0 asks for them.
+
+        Raises ValueError for settings that no network has.
+        """
+        if unknown := self.weight.keys() - WEIGHT.keys():
+            raise ValueError(f"weight names {sorted(unknown)}; the loss has {list(WEIGHT)}")
+        if self.rivalry not in RIVALRY:
+            raise ValueError(f"rivalry {self.rivalry!r} is unknown; choose one of {list(RIVALRY)}")
+        generator = unet.AlbuNet(
+            self.depth,
+            c_out=2,
+            width=self.width,
+            decoder_width=self.decoder_width,
+            pool="max3",  # as ImageNet's encoders learned it
+            stages=self.stages,
+            variant=self.variant,
+            out_stride=self.stride,
+            squeeze=self.squeeze,
+            rngs=rngs,
+        )
+        kernel = generator.final.kernel  # the first answer is gray
+        kernel[...] = jnp.zeros_like(kernel[...])
+        nets = {"generator": generator}
+        if self._judged:
+            nets["critic"] = discriminators.AttentionDiscriminator(
+                3,
+                width=self.critic_width,
+                levels=self.critic_levels,
+                attention=self.attention,
+                rngs=rngs,
+            )
+        if self.weight.get("perceptual"):
+            nets["vgg"] = vgg.VGG(16, until=TAPS[-1], rngs=rngs)
+        return nets
+
+    @property
+    def multiple(self) -> int:
+        """Sides that the network takes are multiples of this."""
+        return 4 * 2**self.stages
+
+    def example(self, record, rng):
+        """photo [H,W,3] gray, sometimes aged, and target: its luma with the true chroma; 0..1."""
+        seen = image.to_float(view(record["photo"], self.size, self.share, rng))
+        gray = fading.desaturate(seen)
+        if rng.random() < self.age:
+            gray = fading.age(gray, rng, gray=True)
+        luma = color.rgb_to_gray(np.clip(gray, 0, 1))
+        true = np.concatenate([luma, color.rgb_to_ycbcr(seen)[..., 1:]], axis=-1)
+        return {"photo": color.gray_to_rgb(luma), "target": _to_rgb(color.fit_gamut(true))}
+
+    def restorers(self):
+        """The generator; the critic and VGG-16 only judge."""
+        return {"generator"}
+
+    def losses(self):
+        """The generator wants the true chroma, and the critic's praise if there is one."""
+        players = {"generator": self.paint}
+        return players | ({"critic": self.judge} if self._judged else {})
+
+    def predict(self, nets, batch):
+        """The photo in colour: luma stays, chroma fits the gamut of sRGB."""
+        luma = color.rgb_to_gray(batch["photo"])
+        chroma = jnp.float32(self._chroma(nets, batch))
+        slope, offset = guided.fit(self._shrunk(luma), chroma)
+        for _ in range(self.stride.bit_length() - 1):
+            slope, offset = blocks.double(slope), blocks.double(offset)
+        ycbcr = jnp.concatenate([luma, slope * luma + offset], -1)
+        return {"photo": _to_rgb(color.fit_gamut(ycbcr))}
+
+    def paint(self, nets, batch):
+        """What the generator's chroma costs, each term times its weight."""
+        fake, real = self._pair(nets, batch)
+        terms = {"pixel": balanced_l1(fake[..., 1:], real[..., 1:], self.balance)}
+        if self.weight.get("perceptual"):
+            ours, theirs = (
+                nets["vgg"].taps(resnet.normalize(_to_rgb(ycbcr)), TAPS) for ycbcr in (fake, real)
+            )
+            terms["perceptual"] = feature.perceptual(ours, theirs, distance=pixel.mse)
+        if self._judged:
+            _, fool = RIVALRY[self.rivalry]
+            terms["fool"] = fool(nets["critic"](_signed(fake)))
+        return {name: w * terms[name] for name, w in self.weight.items() if w}
+
+    def judge(self, nets, batch):
+        """The critic tells true colours from the generator's."""
+        fake, real = self._pair(nets, batch)
+        judge, _ = RIVALRY[self.rivalry]
+        scores = [nets["critic"](_signed(ycbcr)) for ycbcr in (real, jax.lax.stop_gradient(fake))]
+        return {"judge": judge(*scores)}
+
+    def metrics(self, batch, prediction):
+        """Of whole photos: PSNR, error in the plane of a and b, colourfulness of both."""
+        photo, target = prediction["photo"], batch["target"]
+        return {
+            "psnr": image_metrics.psnr(photo, target),
+            "ab": color_metrics.ab_error(photo, target),
+            "colorfulness": color_metrics.cf_hs2003(photo),
+            "colorfulness of the truth": color_metrics.cf_hs2003(target),
+        }
+
+    def _chroma(self, nets, batch):
+        """Cb and Cr at 1/stride of the photo's sides, 0..1."""
+        gray = color.gray_to_rgb(color.rgb_to_gray(batch["photo"]))
+        return 0.5 + 0.5 * jnp.tanh(nets["generator"](resnet.normalize(gray, self.variant)))
+
+    def _pair(self, nets, batch):
+        """Luma with the generator's and with the true chroma, at 1/stride of the photo's sides."""
+        real = self._shrunk(color.rgb_to_ycbcr(batch["target"]))
+        return jnp.concatenate([real[..., :1], self._chroma(nets, batch)], -1), real
+
+    def _shrunk(self, x):
+        window = (self.stride, self.stride)
+        return nnx.avg_pool(jnp.float32(x), window, window)
+
+    @property
+    def _judged(self) -> bool:
+        return bool(self.weight.get("fool"))
+
+
+def _to_rgb(ycbcr):
+    return color.ycbcr_to_rgb(ycbcr)
+
+
+def _signed(ycbcr):
+    """As the critic sees it: -1..1 for luma, and so for the chroma of most photos."""
+    return (ycbcr - 0.5) * jnp.asarray((2.0, 5.0, 5.0), ycbcr.dtype)

@@ -1,0 +1,437 @@
+import dataclasses
+import json
+import tracemalloc
+import types
+
+import cv2
+import jax
+import numpy as np
+import pytest
+
+from oldphoto_jax import cli
+from oldphoto_jax.data.sources import Samples
+from oldphoto_jax.photo import color, files, guided, image, tone
+from oldphoto_jax.restore import batch, colorize, sample, stage
+from oldphoto_jax.tasks.colorize import Colorize
+
+RNG = np.random.default_rng(0)
+LUMA = np.float64([color.RED, color.GREEN, color.BLUE])
+ICC = {1: bytes(16) + b"GRAY" + bytes(99), 3: bytes(16) + b"RGB " + bytes(99)}
+XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>'
+
+
+class Painter:
+    """Stands for a trained stage: paints by the place, and remembers what it was shown."""
+
+    task = types.SimpleNamespace(multiple=32)
+    checksum = "painter"
+
+    def __init__(self):
+        self.seen = []
+        self.compiled = []
+
+    def __call__(self, photo):
+        self.seen.append(photo)
+        self.compiled = [*dict.fromkeys(p.shape for p in self.seen)]
+        height, width = photo.shape[1:3]
+        ycbcr = np.full(photo.shape, 0.5, np.float32)
+        ycbcr[..., 1] = np.linspace(0.35, 0.65, width)
+        ycbcr[..., 2] = np.linspace(0.7, 0.4, height)[:, None]
+        return {"photo": color.ycbcr_to_rgb(ycbcr)}
+
+
+@pytest.fixture
+def painter():
+    return Painter()
+
+
+def noise(dtype, channels, height=45, width=61):
+    return RNG.integers(0, np.iinfo(dtype).max, (height, width, channels), dtype, endpoint=True)
+
+
+def ramp(dtype, height=40, width=90):
+    """All lightnesses, black and white among them, [H,W,1]."""
+    row = np.linspace(0, np.iinfo(dtype).max, width)
+    return np.rint(np.broadcast_to(row[:, None], (height, width, 1))).astype(dtype)
+
+
+def sepia(dtype, **size):
+    gray = image.to_float(ramp(dtype, **size))
+    warm = gray + np.float32([0.1, 0.02, -0.1]) * gray * (1 - gray)
+    return (image.to_uint8 if dtype == np.uint8 else image.to_uint16)(warm)
+
+
+PHOTOS = {
+    "gray": lambda dtype: ramp(dtype),
+    "gray noise": lambda dtype: noise(dtype, 1),
+    "gray in three channels": lambda dtype: np.repeat(noise(dtype, 1), 3, axis=-1),
+    "sepia": sepia,
+    "colour noise": lambda dtype: noise(dtype, 3),
+}
+CHROMA = {
+    "noise": lambda *sides: RNG.random((*sides, 2), np.float32),
+    "far out": lambda *sides: RNG.normal(0.5, 9, (*sides, 2)).astype(np.float32),
+    "blue": lambda *sides: np.full((*sides, 2), (1, 0.3), np.float32),
+    "stripes": lambda *sides: np.broadcast_to(
+        np.where(np.arange(sides[1])[:, None] % 2, (-1, 3), (2, -2)), (*sides, 2)
+    ).astype(np.float32),
+}
+
+
+def luma_of(pixels):
+    return pixels[..., 0] if pixels.shape[-1] == 1 else pixels.astype(np.float64) @ LUMA
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("sides", [(16, 24), (64, 80)])
+@pytest.mark.parametrize("chroma", CHROMA)
+@pytest.mark.parametrize("photo", PHOTOS)
+def test_luma_stays_whatever_the_network_says(photo, chroma, sides, dtype):
+    pixels = PHOTOS[photo](dtype)
+    luma = colorize.shrink(pixels, *sides)
+    for strength in (1.0, 0.4):
+        result = colorize.paint(pixels, luma, CHROMA[chroma](*sides), strength)
+        assert result.dtype == dtype and result.shape == (*pixels.shape[:2], 3)
+        assert np.abs(luma_of(result) - luma_of(pixels)).max() <= 1
+        assert np.ptp(result.astype(int), axis=-1).max() > np.iinfo(dtype).max / 20
+
+
+def hue(rgb):
+    """HSV's hue in degrees."""
+    return cv2.cvtColor(np.float32(rgb), cv2.COLOR_RGB2HSV)[..., 0]
+
+
+@pytest.mark.parametrize("chroma", ["noise", "far out", "blue"])
+def test_no_hue_jumps_where_a_colour_is_not_to_be_had(chroma):
+    pixels = ramp(np.uint16)
+    luma = colorize.shrink(pixels, 16, 24)
+    field = CHROMA[chroma](16, 24)
+    wanted = colorize.Enlarged(luma, field, *pixels.shape[:2])(image.to_float(pixels), 0)
+    wanted = color.ycbcr_to_rgb(np.concatenate([image.to_float(pixels), wanted], axis=-1))
+    result = image.to_float(colorize.paint(pixels, luma, field))
+    beyond = (wanted.min(axis=-1) < 0) | (wanted.max(axis=-1) > 1)
+    lively = np.ptp(result, axis=-1) > 0.01
+    assert (beyond & lively).mean() > 0.1
+    # OpenCV's hue is that of colours within 0..1; drawn to gray, hue by its definition stays.
+    inside = 0.5 + (wanted - 0.5) / (4 * np.abs(wanted - 0.5).max())
+    jump = np.abs((hue(result) - hue(inside) + 180) % 360 - 180)
+    assert jump[lively].max() <= 2
+
+
+@pytest.mark.parametrize("photo", ["gray noise", "sepia"])
+def test_strength_goes_from_the_photos_own_colours_to_the_networks(photo):
+    pixels = PHOTOS[photo](np.uint16)
+    luma, chroma = colorize.shrink(pixels, 16, 24), CHROMA["far out"](16, 24)
+    own = np.broadcast_to(pixels, (*pixels.shape[:2], 3)).astype(float)
+    full = colorize.paint(pixels, luma, chroma, 1.0) - own
+    for strength in (0.001, 0.25, 0.5, 0.9):
+        moved = colorize.paint(pixels, luma, chroma, strength) - own
+        assert np.abs(moved - strength * full).max() <= 1
+
+
+def test_strength_0_gives_back_the_pixels_themselves(painter):
+    pixels = noise(np.uint16, 1)
+    assert colorize.colorize(painter, pixels, strength=0) is pixels and not painter.seen
+
+
+def test_rows_may_be_worked_on_in_strips_of_any_height(painter, monkeypatch):
+    pixels = noise(np.uint8, 3, 150, 97)
+    whole = colorize.colorize(painter, pixels, 64)
+    assert np.array_equal(colorize.colorize(painter, pixels, 64), whole)
+    monkeypatch.setattr(colorize, "STRIP", 97 * 13)
+    strips = colorize.colorize(painter, pixels, 64)
+    assert np.abs(strips.astype(int) - whole).max() <= 1 and (strips == whole).mean() > 0.999
+
+
+@pytest.mark.parametrize("shape", [(300, 410), (30, 41), (30, 410)])
+def test_chroma_is_enlarged_by_the_guided_filter(shape):
+    pixels = noise(np.uint16, 1, *shape)
+    luma, chroma = colorize.shrink(pixels, 64, 90), RNG.random((64, 90, 2), np.float32)
+    enlarged = colorize.Enlarged(luma, chroma, *shape)
+    full = image.to_float(pixels)
+    parts = [enlarged(full[top : top + 7], top) for top in range(0, len(full), 7)]
+    slope, offset = (
+        cv2.resize(field, shape[::-1], interpolation=cv2.INTER_LINEAR)
+        for field in guided.fit(luma, chroma, colorize.RADIUS, colorize.EPSILON)
+    )
+    found = np.concatenate(parts)
+    assert found.min() >= chroma.min() and found.max() <= chroma.max()
+    np.testing.assert_allclose(found, np.clip(slope * full + offset, found, found), atol=1e-6)
+    inside = (found > chroma.min() + 0.1) & (found < chroma.max() - 0.1)
+    assert np.isclose(found, slope * full + offset, atol=1e-4)[inside].mean() > 0.5
+
+
+def test_colours_end_where_luma_ends():
+    """A red disc on blue: at 12 times the size, the rim is luma's and not that of large pixels."""
+    rows, columns = np.indices((768, 768))
+    disc = (np.hypot(rows - 380, columns - 391) < 210)[..., None]
+    pixels = np.where(disc, np.uint8(190), np.uint8(70))
+    true = np.where(disc, np.float32([0.4, 0.7]), np.float32([0.6, 0.45]))
+    chroma = image.resize(true, 64, 64)
+    enlarged = colorize.Enlarged(colorize.shrink(pixels, 64, 64), chroma, 768, 768)
+    errors = [
+        np.abs(found - true).mean()
+        for found in (enlarged(image.to_float(pixels), 0), image.resize(chroma, 768, 768))
+    ]
+    assert errors[0] < errors[1] / 3
+
+
+@pytest.mark.parametrize("shape", [(200, 333, 3), (40, 50, 1), (20, 400, 3), (1, 1, 3)])
+def test_shrinking_by_strips_is_shrinking_luma(shape, monkeypatch):
+    pixels = RNG.integers(0, 65536, shape, np.uint16)
+    full = image.to_float(pixels)
+    whole = image.resize(full if shape[-1] == 1 else color.rgb_to_gray(full), 64, 96)
+    for strip in (colorize.STRIP, 700):
+        monkeypatch.setattr(colorize, "STRIP", strip)
+        np.testing.assert_allclose(colorize.shrink(pixels, 64, 96), whole, atol=1e-6)
+
+
+def test_large_scans_are_not_copied_whole(painter):
+    pixels = np.broadcast_to(noise(np.uint16, 3, 1, 3000), (3000, 3000, 3)).copy()
+    tracemalloc.start()
+    colorize.colorize(painter, pixels, 64)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < pixels.nbytes + 40 * 2**20  # the result, and some strips
+
+
+def test_the_network_sees_a_gray_photo_of_fixed_size(painter):
+    for height, width, size, working, shown in [
+        (3000, 4000, 256, (256, 341), (256, 384)),
+        (4000, 3000, 256, (341, 256), (384, 256)),
+        (50, 60, 64, (64, 77), (64, 128)),
+        (10, 2000, 64, (64, 128), (64, 128)),
+        (7, 7, 100, (100, 100), (128, 128)),
+    ]:
+        assert colorize.working_size(height, width, size) == working
+        pixels = noise(np.uint8, 3, *(-(-side // 10) for side in (height, width)))
+        if height >= 3000:
+            luma, chroma = colorize.guess(painter, pixels, size)
+            assert luma.shape == (*working, 1) and chroma.shape == (*working, 2)
+            photo = painter.seen[-1]
+            assert photo.shape == (1, *shown, 3) and photo.dtype == np.float32
+            assert np.array_equal(photo[0, : working[0], : working[1]], luma.repeat(3, -1))
+            padded = image.pad_to(luma, *shown).repeat(3, -1)
+            assert np.array_equal(photo[0], padded)
+
+
+def test_a_folder_of_any_sizes_makes_few_programs(painter):
+    for _ in range(60):
+        height, width = RNG.integers(20, 200, 2)
+        colorize.guess(painter, noise(np.uint8, 1, height, width), 128)
+    assert len(painter.seen) == 60 and len(painter.compiled) <= 5
+
+
+def test_multiples_beyond_the_buckets_are_kept(painter):
+    painter.task = types.SimpleNamespace(multiple=96)
+    colorize.guess(painter, noise(np.uint8, 1), 100)
+    assert painter.seen[0].shape == (1, 192, 192, 3)
+
+
+def test_when_the_device_has_no_memory_the_size_is_halved(painter, capsys):
+    def short(photo):
+        if photo.shape[1] > 64:
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
+        return painter(photo)
+
+    short.task = painter.task
+    luma, _ = colorize.guess(short, noise(np.uint8, 1), 256)
+    assert luma.shape == (64, 87, 1)
+    told = capsys.readouterr().err
+    assert "256 becomes 128" in told and "128 becomes 64" in told
+
+
+def test_colours_that_are_no_numbers_are_told(painter):
+    broken = lambda photo: {"photo": painter(photo)["photo"] * np.nan}  # noqa: E731
+    broken.task = painter.task
+    with pytest.raises(ValueError, match="these weights are broken"):
+        colorize.guess(broken, noise(np.uint8, 1), 64)
+
+
+def save(folder, photo, name="p.tif"):
+    files.write(folder / name, photo)
+    out = folder / "out" / f"p_color{batch.lossless(folder / name)}"
+    return batch.Job(folder / name, name, {"color": out})
+
+
+@pytest.mark.parametrize("name", ["p.tif", "p.png"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_what_goes_in_comes_out_but_for_a_gray_profile(tmp_path, painter, name, channels):
+    pixels = ramp(np.uint16) if channels == 1 else sepia(np.uint16)
+    alpha = noise(np.uint16, 1, *pixels.shape[:2])[..., 0]
+    beside = dict(alpha=alpha, resolution=(300.0, 300.0), xmp=XMP, icc=ICC[channels])
+    job = save(tmp_path, files.PhotoFile(pixels, **beside), name)
+    told = colorize.Colorizer(stage=painter, size=64)(job)
+    assert told["size"] == [40, 90] and told["working"] == [64, 128]
+    assert told["kind"] == (tone.GRAY if channels == 1 else tone.TONED)
+    assert told["colorfulness"] > 10 and "status" not in told
+    result = files.read(job.outputs["color"])
+    assert result.pixels.dtype == np.uint16 and result.pixels.shape[-1] == 3
+    assert np.abs(luma_of(result.pixels) - luma_of(pixels)).max() <= 1
+    assert np.array_equal(result.alpha, alpha) and result.xmp == XMP
+    assert result.resolution == pytest.approx((300, 300), abs=0.1)
+    assert result.icc == (None if channels == 1 else ICC[3])
+    assert ("gray ICC profile" in told.get("profile", "")) == (channels == 1)
+
+
+@pytest.mark.parametrize(("ending", "made"), [(".jpg", ".png"), (".bmp", ".png"), (".webp",) * 2])
+def test_every_format_becomes_one_without_loss(tmp_path, painter, ending, made):
+    path = tmp_path / f"p{ending}"
+    path.write_bytes(cv2.imencode(ending, ramp(np.uint8))[1].tobytes())
+    job = batch.Job(path, "p", {"color": tmp_path / f"p_color{batch.lossless(path)}"})
+    told = colorize.Colorizer(stage=painter, size=64)(job)
+    [result] = tmp_path.glob("p_color.*")
+    assert told["kind"] == tone.GRAY and result.suffix == made
+    before, after = files.read(path).pixels, files.read(result).pixels
+    assert np.abs(luma_of(after) - luma_of(before)).max() <= 1 and np.ptp(after, axis=-1).max() > 20
+
+
+def colourful():
+    return Samples("val")[0]["photo"][:90, 60:180]
+
+
+def test_a_colour_photo_is_left_as_it_is_unless_asked(tmp_path, painter):
+    job = save(tmp_path, files.PhotoFile(colourful(), icc=ICC[3]))
+    told = colorize.Colorizer(stage=painter)(job)
+    assert told["status"] == batch.NOTHING and "--force" in told["reason"]
+    assert told["kind"] == tone.COLOR and told["colorfulness"] > 10 and not painter.seen
+    result = files.read(job.outputs["color"])
+    assert np.array_equal(result.pixels, colourful()) and result.icc == ICC[3]
+    told = colorize.Colorizer(stage=painter, recolor=True)(job)
+    assert told["kind"] == tone.COLOR and "status" not in told
+    result = files.read(job.outputs["color"]).pixels
+    assert not np.array_equal(result, colourful())
+    assert np.abs(luma_of(result) - luma_of(colourful())).max() <= 1
+
+
+@pytest.mark.parametrize("pixels", [ramp(np.uint16), sepia(np.uint8), colourful()])
+def test_strength_0_copies_every_photo(tmp_path, painter, pixels):
+    profile = ICC[pixels.shape[-1]]
+    job = save(tmp_path, files.PhotoFile(pixels, icc=profile))
+    told = colorize.Colorizer(stage=painter, strength=0, recolor=True)(job)
+    assert told["status"] == batch.NOTHING and "strength 0" in told["reason"]
+    result = files.read(job.outputs["color"])
+    assert result.icc == profile and np.array_equal(result.pixels, pixels)
+    assert (told["colorfulness"] == 0) == (pixels.shape[-1] == 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (dict(strength=1.5), "strength 1.5: give a number from 0 to 1"),
+        (dict(strength=float("nan")), "strength nan"),
+        (dict(strength=-0.1), "strength -0.1"),
+        (dict(size=63), "size 63: give 64 to 1024 pixels"),
+        (dict(size=1025), "size 1025"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_before_any_photo(painter, options, words):
+    with pytest.raises(ValueError, match=words):
+        colorize.Colorizer(stage=painter, **options)
+
+
+def test_settings_name_what_changes_a_photo(painter):
+    own = {field.name for field in dataclasses.fields(colorize.Colorizer)}
+    settings = colorize.Colorizer(stage=painter).settings
+    assert set(settings) == own - {"stage", "recolor"} | {"weights"}
+    assert settings == colorize.Colorizer(stage=painter, recolor=True).settings
+
+
+@pytest.fixture
+def quick(monkeypatch, painter):
+    def load(path, default, kind):
+        assert default == "colorize-lite" and kind is Colorize
+        return painter
+
+    monkeypatch.setattr(stage, "load", load)
+    monkeypatch.setattr(stage, "keep_compiled", lambda: None)
+
+
+@pytest.fixture
+def scans(tmp_path):
+    kinds = {
+        "a.jpg": ramp(np.uint8),
+        "a.png": colourful()[..., ::-1],
+        "box/é ☀.tif": sepia(np.uint16)[..., ::-1],
+    }
+    for name, pixels in kinds.items():
+        path = tmp_path / "scans" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(cv2.imencode(path.suffix, pixels)[1].tobytes())
+    return tmp_path / "scans"
+
+
+def run(scans, out, *options):
+    return cli.main(["colorize", str(scans), "--out", str(out), "--size", "64", *options])
+
+
+def test_a_folder_is_coloured(scans, tmp_path, quick, painter, capsys):
+    out = tmp_path / "out"
+    assert run(scans, out) == 0
+    told = capsys.readouterr().err
+    assert "2 ok, 1 nothing_to_do; programs for 1 shapes of photo" in told
+    made = {
+        "a.jpg": "a.jpg_color.png",
+        "a.png": "a.png_color.png",
+        "box/é ☀.tif": "box/é ☀_color.tif",
+    }
+    assert len(list(out.rglob("*_color.*"))) == 3
+    before = {name: (out / path).read_bytes() for name, path in made.items()}
+    lines = [json.loads(line) for line in (out / "report.jsonl").read_text("utf-8").splitlines()]
+    kinds = {line["photo"]: line["kind"] for line in lines if line["stage"] == "color"}
+    assert kinds == {"a.jpg": tone.GRAY, "a.png": tone.COLOR, "box/é ☀.tif": tone.TONED}
+    assert run(scans, out) == 0
+    assert "3 nothing_to_do" in capsys.readouterr().err and len(painter.seen) == 2
+    assert run(scans, out, "--strength", "0.5") == 1
+    assert "--force" in capsys.readouterr().err
+    assert run(scans, out, "--force") == 0
+    assert "3 ok" in capsys.readouterr().err
+    after = {name: (out / path).read_bytes() for name, path in made.items()}
+    assert {name for name in made if after[name] != before[name]} == {"a.png"}
+    assert run(scans, out) == 0  # what was coloured on request stays so
+    assert (out / made["a.png"]).read_bytes() == after["a.png"]
+
+
+def test_photos_that_cannot_be_done_are_told_and_the_rest_is_done(scans, tmp_path, quick, capsys):
+    (scans / "broken.png").write_bytes((scans / "a.png").read_bytes()[:300])
+    assert run(scans, tmp_path / "out") == 1
+    told = capsys.readouterr().err
+    assert "broken.png" in told and "2 ok" in told and "1 failed" in told
+    assert not list((tmp_path / "out").glob("broken_color.*"))
+
+
+def test_the_sample_is_a_gray_photo(tmp_path, quick, capsys):
+    out = tmp_path / "out"
+    assert cli.main(["colorize", "--sample", "--out", str(out), "--size", "64"]) == 0
+    gray, coloured = (
+        files.read(out / name).pixels for name in (sample.GRAY, "sample_gray_color.png")
+    )
+    true = Samples("val")[0]["photo"]
+    assert gray.shape == (*true.shape[:2], 1) and coloured.shape == true.shape
+    assert np.abs(luma_of(coloured) - luma_of(gray)).max() <= 1
+    assert "1 ok" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["nowhere"], "nowhere: there is no such file or folder"),
+        (["{scans}", "--strength", "2"], "strength 2.0: give a number"),
+        (["{scans}", "--size", "32"], "size 32: give 64 to 1024"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_status_2(scans, tmp_path, quick, capsys, options, words):
+    options = [option.format(scans=scans) for option in options]
+    assert cli.main(["colorize", *options, "--out", str(tmp_path / "o")]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("oldphoto: ") and words in line
+
+
+def test_the_command_offers_what_there_is(painter):
+    args = cli.parser().parse_args(["colorize", "p", "--out", "o"])
+    defaults = colorize.Colorizer(stage=painter)
+    assert (args.strength, args.size, args.force) == (
+        defaults.strength,
+        defaults.size,
+        defaults.recolor,
+    )
