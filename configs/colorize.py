@@ -51,7 +51,7 @@ CRITIC = Adam(rate=4e-4, betas=(0.0, 0.9))
 def get_config(variant: str = "l1") -> Config:
     """Returns the configuration of the phase "l1", "critic", "perceptual", "lite"..."""
     l1 = Config(
-        task=Colorize(size=256, balance=0.8),
+        task=Colorize(size=256),
         weights={"generator.encoder": "resnet50-imagenet.safetensors"},
         optimizers={"generator": Adam(rate=1e-4, warmup=500, schedule="cosine", ema=0.999)},
         batch_size=32,
@@ -82,7 +82,6 @@ def get_config(variant: str = "l1") -> Config:
             critic_width=32,
             critic_levels=3,
             attention=(2, 3),
-            balance=0.8,
         ),
         weights={"generator.encoder": "resnet50-imagenet-stages3.safetensors"},
         optimizers={

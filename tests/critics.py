@@ -1,5 +1,7 @@
 """Networks with spectral normalization for tests, built like those of `tests.nets`."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
@@ -16,6 +18,14 @@ def drawn(build, seed=0):
             u = unit(rng.normal(size=module.u.shape))
             module.u[...], module.v[...] = u, unit(kernel.reshape(-1, len(u)) @ u)
     return net
+
+
+def halved(net):
+    """Its weights in bfloat16, as training in that precision makes them."""
+    return jax.tree.map(
+        lambda array: jnp.asarray(np.asarray(array).astype(jnp.bfloat16)),
+        nnx.state(net, nnx.Param),
+    )
 
 
 def unit(vector):

@@ -24,6 +24,9 @@ NAMES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "__init
 SHRUNK = {
     "Segment": dict(size=32, width=4, decoder_width=2, depth=18),
     "Inpaint": dict(size=32, width=4, levels=3),
+    "Colorize": dict(
+        size=64, width=4, depth=18, decoder_width=2, critic_width=2, critic_levels=2, attention=(2,)
+    ),
 }
 
 
@@ -105,8 +108,9 @@ def test_a_configuration_trains_and_its_weights_predict_what_the_run_did(case, t
         state = run.state
     assert small.best in figures
     rng = np.random.default_rng(0)
-    batch = {"photo": rng.random((4, 32, 32, 3), np.float32)}
-    batch["mask"] = np.float32(rng.random((4, 32, 32, 1)) < 0.3)
+    side = small.task.size
+    batch = {"photo": rng.random((4, side, side, 3), np.float32)}
+    batch["mask"] = np.float32(rng.random((4, side, side, 1)) < 0.3)
     expected = jax.device_get(run.predict(state, batch))
     loaded = stage.load(tmp_path)
     found = loaded(**batch)

@@ -146,6 +146,9 @@ def test_open_photos_understands_all_its_forms(folder):
     assert len(sources.open_photos([{"photo": picture(0), "name": "x"}])) == 1
     assert len(sources.open_photos(folder)) == len(sources.open_photos(str(folder))) == 5
     assert len(sources.open_photos(str(folder / "list.txt"))) == 1
+    mixed = sources.open_photos(f"1*{folder / 'list.txt'} + 3*{folder}")
+    assert [len(source) for source in mixed.sources] == [1, 5] and len(mixed) == 7
+    assert len(sources.open_photos(f"0.5*{folder}")) == 5
     assert sources.open_photos("samples").split == "train"
     assert sources.open_photos("samples:val").split == "val"
 
@@ -153,6 +156,12 @@ def test_open_photos_understands_all_its_forms(folder):
 @pytest.mark.parametrize("where", ["no/such/folder", "samplez", "tfds:", 7, None])
 def test_open_photos_lists_its_forms_when_it_understands_nothing(where):
     with pytest.raises((FileNotFoundError, ValueError), match=r"samples:val(.|\n)*tfds:NAME"):
+        sources.open_photos(where)
+
+
+@pytest.mark.parametrize("where", ["0*samples", "2*samples + 0*samples:val"])
+def test_a_share_of_nothing_is_refused(where):
+    with pytest.raises(ValueError, match="positive weight"):
         sources.open_photos(where)
 
 

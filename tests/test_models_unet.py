@@ -68,6 +68,23 @@ def test_every_form_answers_at_full_resolution(options, stride):
     assert shape == (1, stride, 2 * stride, options.get("c_out", 1))
 
 
+@pytest.mark.parametrize(
+    ("options", "stride", "answer"),
+    [
+        ({"out_stride": 2}, 64, (64, 96)),
+        ({"out_stride": 4, "squeeze": True, "deconv": True}, 64, (32, 48)),
+        ({"stages": 3}, 32, (128, 192)),
+        ({"stages": 3, "out_stride": 4, "squeeze": True, "variant": "keras"}, 32, (32, 48)),
+        ({"pool": None, "out_stride": 2, "depth": 50, "stages": 3}, 16, (64, 96)),
+    ],
+)
+def test_smooth_answers_may_be_smaller_and_encoders_shallower(options, stride, answer):
+    net = nnx.eval_shape(lambda: build(**options))
+    assert net.stride == stride
+    assert shape_of(lambda net, x: net(x), net, 1, 128, 192, 3) == (1, *answer, 1)
+    assert len(net.encoder.stages) == options.get("stages", 4)
+
+
 def test_the_article_s_form_works_at_full_resolution(article):
     taps = shape_of(lambda net, x: net.encoder.features(x), article, 1, 32, 48, 3)
     assert [shape[1:3] for shape in taps] == [(32, 48), (32, 48), (16, 24), (8, 12), (4, 6)]
@@ -122,6 +139,19 @@ def test_bfloat16_weights_give_float32_logits(article, x):
 def test_a_stem_that_the_decoder_cannot_undo_is_refused():
     with pytest.raises(ValueError, match="stem_stride is 4"):
         build(stem_stride=4)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"out_stride": 8}, "out_stride is 8; it must divide 4"),
+        (ARTICLE | {"out_stride": 2}, "it must divide 1"),
+        ({"stages": 2}, "stages is 2"),
+    ],
+)
+def test_sizes_that_no_decoder_has_are_refused(options, told):
+    with pytest.raises(ValueError, match=told):
+        build(**options)
 
 
 @pytest.mark.parametrize("align_corners", [False, True])

@@ -76,3 +76,37 @@ def test_bytes_and_wrong_channels_are_refused(photo):
         color.rgb_to_ycbcr(photo[..., :1])
     with pytest.raises(ValueError, match=r"gray_to_rgb.*\(2, 5, 7, 3\)"):
         color.gray_to_rgb(photo)
+
+
+@pytest.fixture(scope="module")
+def wild():
+    """Luma of any kind with chroma far beyond what sRGB has."""
+    rng = np.random.default_rng(3)
+    luma = np.concatenate([rng.random((40, 50, 1)), np.tile([[[0.0]], [[1.0]]], (20, 50, 1))])
+    return np.concatenate([luma, rng.normal(0.5, 0.5, (80, 50, 2))], -1).astype(np.float32)
+
+
+def test_what_fits_the_gamut_keeps_luma_and_hue_and_leaves_no_channel_out(wild):
+    fitted = color.fit_gamut(wild)
+    photo = color.ycbcr_to_rgb(fitted)
+    assert photo.min() > -1e-6 and photo.max() < 1 + 1e-6
+    np.testing.assert_array_equal(fitted[..., 0], wild[..., 0])
+    np.testing.assert_allclose(color.rgb_to_gray(photo)[..., 0], wild[..., 0], atol=1e-6)
+    before, after = wild[..., 1:] - 0.5, fitted[..., 1:] - 0.5
+    across = before[..., 0] * after[..., 1] - before[..., 1] * after[..., 0]
+    np.testing.assert_allclose(across, 0, atol=1e-6)  # the same direction, and not the opposite
+    assert ((before * after).sum(-1) >= 0).all()
+    lengths = [np.hypot(*np.moveaxis(chroma, -1, 0)) for chroma in (after, before)]
+    assert (lengths[0] <= lengths[1] + 1e-6).all()
+    np.testing.assert_allclose(jax.jit(color.fit_gamut)(wild), fitted, atol=1e-5)
+
+
+def test_colours_that_fit_already_stay_and_black_and_white_have_none(photo, wild):
+    inside = color.rgb_to_ycbcr(photo)
+    np.testing.assert_allclose(color.fit_gamut(inside), inside, atol=1e-5)
+    np.testing.assert_allclose(color.fit_gamut(wild)[40:, :, 1:], 0.5, atol=1e-6)
+
+
+def test_a_luma_that_no_photo_has_is_cut():
+    fitted = color.fit_gamut(np.float32([[[-0.5, 0.9, 0.2]], [[1.5, 0.9, 0.2]]]))
+    np.testing.assert_allclose(fitted, [[[0, 0.5, 0.5]], [[1, 0.5, 0.5]]], atol=1e-6)

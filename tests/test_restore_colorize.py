@@ -242,7 +242,9 @@ def test_when_the_device_has_no_memory_the_size_is_halved(painter, capsys):
 
 
 def test_colours_that_are_no_numbers_are_told(painter):
-    broken = lambda photo: {"photo": painter(photo)["photo"] * np.nan}  # noqa: E731
+    def broken(photo):
+        return {"photo": painter(photo)["photo"] * np.nan}
+
     broken.task = painter.task
     with pytest.raises(ValueError, match="these weights are broken"):
         colorize.guess(broken, noise(np.uint8, 1), 64)

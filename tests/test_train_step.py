@@ -117,6 +117,23 @@ def test_a_player_of_every_second_step_rests_at_the_others(walked):
     assert logs[1]["critic/real"] == 0 and logs[2]["critic/real"] > 0
 
 
+def test_weights_of_a_frozen_part_never_move_while_the_rest_learns():
+    painter = Adam(rate=1e-2, ema=0.9, weight_decay=0.1, freeze_weights_in="encoder")
+    (before, *_, after), _ = walk(rules(optimizers=OPTIMIZERS | {"painter": painter}), 2)
+    old, new = before.parts["painter"], after.parts["painter"]
+    assert same(old.params["encoder"], new.params["encoder"])
+    assert same(old.params["encoder"], new.ema["encoder"])
+    for name in ("decoder", "final"):
+        assert not same(old.params[name], new.params[name])
+    assert not same(old.rest["encoder"], new.rest["encoder"])  # its statistics follow the batch
+
+
+def test_a_frozen_part_that_is_not_there_is_told():
+    painter = Adam(freeze_weights_in="enc")
+    with pytest.raises(ValueError, match="freeze_weights_in names 'enc'"):
+        walk(rules(optimizers=OPTIMIZERS | {"painter": painter}), 1)
+
+
 def test_all_players_look_at_the_same_board(walked):
     """Turning the order of the losses around changes nothing."""
 

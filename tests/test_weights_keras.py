@@ -85,13 +85,13 @@ def state():
     return {key: np.zeros(1, np.float32) for key in keys}
 
 
-@pytest.mark.parametrize("head", [True, False])
-def test_every_published_key_has_its_place(head):
+@pytest.mark.parametrize(("head", "stages"), [(True, 4), (False, 4), (False, 3), (False, 1)])
+def test_every_published_key_has_its_place(head, stages):
     assert len(state()) == 320
-    net = nnx.eval_shape(
-        lambda: resnet.ResNet(50, classes=1000 if head else None, variant="keras", rngs=nnx.Rngs(0))
-    )
-    assert keras.resnet50(state(), head=head).keys() == names.flatten(net).keys()
+    options = dict(classes=1000 if head else None, variant="keras", stages=stages)
+    net = nnx.eval_shape(lambda: resnet.ResNet(50, **options, rngs=nnx.Rngs(0)))
+    arrays = keras.resnet50(state(), head=head, stages=stages)
+    assert arrays.keys() == names.flatten(net).keys()
 
 
 def test_an_unknown_key_stops_the_conversion():

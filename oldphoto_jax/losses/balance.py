@@ -34,8 +34,9 @@ def rarity(
 
     One over a mixture of how common the colour is (1 - share) and of all colours alike (share):
     1 makes all weights 1, smaller makes vivid colours count more. 0.9 spans 0.17..2.6 and 0.5
-    spans 0.06..8. The mean over common photos is near 1: exactly 1 over the formula's own colours.
-    Float32; no gradient flows through. Raises ValueError for other shapes and shares not in 0..1.
+    spans 0.06..8. The mean is 1 over colours as common as the formula says; it was 0.87 (share 0.5)
+    and 0.84 (0.9) over the photos it was fitted to. `scale` and `core` are for photos of another
+    kind. Float32; no gradient flows through. Raises ValueError for other shapes and other shares.
     Zhang et al., 2016, https://arxiv.org/abs/1603.08511, whose share is 0.5.
     """
     if not 0 < share <= 1:
@@ -51,6 +52,9 @@ def balanced_l1(chroma: Array, target: Array, share: float = 0.5) -> jax.Array:
     """Mean over pixels and both channels of |chroma - target|, times the `rarity` of the target.
 
     Chroma and target are [N,H,W,2] in 0..1, gray at 0.5. With share 1 it is `pixel.l1`. A scalar.
+    Not knowing the colour, a network does best with the weighted median of all it might be. Over
+    the photos of the fit that is (0.488, 0.505) at share 1, nearly gray, (0.450, 0.525) at 0.9 and
+    (0.421, 0.544) at 0.5, which is brown: small shares trade one dullness for the other.
     """
     if chroma.shape != target.shape:  # broadcasting would hide the mistake
         raise ValueError(f"the chroma is {chroma.shape} but its target is {target.shape}")

@@ -7,6 +7,7 @@ device doesn't depend on the photo, and no seams can arise.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 import cv2
@@ -203,7 +204,7 @@ def _luma(pixels: np.ndarray) -> Gray:
     return photo if photo.shape[-1] == 1 else color.rgb_to_gray(photo)
 
 
-def _strips(pixels: np.ndarray):
+def _strips(pixels: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
     """The number of the first row and the rows, some at a time."""
     step = max(1, STRIP // pixels.shape[1])
     return ((top, pixels[top : top + step]) for top in range(0, len(pixels), step))

@@ -21,7 +21,7 @@ from oldphoto_jax.restore.color_figures import WINDOW, Answer, Look, Perception,
 from oldphoto_jax.restore.stage import Stage
 
 SMALLEST = 32  # pixels a side that LPIPS and SSIM can see
-LEAST = 5.0  # colourfulness of a photo that is asked for its colours; scanned grays have less
+LEAST = 5.0  # colourfulness; a photo with less is gray but for noise or a faint cast
 
 # Mean CbCr of the 5183 training photographs: of each, shrunk by area until its short side measures
 # 64 pixels, the mean over pixels; of these the mean over photos.

@@ -20,12 +20,11 @@ from oldphoto_jax.losses.balance import balanced_l1
 from oldphoto_jax.metrics import color as color_metrics
 from oldphoto_jax.metrics import image as image_metrics
 from oldphoto_jax.models import discriminators, resnet, unet, vgg
-from oldphoto_jax.layers import blocks
 from oldphoto_jax.photo import color, guided, image
 from oldphoto_jax.task import Task
 from oldphoto_jax.tasks.crop import view
 
-WEIGHT = {"pixel": 1.0, "perceptual": 0.0, "fool": 0.0, "match": 0.0}
+WEIGHT = {"pixel": 1.0, "perceptual": 0.0, "fool": 0.0}
 TAPS = feature.COLOR_LAYERS
 RIVALRY = {  # how the critic judges and how the generator fools it
     "hinge": (adversarial.judge_hinge, adversarial.fool_hinge),
@@ -108,7 +107,10 @@ class Colorize(Task):
             gray = fading.age(gray, rng, gray=True)
         luma = color.rgb_to_gray(np.clip(gray, 0, 1))
         true = np.concatenate([luma, color.rgb_to_ycbcr(seen)[..., 1:]], axis=-1)
-        return {"photo": color.gray_to_rgb(luma), "target": _to_rgb(color.fit_gamut(true))}
+        return {
+            "photo": color.gray_to_rgb(luma),
+            "target": color.ycbcr_to_rgb(color.fit_gamut(true)),
+        }
 
     def restorers(self):
         """The generator; the critic and VGG-16 only judge."""
@@ -123,11 +125,13 @@ class Colorize(Task):
         """The photo in colour: luma stays, chroma fits the gamut of sRGB."""
         luma = color.rgb_to_gray(batch["photo"])
         chroma = jnp.float32(self._chroma(nets, batch))
-        slope, offset = guided.fit(self._shrunk(luma), chroma)
-        for _ in range(self.stride.bit_length() - 1):
-            slope, offset = blocks.double(slope), blocks.double(offset)
+        full = (*luma.shape[:-1], 2)
+        slope, offset = (
+            jax.image.resize(coefficient, full, "linear")
+            for coefficient in guided.fit(self._shrunk(luma), chroma)
+        )
         ycbcr = jnp.concatenate([luma, slope * luma + offset], -1)
-        return {"photo": _to_rgb(color.fit_gamut(ycbcr))}
+        return {"photo": color.ycbcr_to_rgb(color.fit_gamut(ycbcr))}
 
     def paint(self, nets, batch):
         """What the generator's chroma costs, each term times its weight."""
@@ -135,7 +139,8 @@ class Colorize(Task):
         terms = {"pixel": balanced_l1(fake[..., 1:], real[..., 1:], self.balance)}
         if self.weight.get("perceptual"):
             ours, theirs = (
-                nets["vgg"].taps(resnet.normalize(_to_rgb(ycbcr)), TAPS) for ycbcr in (fake, real)
+                nets["vgg"].taps(resnet.normalize(color.ycbcr_to_rgb(ycbcr)), TAPS)
+                for ycbcr in (fake, real)
             )
             terms["perceptual"] = feature.perceptual(ours, theirs, distance=pixel.mse)
         if self._judged:
@@ -177,10 +182,6 @@ class Colorize(Task):
     @property
     def _judged(self) -> bool:
         return bool(self.weight.get("fool"))
-
-
-def _to_rgb(ycbcr):
-    return color.ycbcr_to_rgb(ycbcr)
 
 
 def _signed(ycbcr):

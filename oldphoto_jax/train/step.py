@@ -77,7 +77,7 @@ def _move(rules, frozen, name: str, loss: Loss, state: TrainState, batch) -> tup
         # Young averages would remember the random start: the decay grows to its full value.
         moves = (state.step // optimizer.every).astype(jnp.float32)
         decay = jnp.minimum(optimizer.ema, (1 + moves) / (10 + moves))
-        ema = optax.incremental_update(params, ema, 1 - decay)
+        ema = _hold(optax.incremental_update(params, ema, 1 - decay), ema, still)
     return dataclasses.replace(part, params=params, rest=rest, opt=opt, ema=ema), terms
 
 

@@ -1,0 +1,128 @@
+"""Tells gray, toned and colour photos apart, so that nobody colours what has colours already.
+
+Toning, yellowing and film dyes gone alike leave one tint for each lightness, changing slowly over
+the sheet. `measure` fits such a tint to the photo and calls colour what the fit leaves over.
+
+It goes by what most of the photo shows. A stamp, pen marks or a stain on less than a twentieth of
+it, and an album page around it, change nothing. Larger stains and hand-tinting in more than a
+twentieth of a photo count as colour; fainter tinting (cheeks, lips) does not. A colour photo of
+things all gray or all of one hue, or faded to one hue, looks toned; no rule on colours alone can
+tell it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import cv2
+import numpy as np
+
+from oldphoto_jax.photo import color, image
+
+GRAY, TONED, COLOR = "gray", "toned", "color"
+
+MARGIN = 0.15  # of each side left out: paper borders, album pages, the worst of yellowed edges
+FIRST, CELLS = 256, 64  # longest side after the first and the second reduction
+SPREAD = 1.0  # blur of the residual in cells: scanner noise and blocks of JPEG are not colours
+SEEN = 0.95  # a twentieth of the photo may do what it likes
+FAINTEST = 2.3  # units of Lab: the least difference that the eye notices (Mahy et al., 1994)
+LEFT_OVER = 1.9  # units of Lab: see `Tone.residual`
+HUED = 5.0  # mean chroma at which a tint has a certain hue
+ALONG = 0.5  # weight of residuals along that hue: toning and fading are uneven in strength
+ROUNDS = 6  # of the robust fit; more change nothing visible
+
+
+@dataclasses.dataclass(frozen=True)
+class Tone:
+    """What kind of photo it is, and the numbers that say so."""
+
+    kind: str
+    """GRAY, TONED or COLOR."""
+    chroma: float
+    """Distance from gray, units of Lab; 95 % of the photo lie below. GRAY up to FAINTEST."""
+    residual: float
+    """Distance from the fitted tint, units of Lab, as above. COLOR above LEFT_OVER."""
+    hue: float
+    """Direction of the mean tint in the plane of a and b, 0 to 360 degrees: sepia is near 75."""
+
+
+def kind(pixels: np.ndarray) -> str:
+    """GRAY, TONED or COLOR: `measure`'s verdict on pixels [H,W,1 or 3], uint8 or uint16."""
+    return measure(pixels).kind
+
+
+def measure(pixels: np.ndarray) -> Tone:
+    """Fits a tint to pixels [H,W,1 or 3], sRGB in uint8 or uint16, and measures what is left over.
+
+    One channel is gray. Costs one area reduction of the photo, whatever its size, and a fit to
+    64 x 64 cells. Raises ValueError for another shape and TypeError for another type.
+    """
+    if pixels.ndim != 3 or pixels.shape[-1] not in (1, 3) or 0 in pixels.shape:
+        raise ValueError(f"measure takes [H,W,1] or [H,W,3], not empty, got {pixels.shape}")
+    if pixels.dtype not in (np.uint8, np.uint16):
+        raise TypeError(f"measure takes uint8 or uint16, got {pixels.dtype}: see image.to_uint8")
+    if pixels.shape[-1] == 1:
+        return Tone(GRAY, 0.0, 0.0, 0.0)
+    lab = color.rgb_to_lab(_reduce(pixels)).astype(np.float64)
+    chroma = float(np.quantile(np.hypot(lab[..., 1], lab[..., 2]), SEEN))
+    tint = _fit(lab)
+    mean = tint.mean(axis=(0, 1))
+    residual = float(np.quantile(_distance(lab[..., 1:] - tint, mean), SEEN))
+    if chroma <= FAINTEST:
+        verdict = GRAY
+    else:
+        verdict = COLOR if residual > LEFT_OVER else TONED
+    hue = float(np.degrees(np.arctan2(mean[1], mean[0]))) % 360
+    return Tone(verdict, chroma, residual, hue)
+
+
+def _reduce(pixels: np.ndarray) -> np.ndarray:
+    """The middle of the photo in at most CELLS x CELLS averages, float32 0..1.
+
+    In two steps, because averages rounded to bytes would tint dark cells.
+    """
+    height, width = pixels.shape[:2]
+    top, left = int(MARGIN * height), int(MARGIN * width)
+    middle = image.crop(pixels, top, left, height - 2 * top, width - 2 * left)
+    return _shrink(image.to_float(_shrink(middle, FIRST)), CELLS)
+
+
+def _shrink(pixels: np.ndarray, longest: int) -> np.ndarray:
+    height, width = pixels.shape[:2]
+    scale = min(1, longest / max(height, width))
+    return image.resize(pixels, max(1, round(scale * height)), max(1, round(scale * width)))
+
+
+def _fit(lab: np.ndarray) -> np.ndarray:
+    """The tint [h,w,2] that a toned photo would have: cubic in lightness plus quadratic in place.
+
+    Iteratively reweighted least squares with Cauchy weights, so that what does not belong to the
+    tint does not bend it.
+    """
+    height, width = lab.shape[:2]
+    light = lab[..., 0].ravel() / 50 - 1
+    y, x = (axis.ravel() / max(height, width) - 0.5 for axis in np.indices((height, width)))
+    terms = (light**0, light, light**2, light**3, x, y, x * x, x * y, y * y)
+    basis = np.stack(terms, axis=-1)
+    observed = lab[..., 1:].reshape(-1, 2)
+    # Holds the terms that a photo of few lightnesses or cells leaves open
+    ridge = 1e-4 * len(basis) * np.eye(basis.shape[1])
+    weight = np.ones(len(basis))
+    for _ in range(ROUNDS):
+        weighted = basis * weight[:, None]
+        tint = basis @ np.linalg.solve(weighted.T @ basis + ridge, weighted.T @ observed)
+        away = np.hypot(*(observed - tint).T)
+        usual = max(2 * float(np.median(away)), 0.6)
+        weight = 1 / (1 + (away / usual) ** 2)
+    return tint.reshape(height, width, 2)
+
+
+def _distance(residual: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Length [h,w] of the blurred residual [h,w,2], shorter along the hue of the mean tint."""
+    residual = cv2.GaussianBlur(residual, (0, 0), SPREAD)
+    chroma = float(np.hypot(*mean))
+    a, b = mean / max(chroma, 1e-6)
+    along = residual @ np.array([a, b])
+    across = residual @ np.array([-b, a])
+    weight = 1 - (1 - ALONG) * min(chroma / HUED, 1)
+    return np.hypot(weight * along, across)

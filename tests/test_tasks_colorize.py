@@ -1,0 +1,268 @@
+"""Colouring: luma is a contract, honest examples, each phase's terms, and who learns from what."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from oldphoto_jax import task as contract
+from oldphoto_jax.losses import adversarial, feature, pixel
+from oldphoto_jax.models import resnet, vgg
+from oldphoto_jax.photo import color
+from oldphoto_jax.tasks import colorize
+from oldphoto_jax.tasks.colorize import Colorize
+from oldphoto_jax.train import state as states
+from oldphoto_jax.train.optimizer import Adam
+from oldphoto_jax.train.step import Rules, train_step
+from tests import toy, untrained
+
+SMALL = dict(size=64, depth=18, width=4, decoder_width=2, stages=3, stride=4)
+CRITIC = dict(critic_width=4, critic_levels=2, attention=(2,))
+PHASES = {
+    "l1": {"pixel": 2.0},
+    "critic": {"pixel": 2.0, "fool": 0.5},
+    "perceptual": {"perceptual": 3.0, "fool": 0.5},
+}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def compiled(tmp_path_factory):
+    with toy.compiled(tmp_path_factory.getbasetemp() / "compiled"):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def narrow(monkeypatch):
+    """A VGG of two channels instead of sixty-four."""
+    monkeypatch.setattr(colorize.vgg, "VGG", functools.partial(vgg.VGG, width=2))
+
+
+@pytest.fixture(scope="module")
+def record():
+    y, x = np.mgrid[0:120, 0:150]
+    scene = np.stack([40 + x, 30 + 2 * (y % 90), 128 + 60 * np.sin(x / 5.0)], axis=2)
+    return {"photo": scene.clip(0, 255).astype(np.uint8), "name": "scene"}
+
+
+@pytest.fixture(scope="module")
+def batch(record):
+    examples = [Colorize(**SMALL).example(record, np.random.default_rng(i)) for i in range(2)]
+    return {key: np.stack([example[key] for example in examples]) for key in examples[0]}
+
+
+def small(phase="l1", **options):
+    return Colorize(**SMALL | CRITIC | {"weight": PHASES[phase]} | options)
+
+
+def trained(task):
+    """Random networks that let signals through, in evaluation mode."""
+    nets = untrained.networks(task)
+    for net in nets.values():
+        net.eval()
+    return nets
+
+
+# --- examples ---
+
+
+def test_same_record_and_generator_give_the_same_bytes(record):
+    task = Colorize(size=64)
+    first, again, other = (task.example(record, np.random.default_rng(i)) for i in (3, 3, 4))
+    assert {k: v.tobytes() for k, v in first.items()} == {k: v.tobytes() for k, v in again.items()}
+    assert first["photo"].tobytes() != other["photo"].tobytes()
+
+
+@pytest.mark.parametrize("age", [0.0, 1.0])
+def test_photo_and_target_share_their_luma_and_photo_is_gray(record, age):
+    task = Colorize(size=64, age=age)
+    for seed in range(8):
+        example = task.example(record, np.random.default_rng(seed))
+        photo, target = example["photo"], example["target"]
+        assert photo.shape == target.shape == (64, 64, 3)
+        assert photo.dtype == target.dtype == np.float32
+        assert min(photo.min(), target.min()) > -1e-6 and max(photo.max(), target.max()) < 1 + 1e-6
+        np.testing.assert_array_equal(photo, photo[..., :1].repeat(3, -1))
+        np.testing.assert_allclose(color.rgb_to_gray(target), photo[..., :1], atol=1e-5)
+        assert np.abs(target - photo).max() > 0.05
+
+
+def test_what_is_not_aged_shows_the_photo_s_own_colours(record):
+    example = Colorize(size=100, age=0.0, share=(1.0, 1.0)).example(
+        record, np.random.default_rng(0)
+    )
+    own = record["photo"].reshape(-1, 3).astype(float).mean(0) / 255
+    np.testing.assert_allclose(example["target"].mean((0, 1)), own, atol=0.15)
+
+
+def test_the_crop_shows_the_share_that_was_asked_for():
+    ramp = np.repeat(np.linspace(0, 255, 200).astype(np.uint8)[:, None, None], 200, 1)
+    record = {"photo": np.repeat(ramp, 3, 2), "name": "ramp"}
+    for low, high in ((1.0, 1.0), (0.5, 0.5)):
+        photo = Colorize(size=64, age=0.0, share=(low, high)).example(
+            record, np.random.default_rng(1)
+        )["photo"]
+        assert abs(np.ptp(photo) - low) < 0.05
+
+
+# --- networks ---
+
+
+@pytest.mark.parametrize(
+    ("phase", "players"),
+    [
+        ("l1", {"generator"}),
+        ("critic", {"generator", "critic"}),
+        ("perceptual", {"generator", "critic"}),
+    ],
+)
+def test_a_network_exists_where_a_term_asks_for_it(phase, players):
+    task = small(phase)
+    nets = nnx.eval_shape(lambda: task.networks(nnx.Rngs(0)))
+    assert set(task.losses()) == players
+    assert set(nets) == players | ({"vgg"} if phase == "perceptual" else set())
+    assert task.restorers() == {"generator"}
+
+
+def test_settings_that_make_no_sense_are_refused():
+    for wrong, told in (
+        (dict(weight={"pixl": 1.0}), r"weight names \['pixl'\]"),
+        (dict(rivalry="duel"), "rivalry 'duel' is unknown"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            Colorize(**SMALL, **wrong).networks(nnx.Rngs(0))
+
+
+def test_the_task_comes_back_from_its_text():
+    task = small("perceptual", balance=0.7)
+    assert contract.from_json(contract.to_json(task)) == task
+
+
+# --- predictions ---
+
+
+def test_the_first_answer_is_gray(batch):
+    task = small()
+    part = states.create(task, {}, 0).parts["generator"]
+    photo = jax.jit(lambda: task.predict({"generator": part.wake(train=False)}, batch))()["photo"]
+    np.testing.assert_allclose(photo, batch["photo"], atol=1e-5)
+
+
+@pytest.mark.parametrize("stride", [1, 2, 4])
+def test_the_answer_has_the_photo_s_luma_is_in_gamut_and_in_colour(batch, stride):
+    task = small(stride=stride)
+    nets = trained(task)
+    kernel = nets["generator"].final.kernel
+    kernel[...] = 20 * kernel[...]  # far beyond the gamut
+    photo = np.asarray(jax.jit(lambda: task.predict(nets, batch))()["photo"])
+    assert photo.shape == batch["photo"].shape and photo.dtype == np.float32
+    assert photo.min() > -1e-5 and photo.max() < 1 + 1e-5
+    np.testing.assert_allclose(color.rgb_to_gray(photo), batch["photo"][..., :1], atol=1e-5)
+    assert np.ptp(photo, axis=-1).mean() > 0.05
+
+
+def test_only_the_luma_of_the_photo_is_looked_at(batch):
+    task = small()
+    nets = trained(task)
+    predict = jax.jit(lambda photo: task.predict(nets, {"photo": photo})["photo"])
+    np.testing.assert_allclose(predict(batch["photo"]), predict(batch["target"]), atol=1e-4)
+
+
+# --- losses ---
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_the_terms_are_the_published_ones_times_their_weights(batch, phase):
+    task, weight = small(phase), PHASES[phase]
+    nets = trained(task)
+    terms = jax.jit(lambda: task.losses()["generator"](nets, batch))()
+    assert terms.keys() == weight.keys()
+    luma = color.rgb_to_gray(batch["photo"])
+    real = color.rgb_to_ycbcr(batch["target"]).reshape(2, 16, 4, 16, 4, 3).mean((2, 4))
+    chroma = 0.5 + 0.5 * jnp.tanh(
+        nets["generator"](resnet.normalize(color.gray_to_rgb(luma), "keras"))
+    )
+    fake = jnp.concatenate([real[..., :1], chroma], -1)
+    wanted = {"pixel": pixel.l1(chroma, real[..., 1:])}
+    if "fool" in weight:
+        seen = (fake - 0.5) * jnp.array([2.0, 5.0, 5.0])
+        wanted["fool"] = adversarial.fool_hinge(nets["critic"](seen))
+    if "perceptual" in weight:
+        maps = [
+            nets["vgg"].taps(resnet.normalize(color.ycbcr_to_rgb(x)), feature.COLOR_LAYERS)
+            for x in (fake, real)
+        ]
+        wanted["perceptual"] = sum(pixel.mse(*pair) for pair in zip(*maps, strict=True))
+    for name, value in terms.items():
+        assert float(value) == pytest.approx(weight[name] * float(wanted[name]), rel=1e-3), name
+
+
+def test_rare_colours_may_count_for_more(batch):
+    nets = trained(small())
+    plain, balanced = (
+        float(small(balance=balance).paint(nets, batch)["pixel"]) for balance in (1.0, 0.5)
+    )
+    assert balanced > 1.2 * plain  # the test's scene is vivid
+
+
+@pytest.mark.parametrize(
+    ("rivalry", "judge"),
+    [
+        ("hinge", adversarial.judge_hinge),
+        ("least squares", adversarial.judge_least_squares),
+    ],
+)
+def test_the_critic_judges_the_truth_against_the_generator(batch, rivalry, judge):
+    task = small("critic", rivalry=rivalry)
+    nets = trained(task)
+    fake, real = task._pair(nets, batch)
+    scores = [nets["critic"](colorize._signed(ycbcr)) for ycbcr in (real, fake)]
+    assert float(task.judge(nets, batch)["judge"]) == pytest.approx(float(judge(*scores)), rel=1e-4)
+    assert fake.shape == real.shape == (2, 16, 16, 3)
+
+
+def test_both_players_learn_and_the_encoder_stays_where_it_is_told_to(batch):
+    task = small("critic")
+    optimizers = {
+        "generator": Adam(
+            rate=1e-2,
+            freeze_weights_in="encoder",
+            freeze_norm_from=0,
+            freeze_norm_in="encoder",
+        ),
+        "critic": Adam(rate=1e-2, betas=(0.0, 0.9)),
+    }
+    transforms = {name: o.transform(9) for name, o in optimizers.items()}
+    state = states.create(task, transforms, 0)
+    step = jax.jit(
+        functools.partial(
+            train_step, Rules(task, optimizers, transforms), (("generator", "encoder"),)
+        )
+    )
+    first, logs = step(state, batch)
+    second, later = step(first, batch)
+    assert all(np.isfinite(float(value)) for value in (logs | later).values())
+
+    def moved(one, other, *path):
+        trees = [functools.reduce(lambda tree, key: tree[key], path, x) for x in (one, other)]
+        pairs = zip(*map(jax.tree.leaves, trees), strict=True)
+        return [not np.array_equal(a, b) for a, b in pairs]
+
+    old, new = first.parts["generator"], second.parts["generator"]
+    assert not any(moved(old.params, new.params, "encoder"))
+    assert not any(moved(old.rest, new.rest, "encoder"))
+    assert all(moved(old.params, new.params, "final"))
+    old, new = first.parts["critic"], second.parts["critic"]
+    assert np.mean(moved(old.params, new.params)) > 0.5
+    assert np.mean(moved(old.rest, new.rest)) > 0.5  # the vectors of spectral norm follow
+
+
+def test_gray_has_an_error_and_no_colours_and_the_truth_the_opposite(batch):
+    task = small()
+    gray = task.metrics(batch, {"photo": batch["photo"]})
+    truth = task.metrics(batch, {"photo": batch["target"]})
+    assert (gray["ab"] > 5).all() and (gray["colorfulness"] < 0.1).all()
+    np.testing.assert_allclose(truth["ab"], 0, atol=1e-6)
+    np.testing.assert_array_equal(truth["colorfulness"], truth["colorfulness of the truth"])
