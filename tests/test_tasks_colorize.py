@@ -23,7 +23,7 @@ SMALL = dict(size=64, depth=18, width=4, decoder_width=2, stages=3, stride=4)
 CRITIC = dict(critic_width=4, critic_levels=2, attention=(2,))
 PHASES = {
     "l1": {"pixel": 2.0},
-    "critic": {"pixel": 2.0, "fool": 0.5},
+    "critic": {"pixel": 2.0, "fool": 0.5, "match": 0.7},
     "perceptual": {"perceptual": 3.0, "fool": 0.5},
 }
 
@@ -188,7 +188,11 @@ def test_the_terms_are_the_published_ones_times_their_weights(batch, phase):
     wanted = {"pixel": pixel.l1(chroma, real[..., 1:])}
     if "fool" in weight:
         seen = (fake - 0.5) * jnp.array([2.0, 5.0, 5.0])
-        wanted["fool"] = adversarial.fool_hinge(nets["critic"](seen))
+        maps = nets["critic"].taps(seen)
+        wanted["fool"] = adversarial.fool_hinge(maps[-1])
+    if "match" in weight:
+        theirs = nets["critic"].taps((real - 0.5) * jnp.array([2.0, 5.0, 5.0]))
+        wanted["match"] = feature.feature_matching([maps], [theirs])
     if "perceptual" in weight:
         maps = [
             nets["vgg"].taps(resnet.normalize(color.ycbcr_to_rgb(x)), feature.COLOR_LAYERS)

@@ -102,7 +102,8 @@ def attend(
     the whole batch, below 2^24 entries. The softmax is taken in float32.
     """
     n, count, _ = queries.shape
-    chunk = chunk or max(_ENTRIES // (n * keys.shape[1]), 1)
+    if chunk is None:
+        chunk = max(_ENTRIES // (n * keys.shape[1]), 1)
     pieces = math.ceil(count / chunk)
     if pieces == 1:
         return _average(queries, keys, values)

@@ -105,7 +105,7 @@ class ResNet(nnx.Module):
         return jnp.mean(self.features(x)[-1], axis=(1, 2))
 
     def features(self, x: Features) -> list[Features]:
-        """The activated stem, before pooling, and each stage: [N,h,w,D] taps, five of four stages."""
+        """The activated stem, before pooling, and each stage: a tap [N,h,w,D] more than stages."""
         x = x.astype(self.stem.kernel[...].dtype)
         taps = [self.stem_norm(self.stem(x))]
         x = self._shrink(taps[0])

@@ -23,10 +23,10 @@ GRAY, TONED, COLOR = "gray", "toned", "color"
 
 MARGIN = 0.15  # of each side left out: paper borders, album pages, the worst of yellowed edges
 FIRST, CELLS = 256, 64  # longest side after the first and the second reduction
-SPREAD = 1.0  # blur of the residual in cells: scanner noise and blocks of JPEG are not colours
+WINDOW = 3  # cells of the residual's median: noise, blocks of JPEG and pen marks are no colours
 SEEN = 0.95  # a twentieth of the photo may do what it likes
 FAINTEST = 2.3  # units of Lab: the least difference that the eye notices (Mahy et al., 1994)
-LEFT_OVER = 1.9  # units of Lab: see `Tone.residual`
+LEFT_OVER = 2.0  # units of Lab: see `Tone.residual`
 HUED = 5.0  # mean chroma at which a tint has a certain hue
 ALONG = 0.5  # weight of residuals along that hue: toning and fading are uneven in strength
 ROUNDS = 6  # of the robust fit; more change nothing visible
@@ -64,33 +64,35 @@ def measure(pixels: np.ndarray) -> Tone:
     if pixels.shape[-1] == 1:
         return Tone(GRAY, 0.0, 0.0, 0.0)
     lab = color.rgb_to_lab(_reduce(pixels)).astype(np.float64)
-    chroma = float(np.quantile(np.hypot(lab[..., 1], lab[..., 2]), SEEN))
     tint = _fit(lab)
-    mean = tint.mean(axis=(0, 1))
-    residual = float(np.quantile(_distance(lab[..., 1:] - tint, mean), SEEN))
-    if chroma <= FAINTEST:
-        verdict = GRAY
-    else:
-        verdict = COLOR if residual > LEFT_OVER else TONED
+    mean = _middle(tint).mean(axis=(0, 1))
+    left = _middle(_calm(lab[..., 1:] - tint))
+    chroma = float(np.quantile(np.hypot(*np.moveaxis(_middle(lab[..., 1:]), -1, 0)), SEEN))
+    residual = float(np.quantile(_distance(left, mean), SEEN))
+    colored = COLOR if residual > LEFT_OVER else TONED
+    verdict = GRAY if chroma <= FAINTEST else colored
     hue = float(np.degrees(np.arctan2(mean[1], mean[0]))) % 360
     return Tone(verdict, chroma, residual, hue)
 
 
 def _reduce(pixels: np.ndarray) -> np.ndarray:
-    """The middle of the photo in at most CELLS x CELLS averages, float32 0..1.
+    """The photo in at most CELLS x CELLS averages, float32 0..1.
 
     In two steps, because averages rounded to bytes would tint dark cells.
     """
-    height, width = pixels.shape[:2]
-    top, left = int(MARGIN * height), int(MARGIN * width)
-    middle = image.crop(pixels, top, left, height - 2 * top, width - 2 * left)
-    return _shrink(image.to_float(_shrink(middle, FIRST)), CELLS)
+    return _shrink(image.to_float(_shrink(pixels, FIRST)), CELLS)
 
 
 def _shrink(pixels: np.ndarray, longest: int) -> np.ndarray:
     height, width = pixels.shape[:2]
     scale = min(1, longest / max(height, width))
     return image.resize(pixels, max(1, round(scale * height)), max(1, round(scale * width)))
+
+
+def _middle(cells: np.ndarray) -> np.ndarray:
+    height, width = cells.shape[:2]
+    top, left = int(MARGIN * height), int(MARGIN * width)
+    return image.crop(cells, top, left, height - 2 * top, width - 2 * left)
 
 
 def _fit(lab: np.ndarray) -> np.ndarray:
@@ -117,9 +119,14 @@ def _fit(lab: np.ndarray) -> np.ndarray:
     return tint.reshape(height, width, 2)
 
 
+def _calm(residual: np.ndarray) -> np.ndarray:
+    """The residual [h,w,2] after a median, which spreads nothing as a blur would."""
+    planes = np.moveaxis(residual.astype(np.float32), -1, 0)
+    return np.stack([cv2.medianBlur(plane.copy(), WINDOW) for plane in planes], axis=-1)
+
+
 def _distance(residual: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """Length [h,w] of the blurred residual [h,w,2], shorter along the hue of the mean tint."""
-    residual = cv2.GaussianBlur(residual, (0, 0), SPREAD)
+    """Length [h,w] of the residual [h,w,2], shorter along the hue of the mean tint."""
     chroma = float(np.hypot(*mean))
     a, b = mean / max(chroma, 1e-6)
     along = residual @ np.array([a, b])

@@ -17,6 +17,7 @@ import numpy as np
 import oldphoto_jax
 from oldphoto_jax.metrics.color import cf_hs2003
 from oldphoto_jax.photo import color, image
+from oldphoto_jax.restore import colorize
 from oldphoto_jax.restore.color_figures import WINDOW, Answer, Look, Perception, figures, truth
 from oldphoto_jax.restore.stage import Stage
 
@@ -67,9 +68,9 @@ class Exam:
             f"{len(self.photos)} photos, resized by area (smaller ones cubic) to a short side of "
             f"{self.size} px and centre-cropped to {self.size} x {self.size}; those with "
             f"cf_hs2003 below {LEAST} left out; sha256 of names and pixels {digest}; shown as "
-            "BT.601 luma; 8 bits in and out; all figures but the Fréchet distance: mean over "
-            f"photos; PSNR of RGB, blank where one is infinite; SSIM of RGB: {WINDOW} window; ab "
-            "error: mean distance in the ab plane of Lab; ab AuC: area under the share of pixels "
+            f"BT.601 luma; networks see a short side of {colorize.SIZE} px; 8 bits in and out; all "
+            "figures but the Fréchet distance: mean over photos; PSNR of RGB, blank where one is "
+            f"infinite; SSIM of RGB: {WINDOW} window; ab error: mean distance in the ab plane of Lab; ab AuC: area under the share of pixels "
             "within a distance of 0, 1, ... 150; CF: colourfulness of Hasler and Suesstrunk, and "
             "in DDColor's form; ratio: of the mean CFs; delta: of each photo's CF, either way; "
             "blotch: spread of ab where the truth's luma is smooth, of photos that are so "
@@ -86,15 +87,14 @@ class Method:
     weights: str = ""  # their checksum
 
 
-def network(name: str, stage: Stage) -> Method:
-    """A trained network as a method; photos it cannot take as they are get mirrored margins."""
+def network(name: str, stage: Stage, size: int = colorize.SIZE) -> Method:
+    """A trained network as a method, asked as users ask it: see `restore.colorize`."""
 
-    def colorize(photo: np.ndarray) -> np.ndarray:
-        sides = photo.shape[1:3]
-        padded = (-(-side // stage.task.multiple) * stage.task.multiple for side in sides)
-        return image.crop(stage(image.pad_to(photo, *padded))["photo"], 0, 0, *sides)
+    def answer(photo: np.ndarray) -> np.ndarray:
+        gray = image.to_uint8(photo[..., :1])
+        return image.to_float(np.stack([colorize.colorize(stage, one, size) for one in gray]))
 
-    return Method(name, colorize, stage.checksum)
+    return Method(name, answer, stage.checksum)
 
 
 def tint(photo: np.ndarray) -> np.ndarray:

@@ -4,7 +4,8 @@ The third stage of the Mail.ru restorer (https://habr.com/ru/companies/vk/articl
 U-Net on an ImageNet encoder predicts Cb and Cr from Y, first by their distance alone (L1), then
 with a self-attention critic beside it (Zhang et al., 2019, https://arxiv.org/abs/1805.08318),
 then with VGG-16's low layers in place of the distance. Which of these terms there are says
-`weight`: the critic and VGG-16 exist where a term asks for them.
+`weight` ("match" compares what the critic sees on its way, Wang et al., 2018,
+https://arxiv.org/abs/1711.11585): the critic and VGG-16 exist where a term asks for them.
 """
 
 import dataclasses
@@ -24,7 +25,7 @@ from oldphoto_jax.photo import color, guided, image
 from oldphoto_jax.task import Task
 from oldphoto_jax.tasks.crop import view
 
-WEIGHT = {"pixel": 1.0, "perceptual": 0.0, "fool": 0.0}
+WEIGHT = {"pixel": 1.0, "perceptual": 0.0, "fool": 0.0, "match": 0.0}
 TAPS = feature.COLOR_LAYERS
 RIVALRY = {  # how the critic judges and how the generator fools it
     "hinge": (adversarial.judge_hinge, adversarial.fool_hinge),
@@ -128,7 +129,7 @@ class Colorize(Task):
         full = (*luma.shape[:-1], 2)
         slope, offset = (
             jax.image.resize(coefficient, full, "linear")
-            for coefficient in guided.fit(self._shrunk(luma), chroma)
+            for coefficient in guided.fit(self._shrunk(luma), chroma, radius=1)
         )
         ycbcr = jnp.concatenate([luma, slope * luma + offset], -1)
         return {"photo": color.ycbcr_to_rgb(color.fit_gamut(ycbcr))}
@@ -145,7 +146,11 @@ class Colorize(Task):
             terms["perceptual"] = feature.perceptual(ours, theirs, distance=pixel.mse)
         if self._judged:
             _, fool = RIVALRY[self.rivalry]
-            terms["fool"] = fool(nets["critic"](_signed(fake)))
+            seen = nets["critic"].taps(_signed(fake))
+            terms["fool"] = fool(seen[-1])
+        if self.weight.get("match"):
+            wanted = nets["critic"].taps(_signed(real))
+            terms["match"] = feature.feature_matching([seen], [wanted])
         return {name: w * terms[name] for name, w in self.weight.items() if w}
 
     def judge(self, nets, batch):
@@ -181,7 +186,7 @@ class Colorize(Task):
 
     @property
     def _judged(self) -> bool:
-        return bool(self.weight.get("fool"))
+        return bool(self.weight.get("fool") or self.weight.get("match"))
 
 
 def _signed(ycbcr):

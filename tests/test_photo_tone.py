@@ -1,0 +1,143 @@
+"""Gray, toned and colour photos, made here or public domain, and what each is taken for."""
+
+import collections
+
+import numpy as np
+import pytest
+import skimage.data
+
+from oldphoto_jax.damage import fading
+from oldphoto_jax.photo import image, tone
+
+SIDE = 256
+COLORED = ("astronaut", "chelsea", "coffee")  # public domain and CC0, carried by scikit-image
+
+
+@pytest.fixture(scope="module")
+def photos():
+    """The colour photos by name, [H,W,3] float32 0..1, none longer than SIDE."""
+    found = {}
+    for name in COLORED:
+        pixels = getattr(skimage.data, name)()
+        height, width = (SIDE * side // max(pixels.shape) for side in pixels.shape[:2])
+        found[name] = image.to_float(image.resize(pixels, height, width))
+    return found
+
+
+@pytest.fixture(scope="module")
+def gray(photos):
+    return fading.desaturate(photos["astronaut"])
+
+
+def judged(photo):
+    return tone.kind(image.to_uint8(photo))
+
+
+def toned(gray, name):
+    shadow, highlight = (np.float32(end) for end in fading.TONES[name])
+    return shadow + (highlight - shadow) * gray
+
+
+def weaker(photo, saturation):
+    return fading.desaturate(photo) * (1 - saturation) + photo * saturation
+
+
+@pytest.mark.parametrize("scan", [image.to_uint8, image.to_uint16])
+def test_gray_in_one_and_three_channels(gray, scan):
+    measured = tone.measure(scan(gray))
+    assert measured.kind == tone.GRAY
+    assert measured.chroma < 0.1 and measured.residual < 0.1
+    assert tone.measure(scan(gray)[..., :1]) == tone.Tone(tone.GRAY, 0.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("name", fading.TONES)
+@pytest.mark.parametrize("base", COLORED)
+def test_every_tone_at_full_strength(photos, base, name):
+    assert judged(toned(fading.desaturate(photos[base]), name)) == tone.TONED
+
+
+def test_hue_of_a_tone_is_told(gray):
+    hue = {name: tone.measure(image.to_uint8(toned(gray, name))).hue for name in fading.TONES}
+    assert 55 < hue["sepia"] < 90 and 85 < hue["yellow"] < 110
+    assert 120 < hue["green"] < 180 and 240 < hue["blue"] < 300
+
+
+def test_both_depths_agree(photos):
+    for photo in (*photos.values(), toned(photos["coffee"][..., :1], "sepia")):
+        eight, sixteen = (tone.measure(scan(photo)) for scan in (image.to_uint8, image.to_uint16))
+        assert eight.kind == sixteen.kind
+        assert eight.residual == pytest.approx(sixteen.residual, abs=0.1)
+
+
+def test_confusion_matrix(photos):
+    """What becomes of three photos in four lives, each aged three times."""
+    lives = {
+        "gray": lambda gray, photo, rng: fading.compress(fading.grain(gray, rng), rng),
+        "edges": lambda gray, photo, rng: fading.compress(fading.light(gray, rng), rng),
+        "toned": lambda gray, photo, rng: fading.compress(
+            fading.grain(fading.light(fading.tone(gray, rng), rng), rng), rng
+        ),
+        "colour": lambda gray, photo, rng: photo,
+        "faded": lambda gray, photo, rng: fading.shift(fading.fade(photo, rng), rng),
+        "weak": lambda gray, photo, rng: weaker(photo, 0.3),
+    }
+    counts = {
+        life: collections.Counter(
+            judged(age(fading.desaturate(photo), photo, np.random.default_rng(seed)))
+            for photo in photos.values()
+            for seed in range(3)
+        )
+        for life, age in lives.items()
+    }
+    print(counts)
+    assert counts == {}
+
+
+def test_a_stamp_pen_marks_and_an_album_page_are_no_colour_photo(gray):
+    stamped = gray.copy()
+    stamped[150:180, 150:200] = (0.1, 0.2, 0.7)
+    for row in range(60, 70, 4):
+        stamped[row, 60:160] = (0.8, 0.1, 0.1)
+    assert judged(stamped) == tone.GRAY
+    assert judged(np.where(stamped == gray, toned(gray, "sepia"), stamped)) == tone.TONED
+    page = np.full((gray.shape[0] + 90, gray.shape[1] + 90, 3), (0.35, 0.2, 0.15), np.float32)
+    page[45:-45, 45:-45] = gray
+    assert judged(page) != tone.COLOR
+
+
+def test_a_red_coat_in_the_snow_is_a_colour_photo(gray):
+    snow = 0.7 + 0.3 * gray
+    snow[100:180, 110:170] *= (1.0, 0.3, 0.3)
+    assert judged(snow) == tone.COLOR
+
+
+def test_noise_of_a_scanner_is_no_colour(gray):
+    noise = np.random.default_rng(0).normal(0, 0.06, (768, 768, 3))
+    large = np.clip(image.resize(gray, 768, 768) + noise, 0, 1)
+    assert judged(large) == tone.GRAY
+    assert judged(np.clip(toned(large, "sepia"), 0, 1)) == tone.TONED
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (8, 8), (3, 400)])
+def test_tiny_and_narrow_pictures(shape):
+    assert tone.kind(np.full((*shape, 3), 90, np.uint8)) == tone.GRAY
+    assert tone.kind(np.full((*shape, 3), (120, 100, 70), np.uint8)) == tone.TONED
+    assert tone.measure(np.zeros((*shape, 3), np.uint8)).chroma < 1e-3
+
+
+def test_two_hues_in_eight_pixels():
+    flag = np.full((8, 8, 3), (200, 40, 40), np.uint8)
+    flag[::2, ::2] = (40, 40, 200)
+    flag[4:] = (40, 160, 40)
+    assert tone.kind(flag) == tone.COLOR
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (4, 4, 4), (0, 4, 3), (1, 4, 4, 3)])
+def test_other_shapes_are_refused(shape):
+    with pytest.raises(ValueError, match=r"\[H,W,1\] or \[H,W,3\]"):
+        tone.measure(np.zeros(shape, np.uint8))
+
+
+def test_floats_are_refused(gray):
+    with pytest.raises(TypeError, match="float32"):
+        tone.measure(gray)
