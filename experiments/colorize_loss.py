@@ -25,7 +25,7 @@ import dataclasses
 from configs import colorize
 
 STEPS = 150
-PERCEPTUAL = 1.0
+PERCEPTUAL = 0.1  # as large, where the first phase ends, as the L1 of the others
 
 VARIANTS = {
     "l1": {"pixel": 10.0},

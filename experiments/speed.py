@@ -2,6 +2,7 @@ r"""How fast are the input pipeline and `oldphoto`, and how much memory does a s
 
     python -m experiments.speed --photos=PHOTOS --textures=DIR --weights=WORKDIR_OR_FILE
     python -m experiments.speed --command=inpaint --photos=PHOTOS --weights=WORKDIR_OR_FILE
+    python -m experiments.speed --command=colorize --photos=PHOTOS --weights=WORKDIR_OR_FILE
 
 PHOTOS is what a configuration takes: samples, a folder, a .txt list. The pipeline is that of the
 command's configuration `:lite`, on threads of one process. The first photo is enlarged to 1, 6 and
@@ -11,7 +12,8 @@ compilation cache (`second`). Peak memory is the whole process's. Without --weig
 with the package are used.
 
 What `oldphoto inpaint` fills are scratches and specks of our generator on 2 to 5 % of the photo,
-drawn at one megapixel and enlarged with it, by each of METHODS.
+drawn at one megapixel and enlarged with it, by each of METHODS. `oldphoto colorize` gets the photo
+in gray.
 """
 
 import argparse
@@ -26,12 +28,12 @@ import time
 import cv2
 import numpy as np
 
-from configs import inpaint, segment
+from configs import colorize, inpaint, segment
 from oldphoto_jax.damage.defects import KINDS
 from oldphoto_jax.damage.recipe import Damage
 from oldphoto_jax.data import loader, sources
 
-CONFIGS = {"detect": segment, "inpaint": inpaint}
+CONFIGS = {"detect": segment, "inpaint": inpaint, "colorize": colorize}
 METHODS = ("network", "biharmonic")
 MEGAPIXELS = {1: (816, 1224), 6: (2000, 3000), 24: (4000, 6000)}
 THICK = 12  # pixels at one megapixel; five times that in the largest is no more than was trained
@@ -44,7 +46,8 @@ VISIT = f"import sys; from oldphoto_jax import cli; s = cli.main(sys.argv[1:]); 
 def pipeline(command: str, photos, textures: str, batches: int) -> float:
     """Training examples a second, without a network."""
     config = CONFIGS[command].get_config("lite")
-    config.task.damage.textures = textures
+    if textures:
+        config.task.damage.textures = textures
     batch = config.batch_size
     options = dict(batch_size=batch, seed=0, threads=config.threads)
     with loader.loader(photos, config.task.example, **options) as stream:
@@ -86,8 +89,8 @@ def visit(arguments: list[str], cache: str) -> tuple[float, float, dict]:
 
 def commands(command: str, photo: pathlib.Path, mask: pathlib.Path, weights: list[str]) -> dict:
     """The command lines to be timed on a photo, each by what is special about it."""
-    if command == "detect":
-        return {"": ["detect", str(photo), *weights]}
+    if command != "inpaint":
+        return {"": [command, str(photo), *weights]}
     shared = ["inpaint", str(photo), "--mask", str(mask)]
     return {
         method: [*shared, "--method", method, *(weights if method == "network" else [])]
@@ -105,7 +108,10 @@ def rows(command: str, pixels: np.ndarray, weights: list[str], megapixels: list[
             photo, where = (
                 pathlib.Path(folder) / f"{size}mp{end}" for end in (".jpg", "_mask.png")
             )
-            cv2.imwrite(str(photo), cv2.resize(pixels, (width, height)))
+            shown = cv2.resize(pixels, (width, height))
+            if command == "colorize":
+                shown = cv2.cvtColor(shown, cv2.COLOR_BGR2GRAY)
+            cv2.imwrite(str(photo), shown)
             if mask is not None:
                 large = cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST)
                 cv2.imwrite(str(where), large)

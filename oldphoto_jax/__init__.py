@@ -1,4 +1,4 @@
-"""Brings old photographs back. This version finds their defects.
+"""Brings old photographs back: finds their defects, fills them, gives them colours.
 
 Importing this package imports neither JAX nor Flax, so that the command line answers at once.
 """

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments import curves, inpaint_layers, report, run
+from configs import colorize
+from experiments import colorize_loss, curves, inpaint_layers, report, run, sheet
 from experiments import plan as plans
 from oldphoto_jax.train.config import differences, to_text
 from oldphoto_jax.train.loop import train
@@ -21,7 +22,7 @@ from tests import toy
 
 pytestmark = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")
 ROOT = pathlib.Path(__file__).parent.parent
-LAYERS = "experiments/inpaint_layers.py"
+LAYERS, LOSS = "experiments/inpaint_layers.py", "experiments/colorize_loss.py"
 TOY = '''"""Are few photos enough?
 
 Only a toy knows.
@@ -103,6 +104,41 @@ def test_inpaint_layers_differ_in_what_they_claim_and_in_nothing_else():
         inpaint_layers.get_config("gated")
 
 
+LOSSES = {
+    "critic": {"task.weight.fool", "optimizers.critic"},
+    "perceptual": {"task.weight.fool", "optimizers.critic"}
+    | {"task.weight.pixel", "task.weight.perceptual", "weights.vgg"},
+}
+
+
+def test_losses_of_colour_differ_in_their_terms_and_in_what_these_need():
+    base = to_text(colorize_loss.get_config("l1"))
+    assert to_text(colorize_loss.get_config()) == base
+    assert set(colorize_loss.VARIANTS) == {"l1", *LOSSES}
+    for variant, changed in LOSSES.items():
+        config = colorize_loss.get_config(variant)
+        config.check()
+        names = {line.split(":")[0] for line in differences(base, to_text(config))}
+        critic = {name for name in names if name.startswith("optimizers.critic.")}
+        assert critic and names - critic | {"optimizers.critic"} == changed
+        seen = config.task.size // config.task.stride  # by the critic, who scores windows of 4x4
+        assert seen // 2**config.task.critic_levels - 3 > 1
+        assert config.weights["generator"] == colorize.BEST.format("lite")
+    with pytest.raises(ValueError, match="no variant 'l2'; choose one of l1, critic, perceptual"):
+        colorize_loss.get_config("l2")
+
+
+def test_what_colours_are_compared_by_is_measured(tmp_path):
+    runs = plans.plan(options(LOSS, "--seeds=2", "--steps=30", f"--workdir={tmp_path}"))
+    assert [(one.variant, one.seed) for one in runs[2:4]] == [("perceptual", 0), ("l1", 1)]
+    for one in runs:
+        generator = one.config.optimizers["generator"]
+        assert (one.config.evaluate_every, generator.warmup) == (15, 2)
+    photo = np.zeros((1, 32, 32, 3), np.float32)
+    measured = runs[0].config.task.metrics({"target": photo}, {"photo": photo})
+    assert set(colorize_loss.FIGURES) <= measured.keys()
+
+
 def test_inpaint_layers_freeze_before_the_end_however_long_they_run(tmp_path):
     for steps in (None, 40, 8000):
         flags = [f"--steps={steps}"] if steps else []
@@ -119,16 +155,22 @@ def test_inpaint_layers_freeze_before_the_end_however_long_they_run(tmp_path):
             assert filler.warmup == round(one.config.steps / 16)
 
 
-def test_the_commands_in_the_experiment_are_understood(tmp_path):
-    document = inpaint_layers.__doc__.replace("\\\n", "")
+@pytest.mark.parametrize("experiment", [inpaint_layers, colorize_loss])
+def test_the_commands_in_the_experiment_are_understood(experiment, tmp_path):
+    document = experiment.__doc__.replace("\\\n", "")
     typed = [line.partition(":  ")[2] for line in document.splitlines()]
     commands = [shlex.split(command) for command in typed if command]
-    assert [words[:3] for words in commands] == [
+    assert [words[:3] for words in commands[:2]] == [
         ["python", "-m", "oldphoto_jax.main"],
         ["python", "-m", "experiments.run"],
     ]
-    assert not plans.build(commands[0][3:4]).task.partial
-    assert options(*commands[1][3:]).workdir == pathlib.Path("runs/inpaint_layers")
+    variant = commands[0][3].partition(".py:")[2]
+    assert plans.build(commands[0][3:4]).task == experiment.get_config(variant).task
+    workdir = pathlib.Path("runs", experiment.__name__.partition(".")[2])
+    assert options(*commands[1][3:]).workdir == workdir
+    for words in commands[2:]:
+        assert words[:3] == ["python", "-m", "experiments.sheet"]
+        assert sheet.parse(words[3:]).experiment == workdir
 
 
 def test_quantiles_are_those_of_student():
@@ -354,5 +396,6 @@ def test_the_readme_names_every_experiment():
     helpers = {"__init__", "run", "plan", "report", "curves", "inpaint_torch"}
     for path in (ROOT / "experiments").glob("*.py"):
         assert path.stem in helpers or f"`{path.name}`" in text
-    for variant in runpy.run_path(LAYERS)["VARIANTS"]:
-        assert f"| {variant} |" in text
+    for path in (LAYERS, LOSS):
+        for variant in runpy.run_path(path)["VARIANTS"]:
+            assert f"| {variant} |" in text

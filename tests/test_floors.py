@@ -48,6 +48,13 @@ FLOORS = {
     "experiments.speed": ("data", "damage", "cli"),
     "experiments.plan": ("train.config", "train.workdir", "data.sources"),
     "experiments.report": ("train.workdir",),
+    "experiments.sheet": (
+        "restore.colorize",
+        "restore.stage",
+        "tasks.colorize",
+        "photo",
+        "data.sources",
+    ),
 }
 
 # Whatever else is added to the table, this holds.

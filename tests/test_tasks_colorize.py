@@ -17,7 +17,7 @@ from oldphoto_jax.tasks.colorize import Colorize
 from oldphoto_jax.train import state as states
 from oldphoto_jax.train.optimizer import Adam
 from oldphoto_jax.train.step import Rules, train_step
-from tests import toy, untrained
+from tests import critics, toy, untrained
 
 SMALL = dict(size=64, depth=18, width=4, decoder_width=2, stages=3, stride=4)
 CRITIC = dict(critic_width=4, critic_levels=2, attention=(2,))
@@ -60,6 +60,8 @@ def small(phase="l1", **options):
 def trained(task):
     """Random networks that let signals through, in evaluation mode."""
     nets = untrained.networks(task)
+    if "critic" in nets:  # its singular vectors can't be just any numbers
+        nets["critic"] = critics.drawn(lambda: task.networks(nnx.Rngs(0))["critic"])
     for net in nets.values():
         net.eval()
     return nets
