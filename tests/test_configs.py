@@ -106,7 +106,7 @@ def test_a_configuration_trains_and_its_weights_predict_what_the_run_did(case, t
         run = loop._Run(small, str(tmp_path), jax.devices()[:1], closing)
         figures = run.go()
         state = run.state
-    assert small.best in figures
+    assert not small.best or small.best in figures
     rng = np.random.default_rng(0)
     side = small.task.size
     batch = {"photo": rng.random((4, side, side, 3), np.float32)}

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from configs import colorize
 from experiments import colorize_loss, curves, inpaint_layers, report, run, sheet
 from experiments import plan as plans
 from oldphoto_jax.train.config import differences, to_text
@@ -123,7 +122,7 @@ def test_losses_of_colour_differ_in_their_terms_and_in_what_these_need():
         assert critic and names - critic | {"optimizers.critic"} == changed
         seen = config.task.size // config.task.stride  # by the critic, who scores windows of 4x4
         assert seen // 2**config.task.critic_levels - 3 > 1
-        assert config.weights["generator"] == colorize.BEST.format("lite")
+        assert config.weights["generator"] == "runs/colorize-lite/weights/best.safetensors"
     with pytest.raises(ValueError, match="no variant 'l2'; choose one of l1, critic, perceptual"):
         colorize_loss.get_config("l2")
 

@@ -94,7 +94,7 @@ def test_without_colours_there_is_no_truth_to_show(tmp_path, monkeypatch, photos
     out = tmp_path / "sheet.png"
     words = ["--weights", "net=x", f"--photos={folder}", f"--cell={CELL}", f"--out={out}"]
     sheet.main([*words, "--no-truth", "--count=1"])
-    columns(files.read(out).pixels, ["gray", "net"])
+    columns(files.read(out).pixels, ["gray", "net"], [27])
     for name, photo in pixels.items():
         gray = image.to_uint8(color.rgb_to_gray(image.to_float(photo)))
         files.write_png(folder / name, np.repeat(gray, 3, -1))

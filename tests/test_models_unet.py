@@ -76,6 +76,7 @@ def test_every_form_answers_at_full_resolution(options, stride):
         ({"stages": 3}, 32, (128, 192)),
         ({"stages": 3, "out_stride": 4, "squeeze": True, "variant": "keras"}, 32, (32, 48)),
         ({"pool": None, "out_stride": 2, "depth": 50, "stages": 3}, 16, (64, 96)),
+        ({"decoder_norm": True, "deconv": True, "out_stride": 2}, 64, (64, 96)),
     ],
 )
 def test_smooth_answers_may_be_smaller_and_encoders_shallower(options, stride, answer):

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from oldphoto_jax.layers import blocks
-from oldphoto_jax.layers.norm import Kind
+from oldphoto_jax.layers.norm import BatchNorm, Kind
 from oldphoto_jax.models.resnet import Pool, ResNet, Variant
 from oldphoto_jax.photo.types import Features, Logits
 
@@ -23,13 +23,15 @@ class AlbuNet(nnx.Module):
 
     The original halves the photo in its stem and again by pooling. For defects a few pixels wide
     take `stem_kernel=3, stem_stride=1, pool=None`: the first two stages then work at full
-    resolution, and the last two decoders keep the size they get. Only the encoder has norm layers.
+    resolution, and the last two decoders keep the size they get.
 
     `width` is 64 in the original; the decoder follows with half of it, unless `decoder_width`
     says otherwise (at full resolution the decoder is what costs). `out_stride` 2 or 4 leaves the
     last enlargements out, for answers that are smooth, as colour is. `stages=3` leaves out the
     deepest stage of the encoder and its decoder. `squeeze` lets each decoder narrow its input by
     a 1x1 convolution before it enlarges it, which saves most of its work in wide encoders.
+    `decoder_norm` normalizes in the decoder, too: without, most of its units die young at rates
+    that suit a short training. The original has norm layers in the encoder only.
 
     `deconv` learns its up-sampling by transposed convolutions. `align_corners` up-samples as
     PyTorch did before 0.4, which the published weights were trained with. `norm` is the kind of
@@ -51,6 +53,7 @@ class AlbuNet(nnx.Module):
         variant: Variant = "torch",
         out_stride: int = 1,
         squeeze: bool = False,
+        decoder_norm: bool = False,
         deconv: bool = False,
         align_corners: bool = False,
         norm: Kind = "batch",
@@ -80,7 +83,12 @@ class AlbuNet(nnx.Module):
         _, e2, e3, e4, *e5 = self.encoder.channels
         c, grow = decoder_width or width // 2, shrink // out_stride
         decoder = functools.partial(
-            Decoder, deconv=deconv, align_corners=align_corners, squeeze=squeeze, rngs=rngs
+            Decoder,
+            deconv=deconv,
+            align_corners=align_corners,
+            squeeze=squeeze,
+            norm=decoder_norm,
+            rngs=rngs,
         )
         self.center = decoder(self.encoder.channels[-1], 16 * c, 8 * c)
         self.dec5 = decoder(8 * c + e5[0], 16 * c, 8 * c) if e5 else None
@@ -114,7 +122,7 @@ class AlbuNet(nnx.Module):
 
 
 class Decoder(nnx.Module):
-    """Enlarges twofold and convolves twice, each time with a ReLU and without a norm.
+    """Enlarges twofold and convolves twice, each time with a ReLU, and with `norm` batch norm.
 
     With `squeeze` a 1x1 convolution narrows the input to c_mid channels first.
     """
@@ -129,18 +137,27 @@ class Decoder(nnx.Module):
         deconv: bool,
         align_corners: bool,
         squeeze: bool,
+        norm: bool,
         rngs: nnx.Rngs,
     ):
         self.enlarge, self.align_corners = enlarge, align_corners
         self.squeeze = blocks.conv(c_in, c_mid, 1, rngs=rngs) if squeeze else None
-        self.conv1 = blocks.conv(c_mid if squeeze else c_in, c_mid, rngs=rngs)
+        self.conv1 = blocks.conv(c_mid if squeeze else c_in, c_mid, bias=not norm, rngs=rngs)
+        self.norm1, self.norm2 = (BatchNorm(c) if norm else None for c in (c_mid, c_out))
         self.deconv = deconv and enlarge  # at equal size a plain convolution stands in
         if self.deconv:
             self.conv2 = nnx.ConvTranspose(
-                c_mid, c_out, (4, 4), (2, 2), padding="SAME", transpose_kernel=True, rngs=rngs
+                c_mid,
+                c_out,
+                (4, 4),
+                (2, 2),
+                padding="SAME",
+                transpose_kernel=True,
+                use_bias=not norm,
+                rngs=rngs,
             )
         else:
-            self.conv2 = blocks.conv(c_mid, c_out, rngs=rngs)
+            self.conv2 = blocks.conv(c_mid, c_out, bias=not norm, rngs=rngs)
 
     def __call__(self, x: Features) -> Features:
         """Maps [N,H,W,c_in] to [N,2H,2W,c_out], or without `enlarge` to [N,H,W,c_out]."""
@@ -148,5 +165,9 @@ class Decoder(nnx.Module):
             x = self.squeeze(x)
         if self.enlarge and not self.deconv:
             x = blocks.double(x, align_corners=self.align_corners)
-        x = jax.nn.relu(self.conv1(x))
-        return jax.nn.relu(self.conv2(x))
+        x = _rectified(self.conv1(x), self.norm1)
+        return _rectified(self.conv2(x), self.norm2)
+
+
+def _rectified(x: Features, norm: BatchNorm | None) -> Features:
+    return jax.nn.relu(x if norm is None else norm(x))

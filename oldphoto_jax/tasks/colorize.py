@@ -51,6 +51,7 @@ class Colorize(Task):
     width: int = 64  # of the encoder's first stage; ImageNet's weights have 64
     decoder_width: int = 32
     squeeze: bool = False  # narrow the decoder's inputs by 1x1 convolutions
+    decoder_norm: bool = False  # batch norm in the decoder, too
     stride: int = 2  # or 4
     critic_width: int = 64
     critic_levels: int = 4
@@ -78,6 +79,7 @@ class Colorize(Task):
             variant=self.variant,
             out_stride=self.stride,
             squeeze=self.squeeze,
+            decoder_norm=self.decoder_norm,
             rngs=rngs,
         )
         kernel = generator.final.kernel  # the first answer is gray
