@@ -112,13 +112,7 @@ def get_config(variant: str = "l1") -> Config:
     if variant == "lite_critic":
         small = dict(critic_width=32, critic_levels=2, attention=(1, 2))
         lite = dataclasses.replace(lite, task=dataclasses.replace(lite.task, **small))
-        judged = _judged(lite, variant, {"pixel": 10.0, "fool": 0.3}, 600)
-        # So few steps want higher rates, and a shorter memory.
-        generator = dataclasses.replace(judged.optimizers["generator"], rate=3e-4, ema=0.99)
-        critic = dataclasses.replace(CRITIC, rate=1e-3)
-        judged.optimizers = {"generator": generator, "critic": critic}
-        judged.evaluate_every = 200
-        return judged
+        return _judged(lite, variant, {"pixel": 10.0, "fool": 0.1}, 600)
     raise ValueError(
         f"configs/colorize.py has no variant {variant!r}; choose 'l1', 'critic', 'perceptual', "
         "'lite' or 'lite_critic'"
