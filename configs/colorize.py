@@ -84,6 +84,9 @@ def get_config(variant: str = "l1") -> Config:
             squeeze=True,
             decoder_norm=True,
             stride=4,
+            critic_width=32,
+            critic_levels=3,
+            attention=(2, 3),
         ),
         weights={"generator.encoder": "resnet50-imagenet-stages3.safetensors"},
         optimizers={
@@ -110,7 +113,7 @@ def get_config(variant: str = "l1") -> Config:
     if variant == "lite":
         return lite
     if variant == "lite_critic":
-        small = dict(critic_width=32, critic_levels=2, attention=(1, 2))
+        small = dict(critic_levels=2, attention=(1, 2))  # 40x40 places, each score sees half
         lite = dataclasses.replace(lite, task=dataclasses.replace(lite.task, **small))
         return _judged(lite, variant, {"pixel": 10.0, "fool": 0.1}, 600)
     raise ValueError(

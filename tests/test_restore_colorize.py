@@ -23,7 +23,7 @@ XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>'
 class Painter:
     """Stands for a trained stage: paints by the place, and remembers what it was shown."""
 
-    task = types.SimpleNamespace(multiple=32)
+    task = types.SimpleNamespace(multiple=32, gain=1.0)
     checksum = "painter"
 
     def __init__(self):
@@ -223,9 +223,17 @@ def test_a_folder_of_any_sizes_makes_few_programs(painter):
 
 
 def test_multiples_beyond_the_buckets_are_kept(painter):
-    painter.task = types.SimpleNamespace(multiple=96)
+    painter.task = types.SimpleNamespace(multiple=96, gain=1.0)
     colorize.guess(painter, noise(np.uint8, 1), 100)
     assert painter.seen[0].shape == (1, 192, 192, 3)
+
+
+def test_the_gain_of_the_weights_makes_colours_stronger_and_no_other(painter):
+    luma, chroma = colorize.guess(painter, ramp(np.uint8), 128)
+    painter.task = types.SimpleNamespace(multiple=32, gain=1.5)
+    again, vivid = colorize.guess(painter, ramp(np.uint8), 128)
+    assert np.array_equal(luma, again)
+    np.testing.assert_allclose(vivid - 0.5, 1.5 * (chroma - 0.5), atol=1e-6)
 
 
 def test_when_the_device_has_no_memory_the_size_is_halved(painter, capsys):

@@ -181,6 +181,7 @@ class Paint(contract.Task):
     """Colours with it, at sizes of 16 pixels alone."""
 
     multiple: int = 16
+    gain: float = 1.0
 
     def networks(self, rngs):
         return {"colorizer": Near(rngs)}

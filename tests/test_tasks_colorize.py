@@ -272,3 +272,12 @@ def test_gray_has_an_error_and_no_colours_and_the_truth_the_opposite(batch):
     assert (gray["ab"] > 5).all() and (gray["colorfulness"] < 0.1).all()
     np.testing.assert_allclose(truth["ab"], 0, atol=1e-6)
     np.testing.assert_array_equal(truth["colorfulness"], truth["colorfulness of the truth"])
+
+
+@pytest.mark.parametrize(
+    ("own", "gain"), [(20.0, 1.2), (10.0, colorize.MOST), (39.0, 1.0), (0.0, 1.0)]
+)
+def test_pale_colours_get_a_gain_within_reason(own, gain):
+    figures = {"colorfulness": own, "colorfulness of the truth": 40.0}
+    assert small().informed(figures) == small(gain=gain)
+    assert small(gain=1.3).informed({}).gain == 1.3

@@ -57,7 +57,7 @@ def guess(stage: stages.Stage, pixels: np.ndarray, size: int = SIZE) -> tuple[Gr
         answer = stage(photo)["photo"][0, :height, :width]
         if not np.isfinite(answer).all():
             raise ValueError("some colours are no numbers; these weights are broken")
-        return luma, color.rgb_to_ycbcr(answer)[..., 1:]
+        return luma, 0.5 + stage.task.gain * (color.rgb_to_ycbcr(answer)[..., 1:] - 0.5)
 
     return stages.within_memory(go, size, 0, SMALLEST)
 
