@@ -68,13 +68,13 @@ class Exam:
             f"{len(self.photos)} photos, resized by area (smaller ones cubic) to a short side of "
             f"{self.size} px and centre-cropped to {self.size} x {self.size}; those with "
             f"cf_hs2003 below {LEAST} left out; sha256 of names and pixels {digest}; shown as "
-            f"BT.601 luma; networks see a short side of {colorize.SIZE} px; 8 bits in and out; all "
-            "figures but the Fréchet distance: mean over photos; PSNR of RGB, blank where one is "
-            f"infinite; SSIM of RGB: {WINDOW} window; ab error: mean distance in the ab plane of Lab; ab AuC: area under the share of pixels "
-            "within a distance of 0, 1, ... 150; CF: colourfulness of Hasler and Suesstrunk, and "
-            "in DDColor's form; ratio: of the mean CFs; delta: of each photo's CF, either way; "
-            "blotch: spread of ab where the truth's luma is smooth, of photos that are so "
-            f"somewhere; tint: CbCr {TINT}; {seen}"
+            f"BT.601 luma; networks see a short side of {colorize.SIZE} px; 8 bits in and out; "
+            "all figures but the Fréchet distance: mean over photos; PSNR of RGB, blank where "
+            f"one is infinite; SSIM of RGB: {WINDOW} window; ab error: mean distance in the ab "
+            "plane of Lab; ab AuC: area under the share of pixels within a distance of 0, 1, ... "
+            "150; CF: colourfulness of Hasler and Suesstrunk, and in DDColor's form; ratio: of "
+            "the mean CFs; delta: of each photo's CF, either way; blotch: spread of ab where the "
+            f"truth's luma is smooth, of photos that are so somewhere; tint: CbCr {TINT}; {seen}"
         )
 
 
