@@ -10,14 +10,14 @@ from flax import nnx
 
 from oldphoto_jax import task as contract
 from oldphoto_jax.losses import adversarial, feature, pixel
-from oldphoto_jax.models import resnet, vgg
+from oldphoto_jax.models import resnet
 from oldphoto_jax.photo import color
 from oldphoto_jax.tasks import colorize
 from oldphoto_jax.tasks.colorize import Colorize
 from oldphoto_jax.train import state as states
 from oldphoto_jax.train.optimizer import Adam
 from oldphoto_jax.train.step import Rules, train_step
-from tests import critics, toy, untrained
+from tests import critics, scene, toy, untrained
 
 SMALL = dict(size=64, depth=18, width=4, decoder_width=2, stages=3, stride=4)
 CRITIC = dict(critic_width=4, critic_levels=2, attention=(2,))
@@ -36,15 +36,12 @@ def compiled(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def narrow(monkeypatch):
-    """A VGG of two channels instead of sixty-four."""
-    monkeypatch.setattr(colorize.vgg, "VGG", functools.partial(vgg.VGG, width=2))
+    scene.narrow(monkeypatch, colorize)
 
 
 @pytest.fixture(scope="module")
 def record():
-    y, x = np.mgrid[0:120, 0:150]
-    scene = np.stack([40 + x, 30 + 2 * (y % 90), 128 + 60 * np.sin(x / 5.0)], axis=2)
-    return {"photo": scene.clip(0, 255).astype(np.uint8), "name": "scene"}
+    return scene.record()
 
 
 @pytest.fixture(scope="module")

@@ -11,13 +11,13 @@ from oldphoto_jax.damage.blend import VISIBLE, thickness
 from oldphoto_jax.damage.recipe import Damage
 from oldphoto_jax.damage.strokes import Holes
 from oldphoto_jax.losses import feature, pixel
-from oldphoto_jax.models import biharmonic, resnet, vgg
+from oldphoto_jax.models import biharmonic, resnet
 from oldphoto_jax.tasks import inpaint
 from oldphoto_jax.tasks.inpaint import Inpaint
 from oldphoto_jax.train import state as states
 from oldphoto_jax.train.optimizer import Adam
 from oldphoto_jax.train.step import Rules, train_step
-from tests import toy, untrained
+from tests import scene, toy, untrained
 
 SMALL = dict(size=32, levels=3, width=4)
 CHEAP = {"valid": 1.0, "hole": 6.0, "perceptual": 0.0, "style": 0.0, "variation": 0.1}
@@ -31,15 +31,12 @@ def compiled(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def narrow(monkeypatch):
-    """A VGG of two channels instead of sixty-four."""
-    monkeypatch.setattr(inpaint.vgg, "VGG", functools.partial(vgg.VGG, width=2))
+    scene.narrow(monkeypatch, inpaint)
 
 
 @pytest.fixture(scope="module")
 def record():
-    y, x = np.mgrid[0:120, 0:150]
-    scene = np.stack([40 + x, 30 + 2 * (y % 90), 128 + 60 * np.sin(x / 5.0)], axis=2)
-    return {"photo": scene.clip(0, 255).astype(np.uint8), "name": "scene"}
+    return scene.record()
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,7 @@ def add(commands, shared) -> None:
     """The command's part of the command line."""
     text = "give gray and toned photos colours; how light each pixel is stays as it was"
     colorize = commands.add_parser("colorize", parents=[shared], help=text, description=text)
-    photos = colorize.add_mutually_exclusive_group(required=True)
-    photos.add_argument("photos", nargs="?", type=pathlib.Path, metavar="PHOTO_OR_FOLDER")
-    photos.add_argument("--sample", action="store_true", help="a packaged photo, made gray")
+    options.add_photos(colorize, "a packaged photo, made gray")
     add = colorize.add_argument
     add("--out", "-o", type=pathlib.Path, required=True, metavar="DIR", help="where photos go")
     options.add_weights(colorize)

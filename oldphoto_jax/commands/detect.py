@@ -11,9 +11,7 @@ def add(commands, shared) -> None:
     """The command's part of the command line."""
     text = "find scratches, dust, stains and tears; write a mask and a probability map per photo"
     detect = commands.add_parser("detect", parents=[shared], help=text, description=text)
-    photos = detect.add_mutually_exclusive_group(required=True)
-    photos.add_argument("photos", nargs="?", type=pathlib.Path, metavar="PHOTO_OR_FOLDER")
-    photos.add_argument("--sample", action="store_true", help="a packaged photo, to try it out")
+    options.add_photos(detect, "a packaged photo, to try it out")
     add = detect.add_argument
     add("--out", "-o", type=pathlib.Path, required=True, metavar="DIR", help="where masks go")
     options.add_weights(detect)

@@ -12,9 +12,7 @@ def add(commands, shared) -> None:
     """The command's part of the command line."""
     text = "fill what a mask marks as damaged; every other pixel stays as it is, to the last bit"
     inpaint = commands.add_parser("inpaint", parents=[shared], help=text, description=text)
-    photos = inpaint.add_mutually_exclusive_group(required=True)
-    photos.add_argument("photos", nargs="?", type=pathlib.Path, metavar="PHOTO_OR_FOLDER")
-    photos.add_argument("--sample", action="store_true", help="a packaged photo and its mask")
+    options.add_photos(inpaint, "a packaged photo and its mask")
     add = inpaint.add_argument
     where = "white where damaged; NAME_mask.png or NAME.png for each NAME of a folder"
     add("--mask", "-m", type=pathlib.Path, metavar="FILE_OR_FOLDER", help=where)

@@ -11,6 +11,13 @@ COLORIZER = "colorize-lite"
 FILLERS = ("network", "auto", "telea", "navier-stokes", "biharmonic")
 
 
+def add_photos(command, sample: str) -> None:
+    """What to work on, or the packaged sample, which `sample` describes."""
+    photos = command.add_mutually_exclusive_group(required=True)
+    photos.add_argument("photos", nargs="?", type=pathlib.Path, metavar="PHOTO_OR_FOLDER")
+    photos.add_argument("--sample", action="store_true", help=sample)
+
+
 def add_weights(command, **more) -> None:
     """The option that names trained weights."""
     where = dict(metavar="WORKDIR_OR_FILE", help="a training run or a safetensors file")
