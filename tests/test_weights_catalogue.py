@@ -27,7 +27,8 @@ ELSEWHERE = {"photos", "validation"}  # what a run may be told besides
 FREE = {
     segment: ELSEWHERE | {"task.damage.textures"},
     inpaint: ELSEWHERE | {"task.damage.textures"},
-    colorize: ELSEWHERE | {"task.gain"},  # came after the run, which had none
+    # Those of the task came after the run, which had neither gain nor critic.
+    colorize: ELSEWHERE | {"task.gain", "task.critic_levels", "task.attention"},
 }
 
 

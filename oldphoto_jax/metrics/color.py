@@ -99,7 +99,7 @@ def _variance(image: np.ndarray, size: int) -> np.ndarray:
     """The variance within every window of [H,W,C] that fits, [H-size+1,W-size+1,C]."""
 
     def mean(values: np.ndarray) -> np.ndarray:
-        rows, columns, channels = values.shape
+        rows, columns = values.shape[:2]
         boxes = cv2.boxFilter(values, cv2.CV_64F, (size, size), anchor=(0, 0))
         return boxes.reshape(values.shape)[: rows - size + 1, : columns - size + 1]
 

@@ -32,7 +32,6 @@ def colorize(
     stage: stages.Stage, pixels: np.ndarray, size: int = SIZE, strength: float = 1.0
 ) -> np.ndarray:
     """A file's pixels [H,W,1|3], uint8 or uint16, in colour: [H,W,3] of the same dtype.
-
     Luma stays within one code value of what it was, at every pixel. `strength` mixes the photo's
     own colours (of a gray one, none) with the network's; 0 gives back the pixels themselves.
     Raises ValueError where the network answers no numbers, MemoryError when the device cannot
@@ -44,8 +43,8 @@ def colorize(
 def guess(stage: stages.Stage, pixels: np.ndarray, size: int = SIZE) -> tuple[Gray, Array]:
     """What the network sees of a photo [H,W,1|3], and the colours that it finds for it.
 
-    Luma [h,w,1] and chroma [h,w,2] (Cb and Cr, 0.5 is gray), float32 in 0..1, of the working
-    size. When the device runs out of memory the size is halved, and stderr told.
+    Luma [h,w,1] and chroma [h,w,2] (Cb and Cr, 0.5 is gray; times the gain of the weights),
+    float32, of the working size. When the device runs out of memory the size is halved, and stderr told.
     """
 
     def go(size: int, _overlap: int) -> tuple[Gray, Array]:
@@ -59,7 +58,7 @@ def guess(stage: stages.Stage, pixels: np.ndarray, size: int = SIZE) -> tuple[Gr
             raise ValueError("some colours are no numbers; these weights are broken")
         return luma, 0.5 + stage.task.gain * (color.rgb_to_ycbcr(answer)[..., 1:] - 0.5)
 
-    return stages.within_memory(go, size, 0, SMALLEST)
+    return stages.within_memory(go, size, 0, SMALLEST, what="working size")
 
 
 def working_size(height: int, width: int, size: int) -> tuple[int, int]:
@@ -72,7 +71,7 @@ def working_size(height: int, width: int, size: int) -> tuple[int, int]:
 
 
 def shrink(pixels: np.ndarray, height: int, width: int) -> Gray:
-    """Luma [height,width,1], float32 in 0..1, of pixels [H,W,1|3], never held whole at full size.
+    """Luma [height,width,1], float32 in 0..1, of pixels [H,W,1|3], made some rows at a time.
 
     Averages over areas; where the photo is the smaller one, it is interpolated.
     """

@@ -118,11 +118,15 @@ def in_tiles(
 
 
 def within_memory(
-    function: Callable[[int, int], Result], tile: int, overlap: int, multiple: int
+    function: Callable[[int, int], Result],
+    tile: int,
+    overlap: int,
+    multiple: int,
+    what: str = "tile",
 ) -> Result:
     """`function(tile, overlap)`; when the device runs out of memory, again with half the tile.
 
-    Says so on stderr. Raises MemoryError when even the smallest tile doesn't fit.
+    Says so on stderr, calling it `what`. Raises MemoryError when even the smallest tile doesn't fit.
     """
     while True:
         try:
@@ -130,10 +134,10 @@ def within_memory(
         except jax.errors.JaxRuntimeError as error:
             if "RESOURCE_EXHAUSTED" not in str(error):
                 raise
-        smaller = tile // 2 // multiple * multiple
-        if smaller == 0:
-            raise MemoryError(f"the device has no memory for a tile of {tile} pixels a side")
-        print(f"out of device memory: tile {tile} becomes {smaller}", file=sys.stderr)
+        if tile <= multiple:
+            raise MemoryError(f"the device has no memory for a {what} of {tile} pixels")
+        smaller = max(tile // 2 // multiple, 1) * multiple
+        print(f"out of device memory: {what} {tile} becomes {smaller}", file=sys.stderr)
         tile, overlap = smaller, min(overlap, smaller // multiple // 2 * multiple)
 
 

@@ -196,7 +196,7 @@ class _Run:
         if jax.process_index() != 0:
             return
         metadata = {
-            "task": task.to_json(self.config.task.informed(figures or {})),
+            "task": task.to_json(self.config.task.informed(self.figures or {})),
             "config": self.text,
             "step": str(step),
             "figures": json.dumps(figures or {}),

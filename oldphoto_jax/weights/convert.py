@@ -5,8 +5,8 @@ r"""Turns published weight files into ours, once; everything else reads safetens
 What was converted fills a network or a part of one by the `weights` of a configuration (`stages`
 because the detector's 3x3 stem can't take ImageNet's 7x7 one):
 
-    config.weights["segmenter.encoder.stages"] = "resnet18.safetensors"  # in the file
-    --config.weights["generator.encoder"]=resnet50.safetensors           # where it names the part
+    config.weights["segmenter.encoder.stages"] = "resnet18.safetensors"  # in its file, or
+    '--config.weights["generator.encoder"]=resnet50.safetensors'         # if it names that part
 
 A whole restorer can be used as it is, by `oldphoto inpaint --weights` here:
 
