@@ -44,7 +44,8 @@ def guess(stage: stages.Stage, pixels: np.ndarray, size: int = SIZE) -> tuple[Gr
     """What the network sees of a photo [H,W,1|3], and the colours that it finds for it.
 
     Luma [h,w,1] and chroma [h,w,2] (Cb and Cr, 0.5 is gray; times the gain of the weights),
-    float32, of the working size. When the device runs out of memory the size is halved, and stderr told.
+    float32, of the working size. When the device runs out of memory the size is halved, and
+    stderr told.
     """
 
     def go(size: int, _overlap: int) -> tuple[Gray, Array]:

@@ -126,7 +126,7 @@ def within_memory(
 ) -> Result:
     """`function(tile, overlap)`; when the device runs out of memory, again with half the tile.
 
-    Says so on stderr, calling it `what`. Raises MemoryError when even the smallest tile doesn't fit.
+    Says so on stderr, calling it `what`. Raises MemoryError when even the smallest doesn't fit.
     """
     while True:
         try:

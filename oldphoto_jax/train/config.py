@@ -22,8 +22,9 @@ class Config:
     """A run. Plain and mutable, so that --config.any.field=value can reach every leaf.
 
     `photos` and `validation` are a source object or text: "samples", a folder, a .txt list,
-    "tfds:NAME/SPLIT", "2*ONE + 1*ANOTHER" (see `data.sources.open_photos`). The task may be a dataclass of anybody's;
-    weights of a foreign one are read back only where its class can be passed in Python.
+    "tfds:NAME/SPLIT", "2*ONE + 1*ANOTHER" (see `data.sources.open_photos`). The task may be a
+    dataclass of anybody's; weights of a foreign one are read back only where its class can be
+    passed in Python.
     """
 
     task: contract.Task
