@@ -132,7 +132,7 @@ def test_what_colours_are_compared_by_is_measured(tmp_path):
     assert [(one.variant, one.seed) for one in runs[2:4]] == [("perceptual", 0), ("l1", 1)]
     for one in runs:
         generator = one.config.optimizers["generator"]
-        assert (one.config.evaluate_every, generator.warmup) == (15, 2)
+        assert (one.config.evaluate_every, generator.warmup) == (30, 2)
     photo = np.zeros((1, 32, 32, 3), np.float32)
     measured = runs[0].config.task.metrics({"target": photo}, {"photo": photo})
     assert set(colorize_loss.FIGURES) <= measured.keys()

@@ -98,6 +98,7 @@ def test_the_readme_has_commands_of_every_kind():
         "pip",
         "pytest",
         ".ci/run",
+        "curl",
         "GOLDEN_DIR=other/fixtures",
     }
     assert {c[0] for c in COMMANDS} <= known
