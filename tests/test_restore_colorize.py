@@ -416,7 +416,7 @@ def test_the_sample_is_a_gray_photo(tmp_path, quick, capsys):
     gray, coloured = (
         files.read(out / name).pixels for name in (sample.GRAY, "sample_gray_color.png")
     )
-    true = Samples("val")[0]["photo"]
+    true = Samples("train")[0]["photo"]
     assert gray.shape == (*true.shape[:2], 1) and coloured.shape == true.shape
     assert np.abs(luma_of(coloured) - luma_of(gray)).max() <= 1
     assert "1 ok" in capsys.readouterr().err

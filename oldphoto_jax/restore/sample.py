@@ -38,8 +38,12 @@ def write(folder: pathlib.Path) -> pathlib.Path:
 
 
 def write_gray(folder: pathlib.Path) -> pathlib.Path:
-    """Writes the same photo as it was, but gray, into a folder; as `write` does."""
-    return _keep(folder, {GRAY: color.rgb_to_gray(image.to_float(Samples("val")[0]["photo"]))})
+    """Writes an undamaged portrait, made gray, into a folder; as `write` does.
+
+    It is of the training split of the samples, which the packaged weights did not learn from.
+    """
+    portrait = Samples("train")[0]["photo"]
+    return _keep(folder, {GRAY: color.rgb_to_gray(image.to_float(portrait))})
 
 
 def _keep(folder: pathlib.Path, pictures: Batch) -> pathlib.Path:
