@@ -16,7 +16,9 @@ with pip install 'oldphoto-jax[perceptual]'. Measured are PSNR and error in the 
 (lower is better) of the validation photos at the end, and how colourful they are, where the best
 is as much as the truth. Of the three only L1 is trained for low errors in chroma and no more.
 
-Answer: (not run yet)
+Answer after 100 steps, two seeds: the critic makes photos a fifth more colourful (18.4 against
+15.5; the truth has 40.1) at 0.13 dB of PSNR, VGG and the critic the same (18.1, 0.10 dB); the
+error of a and b stays within 0.1. The table is in experiments/README.md.
 """
 
 import dataclasses
