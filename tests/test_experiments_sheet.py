@@ -94,12 +94,12 @@ def test_without_colours_there_is_no_truth_to_show(tmp_path, monkeypatch, photos
     out = tmp_path / "sheet.png"
     words = ["--weights", "net=x", f"--photos={folder}", f"--cell={CELL}", f"--out={out}"]
     sheet.main([*words, "--no-truth", "--count=1"])
-    columns(files.read(out).pixels, ["gray", "net"], [27])
+    assert columns(files.read(out).pixels, ["gray", "net"], [27]).keys() == {"gray", "net"}
     for name, photo in pixels.items():
         gray = image.to_uint8(color.rgb_to_gray(image.to_float(photo)))
         files.write_png(folder / name, np.repeat(gray, 3, -1))
     sheet.main(words)
-    columns(files.read(out).pixels, ["gray", "net"])
+    assert columns(files.read(out).pixels, ["gray", "net"]).keys() == {"gray", "net"}
 
 
 def test_photos_are_spread_evenly_over_the_source():
