@@ -1,6 +1,21 @@
 """What all tests share."""
 
+import importlib.metadata
 import os
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=4")
+
+DEVICES = "--xla_force_host_platform_device_count=4"
+EMITTERS = "--xla_cpu_use_fusion_emitters=false"  # a flag that ends JAX where it is unknown
+KNOWN_UNTIL = (0, 10, 2)
+
+
+def pytest_configure(config):
+    """Chooses XLA's flags before JAX reads them.
+
+    The tests' time goes into compiling, of which XLA's older emitters need much less. Slow proofs
+    look at programs as users run them.
+    """
+    version = tuple(int(n) for n in importlib.metadata.version("jaxlib").split(".")[:3])
+    swift = config.option.markexpr == "not slow" and version <= KNOWN_UNTIL
+    os.environ.setdefault("XLA_FLAGS", f"{DEVICES} {EMITTERS}" if swift else DEVICES)

@@ -48,6 +48,7 @@ FLOORS = {
     "experiments.speed": ("data", "damage", "cli"),
     "experiments.plan": ("train.config", "train.workdir", "data.sources"),
     "experiments.report": ("train.workdir",),
+    "experiments.tone_kinds": ("damage", "data.sources", "photo"),
     "experiments.sheet": (
         "restore.colorize",
         "restore.stage",
@@ -67,6 +68,9 @@ NEVER = {
 DOORS = ("restore", "commands", "cli", "main", *OUTSIDE)  # only other doors go through them
 DYNAMIC = {"task.py"}  # brings a task back from the text in a weights file
 FOREIGN = ("tensorflow", "torch", "torchvision", "keras")
+NETWORK = ("ftplib", "http", "requests", "smtplib", "ssl", "urllib.request", "socket")
+LOCAL = {"socket", "socket.gethostname"}  # the name of this machine
+CONNECTED = {"weights.fetch"}  # all else stays on this machine
 COMPARED = {"experiments.inpaint_torch": {"torch"}}  # measured against, by nobody needed
 
 
@@ -177,6 +181,16 @@ def test_no_other_framework_and_no_back_door(name):
     calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
     names = {getattr(func, "attr", getattr(func, "id", "")) for func in calls}
     assert not names & {"__import__", "import_module", "exec"} or MODULES[name].name in DYNAMIC
+
+
+def test_one_module_uses_the_network():
+    connected = set()
+    for name, tree in TREES.items():
+        used = {imported for imported, _ in imports(tree)}
+        used |= {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+        if any(within(one, room) for one in used - LOCAL for room in NETWORK):
+            connected.add(name)
+    assert connected == CONNECTED
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -9,10 +9,17 @@ import pathlib
 import jax
 import pytest
 
+from tests import toy
 from tests.golden import golden
 from tests.golden_runners import RUNNERS
 
 FOLDER = os.environ.get("GOLDEN_DIR") or str(pathlib.Path(__file__).parent / "golden")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def compiled(tmp_path_factory):
+    with toy.compiled(tmp_path_factory.getbasetemp() / "compiled"):
+        yield
 
 
 @pytest.mark.parametrize("name", [name for name in golden.names(FOLDER) if name in RUNNERS])

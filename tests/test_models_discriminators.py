@@ -16,7 +16,13 @@ from oldphoto_jax.models.discriminators import (
 )
 from oldphoto_jax.train import state
 from oldphoto_jax.weights import names
-from tests import critics
+from tests import critics, toy
+
+
+@pytest.fixture(autouse=True, scope="module")
+def compiled(tmp_path_factory):
+    with toy.compiled(tmp_path_factory.getbasetemp() / "compiled"):
+        yield
 
 
 def photo(*shape, seed=0):

@@ -10,7 +10,14 @@ from flax import nnx
 
 from oldphoto_jax.layers import blocks, norm
 from oldphoto_jax.models import resnet
+from tests import toy
 from tests.nets import drawn
+
+
+@pytest.fixture(autouse=True, scope="module")
+def compiled(tmp_path_factory):
+    with toy.compiled(tmp_path_factory.getbasetemp() / "compiled"):
+        yield
 
 
 def count(net):

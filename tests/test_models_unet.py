@@ -8,9 +8,16 @@ from flax import nnx
 
 from oldphoto_jax.layers import blocks, norm
 from oldphoto_jax.models import unet
+from tests import toy
 from tests.nets import drawn
 
 ARTICLE = {"stem_kernel": 3, "stem_stride": 1, "pool": None}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def compiled(tmp_path_factory):
+    with toy.compiled(tmp_path_factory.getbasetemp() / "compiled"):
+        yield
 
 
 def build(**options):

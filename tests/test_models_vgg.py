@@ -8,7 +8,14 @@ from flax import nnx
 
 from oldphoto_jax.models import vgg
 from oldphoto_jax.weights import convert, names, store, torch
+from tests import toy
 from tests.nets import drawn
+
+
+@pytest.fixture(autouse=True, scope="module")
+def compiled(tmp_path_factory):
+    with toy.compiled(tmp_path_factory.getbasetemp() / "compiled"):
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -179,7 +179,7 @@ def test_a_job_with_a_problem_fails_with_it(scans, tmp_path):
 
 
 def test_outputs_may_end_like_their_photo(scans, tmp_path):
-    jobs = batch.plan(scans, tmp_path, ["restored"], lambda photo: photo.suffix)
+    jobs = batch.plan(scans, tmp_path, ["restored"], lambda photo, kind: photo.suffix)
     assert [job.outputs["restored"].name for job in jobs][:2] == [
         "a.jpg_restored.jpg",
         "a.png_restored.png",

@@ -1,11 +1,13 @@
+import tracemalloc
 import types
 
 import cv2
+import jax
 import numpy as np
 import pytest
 
-from oldphoto_jax.photo import files
-from oldphoto_jax.restore import batch, detect
+from oldphoto_jax.photo import files, image, scratch
+from oldphoto_jax.restore import batch, detect, holes
 
 RNG = np.random.default_rng(0)
 
@@ -100,8 +102,8 @@ def test_thickness_is_that_of_the_thickest_defect(thickness):
     mask = np.zeros((60, 200), np.uint8)
     mask[30, 10:190] = 1
     mask[5 : 5 + thickness, 20:180] = 1
-    assert abs(detect.thickest(mask) - thickness) <= 1
-    assert detect.thickest(np.zeros_like(mask)) == 0
+    assert abs(holes.thickest(mask) - thickness) <= 1
+    assert holes.thickest(np.zeros_like(mask)) == 0
 
 
 def test_the_overlay_reddens_only_the_defects():
@@ -112,6 +114,93 @@ def test_the_overlay_reddens_only_the_defects():
     good = mask == 0
     assert np.array_equal(shown[good], np.repeat(photo, 3, axis=2)[good])
     assert (shown[4, :, 0] > shown[4, :, 1]).all()
+
+
+def test_the_picture_of_a_mask_is_white_where_it_marks():
+    mask = np.uint8([[0, 1, 255], [1, 0, 0]])
+    picture = detect.white(mask)
+    assert picture.dtype == np.uint8 and picture.shape == (2, 3, 1)
+    assert picture[..., 0].tolist() == [[0, 255, 255], [255, 0, 0]]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_the_map_is_what_is_found_at_full_scale(dtype):
+    photo = noise(300, 210)
+    photo = photo if dtype == np.float32 else (photo * np.iinfo(dtype).max).astype(dtype)
+    options = dict(tta=True, tile=128, overlap=32, tiles_at_once=2)
+    found = detect.probability(Fake(), photo, **options)
+    assert found.dtype == np.uint16
+    assert np.array_equal(found, image.to_uint16(detect.detect(Fake(), photo, **options)))
+
+
+def test_when_the_device_has_no_memory_the_map_is_begun_again(capsys):
+    class Short(Fake):
+        def __call__(self, photo):
+            if photo.shape[1] > 64 and len(self.photos) > 2:
+                raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
+            return super().__call__(photo)
+
+    photo = noise(300, 200)
+    found = detect.probability(Short(), photo, tile=128, overlap=32)
+    assert np.array_equal(found, detect.probability(Fake(), photo, tile=64, overlap=32))
+    assert "tile 128 becomes 64" in capsys.readouterr().err
+
+
+def test_broken_weights_are_told():
+    class Broken(Fake):
+        def __call__(self, photo):
+            return {"mask": photo[..., :1] * np.nan}
+
+    with pytest.raises(ValueError, match="NaN"):
+        detect.probability(Broken(), noise(20, 20))
+
+
+THRESHOLDS = [0.0, 1e-6, 0.1, 0.25, 1 / 3, 0.5, 40000 / 65535, 0.7, 1.0]
+
+
+@pytest.mark.parametrize("threshold", THRESHOLDS)
+def test_the_least_value_that_counts_is_the_first_that_reaches_the_threshold(threshold):
+    least = detect.least(threshold)
+    assert least / 65535 >= threshold
+    assert least == 0 or (least - 1) / 65535 < threshold
+
+
+@pytest.mark.parametrize("min_size", [0, 3])
+def test_a_stored_map_makes_the_same_mask_again(tmp_path, min_size):
+    detector = detect.Detector(stage=Fake(), min_size=min_size)
+    files.write_png(tmp_path / "p.png", image.to_uint8(noise(90, 70)))
+    entry = detector(job(tmp_path / "p.png", tmp_path))
+    stored = files.read(tmp_path / "x_prob.png").pixels[..., 0]
+    mask, told = detector.mark(stored)
+    assert np.array_equal(mask * np.uint8(255), png(tmp_path / "x_mask.png")) and mask.any()
+    assert entry == {"size": [90, 70]} | told
+
+
+def test_scratch_space_and_bands_change_nothing(tmp_path, monkeypatch):
+    files.write_png(tmp_path / "p.png", image.to_uint8(noise(230, 170)))
+    detector = detect.Detector(stage=Fake(), min_size=4, tile=64, overlap=16)
+    kept = []
+    for small, band in ((1 << 30, 1 << 30), (1, 1000)):
+        monkeypatch.setattr(scratch, "SMALL", small)
+        monkeypatch.setattr(scratch, "BAND", band)
+        entry = detector(job(tmp_path / "p.png", tmp_path))
+        pictures = [path.read_bytes() for path in sorted(tmp_path.glob("x_*.png"))]
+        kept.append((entry, pictures))
+    assert kept[0] == kept[1] and len(kept[0][1]) == 3
+
+
+def test_memory_does_not_grow_with_the_height(monkeypatch):
+    monkeypatch.setattr(scratch, "SMALL", 1)
+    monkeypatch.setattr(scratch, "BAND", 10_000)
+    peaks = []
+    for height in (600, 2400):
+        photo = np.zeros((height, 200, 3), np.uint8)
+        photo[::50, 10:60] = 255
+        tracemalloc.start()
+        detect.cut(detect.probability(Bright(), photo, tile=128, overlap=32), 0.5, min_size=4)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.1 * peaks[0]
 
 
 def job(photo, out):
@@ -134,12 +223,12 @@ def test_files_of_any_kind_get_mask_and_map(tmp_path, dtype, channels):
     mask, probability = png(tmp_path / "x_mask.png"), png(tmp_path / "x_prob.png")
     assert mask.dtype == np.uint8 and set(np.unique(mask)) == {0, 255}
     assert probability.dtype == np.uint16 and probability.shape == mask.shape == (30, 41)
-    expected = detect.detect(Fake(), files.read(photo).pixels)
-    np.testing.assert_allclose(probability / 65535, expected, atol=1e-5)
-    assert np.array_equal(mask > 0, expected >= 0.25)
+    expected = image.to_uint16(detect.detect(Fake(), files.read(photo).pixels))
+    assert np.array_equal(probability, expected)
+    assert np.array_equal(mask > 0, expected / 65535 >= 0.25)
     assert png(tmp_path / "x_overlay.png").shape == (30, 41, 3)
     assert entry["size"] == [30, 41]
-    assert entry["marked"] == pytest.approx((expected >= 0.25).mean(), abs=1e-5)
+    assert entry["marked"] == pytest.approx((mask > 0).mean(), abs=1e-6)
 
 
 def test_defects_beyond_training_are_told(tmp_path):
@@ -156,6 +245,7 @@ def test_defects_beyond_training_are_told(tmp_path):
     [
         (dict(threshold=1.5), "threshold 1.5"),
         (dict(min_size=-1), "min size -1"),
+        (dict(tiles_at_once=0), "tiles at once 0"),
         (dict(tile=100), "say 96"),
         (dict(tile=256, overlap=200), "0..128"),
     ],
@@ -166,7 +256,7 @@ def test_settings_that_cannot_be_are_refused_before_any_photo(options, words):
 
 
 def test_settings_name_everything_that_changes_a_mask():
-    settings = detect.Detector(stage=Fake(), tta=True).settings
+    settings = detect.Detector(stage=Fake(), tta=True, tiles_at_once=3).settings
     assert settings == {
         "weights": "fake",
         "threshold": 0.25,

@@ -1,8 +1,11 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
+from oldphoto_jax.photo import scratch
 from oldphoto_jax.restore.classical import METHODS
-from oldphoto_jax.restore.fill import fill
+from oldphoto_jax.restore.fill import fill, soften
 from oldphoto_jax.restore.holes import grow
 from oldphoto_jax.restore.inpaint import network
 from tests import painter
@@ -127,6 +130,85 @@ def test_what_is_damaged_but_not_to_be_filled_is_hidden_and_stays():
     assert np.array_equal(filled[later > 0], pixels[later > 0])
     [(_, seen)] = filler.seen
     assert seen[later > 0].all() and seen[mask > 0].all()
+
+
+def test_the_result_may_be_given_and_the_photo_stays(small):
+    pixels, mask = scene()
+    pixels.flags.writeable = mask.flags.writeable = False
+    options = dict(tile=128, overlap=32, multiple=16, feather=2)
+    expected = fill(pixels, mask, network(small, 128, 32), **options)
+    result = np.zeros_like(expected)
+    assert fill(pixels, mask, network(small, 128, 32), **options, result=result) is result
+    assert np.array_equal(result, expected)
+
+
+@pytest.mark.parametrize("kind", ["gray", "rgb"])
+def test_scratch_space_and_bands_change_nothing(small, monkeypatch, kind, tmp_path):
+    pixels, mask = scene(np.uint16)
+    pixels = pixels if kind == "rgb" else grayscale(pixels)
+    later = np.zeros_like(mask)
+    later[100:110, 100:110] = 1
+    options = dict(tile=128, overlap=32, multiple=16, feather=3, damaged=later, strength=0.7)
+    expected = fill(pixels, mask, network(small, 128, 32), **options)
+    monkeypatch.setattr(scratch, "SMALL", 1)
+    monkeypatch.setattr(scratch, "BAND", 1000)
+    shared = []
+    for array in (pixels, mask):
+        shared.append(scratch.empty(array.shape, array.dtype))
+        shared[-1][:] = array
+    found = fill(*shared, network(small, 128, 32), **options, folder=tmp_path)
+    assert isinstance(found, np.memmap) and np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_strength_goes_evenly_from_the_photo_to_the_fill(small, dtype):
+    pixels, mask = scene(dtype)
+    options = dict(tile=64, overlap=32, multiple=16, feather=2)
+    strengths = np.linspace(0, 1, 8)
+    steps = [
+        fill(pixels, mask, network(small, 64, 32), strength=s, **options).astype(float)
+        for s in strengths
+    ]
+    full = fill(pixels, mask, network(small, 64, 32), **options)
+    assert np.array_equal(steps[0], pixels) and np.array_equal(steps[-1], full)
+    toward = np.sign(steps[-1] - steps[0])
+    assert (np.diff(steps, axis=0) * toward >= 0).all()
+    assert all((step == pixels)[toward == 0].all() for step in steps)
+    for strength, step in zip(strengths, steps, strict=True):
+        assert np.abs(step - steps[0] - strength * (steps[-1] - steps[0])).max() <= 0.51
+
+
+def test_at_no_strength_nobody_is_asked():
+    pixels, mask = scene()
+    filler = flat(0.5)
+    assert np.array_equal(fill(pixels, mask, filler, strength=0), pixels)
+    assert not filler.seen
+
+
+def test_softening_keeps_what_is_the_same():
+    pixels, _ = scene(np.uint16)
+    filled = pixels.copy()
+    soften(filled, pixels, 0.3)
+    assert np.array_equal(filled, pixels)
+    filled[5:9] = 60000
+    soften(filled, pixels, 0.5)
+    mean = np.rint(pixels[5:9] + 0.5 * (60000.0 - pixels[5:9]))
+    assert np.array_equal(filled[5:9], mean) and np.array_equal(filled[9:], pixels[9:])
+
+
+def test_memory_does_not_grow_with_the_height(monkeypatch):
+    monkeypatch.setattr(scratch, "SMALL", 1)
+    monkeypatch.setattr(scratch, "BAND", 10_000)
+    peaks = []
+    for height in (600, 2400):
+        pixels = np.full((height, 200, 3), 77, np.uint8)
+        mask = np.zeros((height, 200), np.uint8)
+        mask[::50, 10:60] = 1
+        tracemalloc.start()
+        fill(pixels, mask, lambda photo, _: photo, tile=128, overlap=32, feather=2)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.1 * peaks[0]
 
 
 def test_wrong_masks_and_broken_networks_are_refused():

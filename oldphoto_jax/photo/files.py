@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
-import re
+import shutil
 import struct
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import cv2
 import numpy as np
 
-from oldphoto_jax.photo import exif, image
-from oldphoto_jax.photo.decode import PhotoError, PhotoFile, decode
+from oldphoto_jax.photo import content, decode, exif, image, place
+from oldphoto_jax.photo.content import Header, PhotoError, PhotoFile
 from oldphoto_jax.photo.encode import encode, refusal
 
-EXTENSIONS = (".bmp", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+EXTENSIONS = (
+    *(".bmp", ".heic", ".heif", ".hif", ".jpe", ".jpeg", ".jpg"),
+    *(".png", ".tif", ".tiff", ".webp"),
+)
 
 # What the decoders raise when the bytes make no sense.
 DAMAGED = (
@@ -25,6 +31,7 @@ DAMAGED = (
     EOFError,
     LookupError,
     OSError,
+    RuntimeError,  # of libheif
     SyntaxError,
     TypeError,
     ValueError,
@@ -44,58 +51,76 @@ UPRIGHT = {
     7: (True, True, True),
     8: (True, True, False),
 }
-XMP_ORIENTATION = re.compile(rb"(tiff:Orientation(?:=[\"']|>))[2-8]")
+MAX_PIXELS = 500_000_000
 
 
-def read(path: str | os.PathLike, max_pixels: int = 500_000_000) -> PhotoFile:
-    """Reads a JPEG, PNG, TIFF, WebP or BMP file, first page or frame, and applies its orientation.
+def read(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> PhotoFile:
+    """Reads a JPEG, PNG, TIFF, WebP, HEIC or BMP file, first page or frame, upright.
 
     1-bit, palette and CMYK pictures become 8-bit gray or RGB; 16 bits stay 16. What lies beside
     the pixels comes along, made to fit them: the orientation is 1 in EXIF and XMP, and an ICC
     profile for other channels (inks) is left out. Of a TIFF file's own tags those that describe
     the photo become the EXIF block; other text chunks of PNG and JPEG's IPTC are left behind.
 
+    The pixels are read-only. Those of a large uncompressed TIFF file stay in it until they are
+    looked at, so the file must stay as it is while they are in use.
+
     Raises PhotoError for a file that is missing, empty, cut off, damaged, no image, of another
     depth, or whose header promises more than `max_pixels`; the last before any pixel is allocated.
     """
-    path = Path(path)
-    data = _bytes(path)
-    try:
-        photo, orientation = decode(data, max_pixels)
-    except PhotoError as error:
-        raise PhotoError(f"{path}: {error}") from error
-    except DAMAGED as error:
-        raise PhotoError(
-            f"{path}: damaged or cut off ({error}); copy the file again or scan the photo again"
-        ) from error
-    return _upright(photo, orientation)
+    with _opened(Path(path)) as file:
+        photo, orientation = decode.decode(file, max_pixels)
+    photo = _upright(photo, orientation)
+    photo.pixels.flags.writeable = False
+    return photo
 
 
-def write(path: str | os.PathLike, photo: PhotoFile) -> None:
-    """Writes a photo without loss, in the format that the suffix of `path` names.
+def header(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> Header:
+    """The size of a photo file as `read` would return it, upright, and its format.
+
+    Only headers are read, and no pixel is decoded: a few hundred files a second. Raises PhotoError
+    as `read` does where the header suffices to know.
+    """
+    with _opened(Path(path)) as file:
+        found = decode.header(file, max_pixels)
+    height, width = found.height, found.width
+    swap = UPRIGHT.get(found.orientation, UPRIGHT[1])[0]
+    sides = (width, height) if swap else (height, width)
+    return Header(*sides, found.format, found.orientation)
+
+
+def write(path: str | os.PathLike, photo: PhotoFile, quality: int | None = None) -> None:
+    """Writes a photo in the format that the suffix of `path` names; without loss, or not at all.
 
     PNG and TIFF hold all; WebP 8-bit RGB and alpha (where it is opaque all over, none is read
     again); BMP 8 bits without alpha, ICC profile, EXIF or XMP. EXIF survives byte by byte in PNG
     and WebP; in TIFF its directories do, and the tags of `exif.DESCRIBING`, but camera makers'
     notes may not be readable at their new place. PNG rounds the resolution to pixels per metre.
 
+    With a `quality` from 1 to 100 there are two more, which lose: JPEG, 8 bits without alpha, and
+    HEIC, where 100 keeps 8 bits as they are and 16 bits become 12. Both keep full colour (4:4:4)
+    and all beside the pixels. The other formats stay without loss.
+
+    Rows made on the way (`types.Rows`) go to PNG and TIFF band by band; the others take them whole.
+
     The file appears whole or not at all: it is written beside its place and then renamed. Raises
-    PhotoError for what the format cannot hold, for JPEG, which is never without loss, and where
-    the folder cannot be written.
+    PhotoError for what the format cannot hold, for JPEG and HEIC without a quality, and where the
+    folder cannot be written.
     """
     path = Path(path)
-    if reason := refusal(path.suffix, photo):
+    if reason := refusal(path.suffix, photo, quality):
         raise PhotoError(f"{path}: {reason}")
-    # Always the same name, so that what a killed run left is written over; and a short one
-    part = path.with_name(f".{zlib.crc32(path.name.encode()):08x}.part")
-    try:
-        with part.open("wb") as file:
-            encode(file, path.suffix, photo)
-        os.replace(part, path)
-    except OSError as error:
-        raise PhotoError(f"{path}: cannot be written ({error.strerror or error})") from error
-    finally:
-        part.unlink(missing_ok=True)
+    with _appearing(path) as file:
+        try:
+            encode(file, path.suffix, photo, quality)
+        except PhotoError as error:
+            raise PhotoError(f"{path}: {error}") from error
+
+
+def copy(source: str | os.PathLike, path: str | os.PathLike) -> None:
+    """Copies a file byte by byte; the copy appears whole or not at all. Raises as `write` does."""
+    with Path(source).open("rb") as original, _appearing(Path(path)) as file:
+        shutil.copyfileobj(original, file)
 
 
 def write_png(path: str | os.PathLike, pixels: np.ndarray) -> None:
@@ -103,6 +128,20 @@ def write_png(path: str | os.PathLike, pixels: np.ndarray) -> None:
     if Path(path).suffix.lower() != ".png":
         raise PhotoError(f"{path}: write_png writes PNG files; name it .png")
     write(path, PhotoFile(pixels))
+
+
+def strip_gps(photo: PhotoFile) -> PhotoFile:
+    """The photo without the place where it was taken; the pixels are shared.
+
+    Gone are GPS from EXIF, its bytes too, and from XMP and IPTC the coordinates and the names of
+    places, as `place` lists them. An XMP packet of which that cannot be told is left out. Words
+    that people wrote, such as a caption, stay. Raises PhotoError for a damaged EXIF block.
+    """
+    try:
+        block = photo.exif and place.without_exif(photo.exif)
+    except ValueError as error:
+        raise PhotoError(f"its EXIF block is damaged ({error}); set exif to None") from error
+    return dataclasses.replace(photo, exif=block, xmp=photo.xmp and place.without_xmp(photo.xmp))
 
 
 def find(path: str | os.PathLike) -> list[Path]:
@@ -132,18 +171,43 @@ def rgb(pixels: np.ndarray) -> np.ndarray:
     return np.broadcast_to(image.to_float(pixels), (*pixels.shape[:2], 3)).copy()
 
 
-def _bytes(path: Path) -> bytes:
+@contextlib.contextmanager
+def _appearing(path: Path) -> Iterator[BinaryIO]:
+    """A file to be written, which has its name and all of its bytes at the end, or never was."""
+    # Always the same name, so that what a killed run left is written over; and a short one
+    part = path.with_name(f".{zlib.crc32(path.name.encode()):08x}.part")
     try:
-        data = path.read_bytes()
+        with part.open("wb") as file:
+            yield file
+        os.replace(part, path)
+    except OSError as error:
+        raise PhotoError(f"{path}: cannot be written ({error.strerror or error})") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """The open file; whatever goes wrong with it becomes a PhotoError that names it."""
+    try:
+        file = path.open("rb")
     except FileNotFoundError as error:
         raise PhotoError(f"{path}: there is no such file; check the path") from error
     except OSError as error:
         raise PhotoError(
             f"{path}: cannot be opened ({error.strerror}); check what it is"
         ) from error
-    if not data:
-        raise PhotoError(f"{path}: the file is empty; copy it again")
-    return data
+    with file:
+        if not os.fstat(file.fileno()).st_size:
+            raise PhotoError(f"{path}: the file is empty; copy it again")
+        try:
+            yield file
+        except PhotoError as error:
+            raise PhotoError(f"{path}: {error}") from error
+        except DAMAGED as error:
+            raise PhotoError(
+                f"{path}: damaged or cut off ({error}); copy the file again or scan the photo again"
+            ) from error
 
 
 def _upright(photo: PhotoFile, orientation: int) -> PhotoFile:
@@ -155,7 +219,7 @@ def _upright(photo: PhotoFile, orientation: int) -> PhotoFile:
         pixels=_turn(photo.pixels, *turn),
         alpha=None if photo.alpha is None else _turn(photo.alpha, *turn),
         exif=photo.exif and exif.upright(photo.exif, swap),
-        xmp=photo.xmp and XMP_ORIENTATION.sub(rb"\g<1>1", photo.xmp),
+        xmp=photo.xmp and content.XMP_ORIENTATION.sub(rb"\g<1>1", photo.xmp),
         resolution=photo.resolution and photo.resolution[:: -1 if swap else 1],
     )
 

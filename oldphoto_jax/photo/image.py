@@ -84,6 +84,12 @@ def random_crop(photo: np.ndarray, size: int, rng: np.random.Generator) -> np.nd
     return crop(photo, int(top), int(left), size, size)
 
 
+def is_gray(image: np.ndarray) -> bool:
+    """Whether all channels of [H,W,C] are the same, everywhere."""
+    first = image[..., 0]
+    return all(np.array_equal(first, image[..., n]) for n in range(1, image.shape[-1]))
+
+
 def to_float(image: Array) -> Array:
     """uint8 or uint16 at full scale to float32 0..1. Raises for anything else."""
     if image.dtype not in (np.uint8, np.uint16):

@@ -1,7 +1,14 @@
-"""Tells gray, toned and colour photos apart, so that nobody colours what has colours already.
+"""Tells gray, toned, faded and colour photos apart, so that nobody colours what has colours.
 
 Toning, yellowing and film dyes gone alike leave one tint for each lightness, changing slowly over
 the sheet. `measure` fits such a tint to the photo and calls colour what the fit leaves over.
+
+Colour whose darkest parts are no longer black, but light or red, has faded: dyes lose the same
+share of every density, which shows most where there was most of it, and on old prints cyan, which
+holds red back, goes first (Wilhelm and Brower, The Permanence and Care of Color Photographs, 1993).
+Haze and photos without anything dark look the same, and prints gone yellow keep dark blacks: this
+border is a blurred one, and nothing but a word in reports hangs on it. That between {GRAY, TONED}
+and COLORED is the one to rely on.
 
 It goes by the middle of the photo, half of its area. What covers less than a twentieth of that (a
 stamp, pen marks, a small stain, tinted cheeks and lips) and an album page around change nothing.
@@ -19,7 +26,9 @@ import numpy as np
 
 from oldphoto_jax.photo import color, image
 
-GRAY, TONED, COLOR = "gray", "toned", "color"
+GRAY, TONED, FADED, COLOR = "gray", "toned", "faded", "color"
+COLORED = frozenset({FADED, COLOR})
+"""The kinds that have colours of their own and are never coloured anew unless asked."""
 
 MARGIN = 0.15  # of each side left out: paper borders, album pages, the worst of yellowed edges
 FIRST, CELLS = 256, 64  # longest side after each reduction; grain and noise average out
@@ -30,6 +39,9 @@ LEFT_OVER = 2.2  # units of Lab: 1 % of toned photos leave more, 0.2 % of good c
 HUED = 5.0  # mean chroma at which a tint has a certain hue
 ALONG = 0.5  # weight of residuals along that hue: toning and fading are uneven in strength
 ROUNDS = 6  # of the robust fit; more change nothing visible
+DARKEST = 0.02  # share of the middle, in cells, that makes its black
+REDDER = 2.0  # units of lightness that one of red (a of Lab) stands for in a faded black
+LIFTED = 26.0  # units of Lab: one in six good colour photos has such blacks (experiments/README)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,17 +49,19 @@ class Tone:
     """What kind of photo it is, and the numbers that say so."""
 
     kind: str
-    """GRAY, TONED or COLOR."""
+    """GRAY, TONED, FADED or COLOR."""
     chroma: float
     """Distance from gray, units of Lab; 95 % of the middle lie below. GRAY up to FAINTEST."""
     residual: float
-    """Distance from the fitted tint, units of Lab, as above. COLOR above LEFT_OVER."""
+    """Distance from the fitted tint, units of Lab, as above. COLORED above LEFT_OVER."""
     hue: float
     """Direction of the mean tint in the plane of a and b, 0 to 360 degrees: sepia is near 75."""
+    black: float
+    """Lightness of the darkest parts plus REDDER times their red. Above LIFTED colour has FADED."""
 
 
 def kind(pixels: np.ndarray) -> str:
-    """GRAY, TONED or COLOR: `measure`'s verdict on pixels [H,W,1 or 3], uint8 or uint16."""
+    """GRAY, TONED, FADED or COLOR: `measure`'s verdict on pixels [H,W,1 or 3], uint8 or uint16."""
     return measure(pixels).kind
 
 
@@ -62,17 +76,32 @@ def measure(pixels: np.ndarray) -> Tone:
     if pixels.dtype not in (np.uint8, np.uint16):
         raise TypeError(f"measure takes uint8 or uint16, got {pixels.dtype}: see image.to_uint8")
     if pixels.shape[-1] == 1:
-        return Tone(GRAY, 0.0, 0.0, 0.0)
+        pixels = np.repeat(_shrink(pixels, FIRST), 3, axis=-1)
     lab = color.rgb_to_lab(_reduce(pixels)).astype(np.float64)
     tint = _fit(lab)
     mean = _middle(tint).mean(axis=(0, 1))
     colors, left = (_middle(_calm(ab)) for ab in (lab[..., 1:], lab[..., 1:] - tint))
     chroma = float(np.quantile(np.hypot(colors[..., 0], colors[..., 1]), SEEN))
     residual = float(np.quantile(_distance(left, mean), SEEN))
-    colored = COLOR if residual > LEFT_OVER else TONED
-    verdict = GRAY if chroma <= FAINTEST else colored
+    black = _black(_middle(lab))
     hue = float(np.degrees(np.arctan2(mean[1], mean[0]))) % 360
-    return Tone(verdict, chroma, residual, hue)
+    return Tone(_verdict(chroma, residual, black), chroma, residual, hue, black)
+
+
+def _verdict(chroma: float, residual: float, black: float) -> str:
+    if chroma <= FAINTEST:
+        return GRAY
+    if residual <= LEFT_OVER:
+        return TONED
+    return FADED if black > LIFTED else COLOR
+
+
+def _black(lab: np.ndarray) -> float:
+    """How light and red the DARKEST cells of lab [h,w,3] are, as `Tone.black` has it."""
+    cells = lab.reshape(-1, 3)
+    count = max(1, int(DARKEST * len(cells)))
+    light, red, _ = np.median(cells[np.argsort(cells[:, 0], kind="stable")[:count]], axis=0)
+    return float(light + REDDER * max(red, 0))
 
 
 def _reduce(pixels: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ ought to be. Papers that mark good pixels with 1 are turned around where their c
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias, Union
+from typing import TYPE_CHECKING, Protocol, TypeAlias, Union
 
 import numpy as np
 
@@ -29,3 +29,26 @@ Mask: TypeAlias = Array
 Features: TypeAlias = Array
 Logits: TypeAlias = Array
 Batch: TypeAlias = dict[str, Array]
+
+
+class Rows(Protocol):
+    """Pixels [H,W,C] that are made while they are written, so that a large scan never lies whole.
+
+    Whoever writes them asks for `rows[a:b]`, an array [b - a,W,C] of `dtype`, band after band from
+    the top: each row once. Any array is such a thing too.
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """[H,W,C]."""
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of the arrays that slices give."""
+
+    @property
+    def ndim(self) -> int:
+        """Three."""
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        """Some of the rows, from top to bottom."""

@@ -1,25 +1,44 @@
-"""A photo or a folder of photos, one after the other, none lost and none done twice.
+"""A photo or a folder of photos, none lost and none done twice.
 
 Every photo leaves one line in OUT/report.jsonl. A run that was cut off goes on where it stopped.
+Photos that a program can take together (`run_groups`) are worked on together.
 """
 
 from __future__ import annotations
 
 import collections
 import dataclasses
-import json
 import pathlib
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
 from tqdm import tqdm
 
 from oldphoto_jax.photo import files
+from oldphoto_jax.restore.report import (
+    BEYOND,
+    DOING,
+    FAILED,
+    NOTHING,
+    OK,
+    REPORT,
+    Entry,
+    Report,
+)
 
-REPORT, DOING = "report.jsonl", ".doing"
-OK, NOTHING, BEYOND, FAILED = "ok", "nothing_to_do", "beyond_training", "failed"
+__all__ = [
+    "BEYOND",
+    "DOING",
+    "FAILED",
+    "NOTHING",
+    "OK",
+    "REPORT",
+    "Entry",
+    "Report",
+]
+
 SAME = {  # what tells whether a photo needs no other outputs, and how to say that it differs
     "settings": "with other settings",
     "source": "of the photo before it was changed",
@@ -27,6 +46,7 @@ SAME = {  # what tells whether a photo needs no other outputs, and how to say th
 }
 LOSSLESS = (".png", ".tif", ".tiff", ".webp")  # BMP files may hold what cannot be written again
 DONE = {"status": NOTHING, "reason": "done before with the same settings"}
+FAULTS = (OSError, ValueError, MemoryError)  # of a photo or of its surroundings; others are bugs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,15 +64,19 @@ class Job:
     problem: str = ""
 
 
+Work = Callable[[Job], Entry]
+GroupWork = Callable[[Sequence[Job]], Sequence[Entry | Exception]]
+
+
 def plan(
     source: pathlib.Path,
     out: pathlib.Path,
     kinds: Sequence[str],
-    suffix: Callable[[pathlib.Path], str] = lambda photo: ".png",
+    suffix: Callable[[pathlib.Path, str], str] = lambda photo, kind: ".png",
 ) -> list[Job]:
     """What to make of a photo or, keeping the tree, of all photos in a folder.
 
-    `kinds` such as "mask" become NAME_mask.png, or end as `suffix` says for the photo. NAME is
+    `kinds` such as "mask" become NAME_mask.png, or end as `suffix` says for photo and kind. NAME is
     the photo's name without ending; photos of one folder that share it (a.jpg, a.png) keep the
     ending: a.jpg_mask.png, a.png_mask.png. Photos inside `out` are passed over. Raises
     ValueError rather than overwrite a photo.
@@ -72,7 +96,8 @@ def plan(
     jobs, root = [], source if source.is_dir() else source.parent
     for photo, label in zip(photos, labels(photos), strict=True):
         inside = photo.relative_to(root)
-        outputs = {kind: out / inside.parent / f"{label}_{kind}{suffix(photo)}" for kind in kinds}
+        place = out / inside.parent
+        outputs = {kind: place / f"{label}_{kind}{suffix(photo, kind)}" for kind in kinds}
         jobs.append(Job(photo, inside.as_posix(), outputs))
     sources = {photo.resolve() for photo in photos}
     for path in (path for job in jobs for path in job.outputs.values()):
@@ -81,7 +106,7 @@ def plan(
     return jobs
 
 
-def lossless(photo: pathlib.Path) -> str:
+def lossless(photo: pathlib.Path, kind: str = "") -> str:
     """The ending of a restored photo: the photo's own if such files lose nothing, else .png."""
     return photo.suffix if photo.suffix.lower() in LOSSLESS else ".png"
 
@@ -102,114 +127,145 @@ def labels(photos: Iterable[pathlib.Path]) -> list[str]:
         chosen = new
 
 
-class Report:
-    """The lines of OUT/report.jsonl: what became of each photo, in this run and in earlier ones.
-
-    Commands that write into one folder share the file; each looks only at lines of its own
-    `stage`. OUT/.doing-STAGE names the photo that is being worked on. If a run finds one there,
-    that photo's files are the remains of a run that was killed.
-    """
-
-    def __init__(self, out: pathlib.Path, stage: str = "segment"):
-        out.mkdir(parents=True, exist_ok=True)
-        self.path, self._doing, self.stage = out / REPORT, out / f"{DOING}-{stage}", stage
-        self.remains = self._doing.read_text("utf-8") if self._doing.exists() else None
-        self.done: dict[str, dict[str, Any]] = {}
-        text = self.path.read_bytes() if self.path.exists() else b""
-        complete, newline, torn = text.rpartition(b"\n")
-        if torn:  # a killed run may leave half a line
-            self.path.write_bytes(complete + newline)
-        for number, line in enumerate(complete.split(b"\n") if complete else [], 1):
-            try:
-                self._remember(json.loads(line))
-            except (ValueError, TypeError, KeyError) as error:
-                raise ValueError(
-                    f"{self.path}, line {number}: no line of a report; move this file elsewhere"
-                ) from error
-
-    def begin(self, name: str) -> None:
-        """Notes that the files of this photo are being made."""
-        self._doing.write_text(name, "utf-8")
-
-    def add(self, entry: dict[str, Any]) -> None:
-        """Appends one line, at once."""
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry, ensure_ascii=False) + "\n")
-        self._doing.unlink(missing_ok=True)
-        self._remember(entry)
-
-    def _remember(self, entry: dict[str, Any]) -> None:
-        if entry["status"] != FAILED and entry.get("stage", self.stage) == self.stage:
-            self.done[entry["photo"]] = entry
-
-
 def run(
     jobs: Sequence[Job],
     report: Report,
-    work: Callable[[Job], dict[str, Any]],
+    work: Work,
     settings: dict[str, Any],
     force: bool = False,
 ) -> collections.Counter:
-    """Does `work` for every job and counts how they ended, by status.
+    """Does `work` for one job after the other and counts how they ended, by status.
 
     `work` writes the job's outputs and returns what the report shall say about them; the status
-    is ok unless it says otherwise, failed where it raises. Outputs
-    that were made with the same settings are kept, unless `force`, and only missing ones made; a
-    photo with outputs made in any other way fails, for they may have been edited since.
+    is ok unless it says otherwise, failed where it raises. See `run_groups` for the rest.
+    """
+    return run_groups(jobs, report, lambda group: [work(group[0])], settings, force)
+
+
+def run_groups(
+    jobs: Sequence[Job],
+    report: Report,
+    work: GroupWork,
+    settings: dict[str, Any],
+    force: bool = False,
+    key: Callable[[Job], Hashable] = lambda job: None,
+    most: int = 1,
+) -> collections.Counter:
+    """Does `work` for up to `most` jobs of one `key` at a time; counts how they ended, by status.
+
+    `work` returns for each job what the report shall say about it, or what went wrong with it.
+    Outputs that were made with the same settings are kept, unless `force`, and only missing ones
+    made; a photo with outputs made in any other way fails, for they may have been edited since.
     """
     counts: collections.Counter = collections.Counter()
-    jobs = sorted(jobs, key=lambda job: job.name != report.remains)  # what was cut off comes first
-    for job in tqdm(jobs, unit="photo", disable=None):
-        start = time.perf_counter()
-        entry: dict[str, Any] = {
-            "photo": job.name,
-            "stage": report.stage,
-            "settings": settings,
-        }
-        try:
-            if job.problem:
-                raise ValueError(job.problem)
-            entry["source"] = _identity(job.photo)
-            if job.inputs:
-                entry["inputs"] = {kind: _identity(path) for kind, path in job.inputs.items()}
-            rest = job if force else _unfinished(job, entry, report)
-            entry |= _do(rest, work, report) if rest.outputs else DONE
-        except (OSError, ValueError, MemoryError) as error:
-            entry |= {"status": FAILED, "reason": str(error)}
-            tqdm.write(f"failed: {job.name}: {error}", file=sys.stderr)
-        report.add(entry | {"seconds": round(time.perf_counter() - start, 3)})
-        counts[entry["status"]] += 1
+    with tqdm(total=len(jobs), unit="photo", disable=None, smoothing=0.1) as bar:
+        for group in groups(checked(jobs, report, settings, force), key, most):
+            todo = [pair for pair in group if "status" not in pair[1]]
+            report.begin(job.name for job, _ in todo)
+            entries = [entry for _, entry in group if "status" in entry] + perform(todo, work)
+            tell(entries, report, counts)
+            bar.update(len(entries))
     return counts
 
 
-def _identity(path: pathlib.Path) -> list[int]:
+def tell(entries: Sequence[Entry], report: Report, counts: collections.Counter) -> None:
+    """Puts finished entries into the report and counts them; failures are said aloud."""
+    for entry in entries:
+        if entry["status"] == FAILED:
+            tqdm.write(f"failed: {entry['photo']}: {entry['reason']}", file=sys.stderr)
+        counts[entry["status"]] += 1
+    report.add(entries)
+
+
+def checked(
+    jobs: Sequence[Job], report: Report, settings: dict[str, Any], force: bool
+) -> Iterator[tuple[Job, Entry]]:
+    """Each job with what is left to be done, and the beginning of its entry.
+
+    The entry has a status already where there is nothing to do, or nothing that may be done. What
+    a killed run left unfinished comes first.
+    """
+    for job in sorted(jobs, key=lambda job: job.name not in report.remains):
+        start = time.perf_counter()
+        entry: Entry = {"photo": job.name, "stage": report.stage, "settings": settings}
+        try:
+            if job.problem:
+                raise ValueError(job.problem)
+            entry["source"] = identity(job.photo)
+            if job.inputs:
+                entry["inputs"] = {kind: identity(path) for kind, path in job.inputs.items()}
+            job = job if force else _unfinished(job, entry, report)
+            if not job.outputs:
+                entry |= DONE
+        except FAULTS as error:
+            entry |= {"status": FAILED, "reason": str(error)}
+        if "status" in entry:
+            entry["seconds"] = round(time.perf_counter() - start, 3)
+        yield job, entry
+
+
+def groups(
+    pairs: Iterable[tuple[Job, Entry]], key: Callable[[Job], Hashable], most: int
+) -> Iterator[list[tuple[Job, Entry]]]:
+    """Up to `most` jobs of the same key at a time, as soon as there are so many; the rest last.
+
+    Those that have a status already come one by one.
+    """
+    waiting: dict[Hashable, list[tuple[Job, Entry]]] = collections.defaultdict(list)
+    for job, entry in pairs:
+        if "status" in entry:
+            yield [(job, entry)]
+            continue
+        kind = key(job)
+        waiting[kind].append((job, entry))
+        if len(waiting[kind]) >= most:
+            yield waiting.pop(kind)
+    yield from waiting.values()
+
+
+def perform(todo: Sequence[tuple[Job, Entry]], work: GroupWork) -> list[Entry]:
+    """Does the work of one group and completes the entries of its jobs.
+
+    Where a job fails, no new file of its photo stays behind.
+    """
+    if not todo:
+        return []
+    start = time.perf_counter()
+    jobs = [job for job, _ in todo]
+    new = [[path for path in job.outputs.values() if not path.exists()] for job in jobs]
+    try:
+        outcomes = work(jobs)
+    except FAULTS as error:
+        outcomes = [error] * len(jobs)
+    seconds = round((time.perf_counter() - start) / len(jobs), 3)
+    entries = []
+    for (_, entry), paths, outcome in zip(todo, new, outcomes, strict=True):
+        if isinstance(outcome, Exception):
+            for path in paths:
+                path.unlink(missing_ok=True)
+            outcome = {"status": FAILED, "reason": str(outcome)}
+        entries.append({**entry, "status": OK, **outcome, "seconds": seconds})
+    return entries
+
+
+def identity(path: pathlib.Path) -> list[int]:
     """What changes when a file is written anew: its size and time of modification."""
     stat = path.stat()
     return [stat.st_size, stat.st_mtime_ns]
 
 
-def _unfinished(job: Job, entry: dict[str, Any], report: Report) -> Job:
+def _unfinished(job: Job, entry: Entry, report: Report) -> Job:
     """The job without what is done; raises ValueError where doing it would destroy something."""
+    if job.name in report.remains:
+        return job
     there = {kind for kind, path in job.outputs.items() if path.exists()}
     before = report.done.get(job.name)
     changed = [how for key, how in SAME.items() if before and before.get(key) != entry.get(key)]
     if before and not changed:
         missing = {kind: path for kind, path in job.outputs.items() if kind not in there}
         return dataclasses.replace(job, outputs=missing)
-    if there and job.name != report.remains:
+    if there:
         path = job.outputs[min(there)]
         how = f"was made {' and '.join(changed)}" if before else "was not made of this photo"
         raise ValueError(f"{path} {how}; choose another --out, or overwrite it with --force")
     return job
-
-
-def _do(job: Job, work: Callable[[Job], dict[str, Any]], report: Report) -> dict[str, Any]:
-    """Does the work; if that fails, no new file of this photo stays behind."""
-    new = [path for path in job.outputs.values() if not path.exists()]
-    report.begin(job.name)
-    try:
-        return {"status": OK, **work(job)}
-    except (OSError, ValueError, MemoryError):
-        for path in new:
-            path.unlink(missing_ok=True)
-        raise

@@ -22,7 +22,7 @@ from oldphoto_jax.restore import stage as stages
 SIZE = 256  # pixels; the shorter side of what the network sees
 SMALLEST, LARGEST = 64, 1024
 LONGEST = 2  # the longer side that it sees, in shorter ones
-BUCKET = 64  # pixels; its sides are multiples, so that a folder makes few programs
+PROPORTIONS = ((2, 2), (2, 3), (2, 4), (3, 2), (4, 2))  # of its sides, in halves of the shorter
 RADIUS, EPSILON = 2, 1e-3  # of the guided filter, at the small size
 STRIP = 1 << 18  # pixels that are worked on at once
 DEPTHS = {np.dtype(np.uint8): image.to_uint8, np.dtype(np.uint16): image.to_uint16}
@@ -51,8 +51,7 @@ def guess(stage: stages.Stage, pixels: np.ndarray, size: int = SIZE) -> tuple[Gr
     def go(size: int, _overlap: int) -> tuple[Gray, Array]:
         luma = shrink(pixels, *working_size(*pixels.shape[:2], size))
         height, width = luma.shape[:2]
-        step = -(-BUCKET // stage.task.multiple) * stage.task.multiple
-        sides = [-(-side // step) * step for side in (height, width)]
+        sides = view(height, width, size, stage.task.multiple)
         photo = color.gray_to_rgb(image.pad_to(luma, *sides))[None]
         answer = stage(photo)["photo"][0, :height, :width]
         if not np.isfinite(answer).all():
@@ -71,6 +70,18 @@ def working_size(height: int, width: int, size: int) -> tuple[int, int]:
     return tuple(min(round(side * size / short), LONGEST * size) for side in (height, width))
 
 
+def view(height: int, width: int, size: int, multiple: int) -> tuple[int, int]:
+    """The sides to which what the network sees, height x width, is padded by mirroring.
+
+    The smallest of few shapes in which it fits, so that a folder makes few programs.
+    """
+    shapes = (
+        tuple(-(-side * size // (2 * multiple)) * multiple for side in sides)
+        for sides in PROPORTIONS
+    )
+    return min((s for s in shapes if s[0] >= height and s[1] >= width), key=np.prod)
+
+
 def shrink(pixels: np.ndarray, height: int, width: int) -> Gray:
     """Luma [height,width,1], float32 in 0..1, of pixels [H,W,1|3], made some rows at a time.
 
@@ -82,21 +93,46 @@ def shrink(pixels: np.ndarray, height: int, width: int) -> Gray:
 
 
 def paint(pixels: np.ndarray, luma: Gray, chroma: Array, strength: float = 1.0) -> np.ndarray:
+    """All rows of `Painted` at once, [H,W,3]."""
+    painted = Painted(pixels, luma, chroma, strength)
+    result = np.empty(painted.shape, painted.dtype)
+    for top, rows in _strips(pixels):
+        result[top : top + len(rows)] = painted[top : top + len(rows)]
+    return result
+
+
+class Painted:
     """Pixels [H,W,1|3], uint8 or uint16, with chroma [h,w,2] that was found at luma [h,w,1].
 
-    Where sRGB lacks a colour of this luma, chroma is drawn towards gray; no channel is clipped.
+    Looks like an array [H,W,3] whose rows are made when they are asked for, so that a large scan
+    is never held in colour as a whole. Where sRGB lacks a colour of a pixel's luma, chroma is
+    drawn towards gray; no channel is clipped.
     """
-    enlarged = Enlarged(luma, chroma, *pixels.shape[:2])
-    result = np.empty((*pixels.shape[:2], 3), pixels.dtype)
-    for top, rows in _strips(pixels):
-        here = _luma(rows)
-        new = color.fit_gamut(np.concatenate([here, enlarged(here, top)], axis=-1))[..., 1:]
-        own = 0.5 if rows.shape[-1] == 1 else color.rgb_to_ycbcr(image.to_float(rows))[..., 1:]
+
+    ndim = 3
+
+    def __init__(self, pixels: np.ndarray, luma: Gray, chroma: Array, strength: float = 1.0):
+        self.pixels, self.strength = pixels, np.float32(strength)
+        self.shape, self.dtype = (*pixels.shape[:2], 3), pixels.dtype
+        self._enlarged = Enlarged(luma, chroma, *pixels.shape[:2])
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        """The rows of a slice without step, [n,W,3]."""
+        top, bottom, _ = rows.indices(self.shape[0])
+        step = max(1, STRIP // self.shape[1])
+        parts = [self._rows(start, min(start + step, bottom)) for start in range(top, bottom, step)]
+        return np.concatenate(parts) if parts else np.empty((0, *self.shape[1:]), self.dtype)
+
+    def _rows(self, top: int, bottom: int) -> np.ndarray:
+        pixels = self.pixels[top:bottom]
+        here = _luma(pixels)
+        chroma = self._enlarged(here, top)
+        new = color.fit_gamut(np.concatenate([here, chroma], axis=-1))[..., 1:]
+        own = 0.5 if pixels.shape[-1] == 1 else color.rgb_to_ycbcr(image.to_float(pixels))[..., 1:]
         # The colours of one luma that sRGB has are a convex set, so that no mixture leaves it.
-        mixed = own + np.float32(strength) * (new - own)
+        mixed = own + self.strength * (new - own)
         ycbcr = np.concatenate([here, mixed], axis=-1)
-        result[top : top + len(rows)] = DEPTHS[pixels.dtype](color.ycbcr_to_rgb(ycbcr))
-    return result
+        return DEPTHS[self.dtype](color.ycbcr_to_rgb(ycbcr))
 
 
 class Enlarged:
@@ -162,7 +198,7 @@ class Colorizer:
         """Why a photo of this kind is left as it is, or None."""
         if self.strength == 0:
             return "strength 0: left as it is"
-        if kind == tone.COLOR and not self.recolor:
+        if kind in tone.COLORED and not self.recolor:
             return "in colour already: left as it is; --force colours it anew"
         return None
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+from collections.abc import Callable
 from typing import Any
 
-import cv2
 import numpy as np
 
-from oldphoto_jax.photo import files, image
-from oldphoto_jax.restore import batch, holes, tiles
+from oldphoto_jax.photo import files, image, scratch
+from oldphoto_jax.restore import batch, components, holes, tiles
 from oldphoto_jax.restore import stage as stages
 
 TILE, OVERLAP = 1024, 64
@@ -41,39 +42,91 @@ def detect(
     tile, which spares a large scan most of its memory. Raises ValueError for a tile or overlap
     that the network cannot take, MemoryError when the device cannot take the smallest tile.
     """
-
-    def answer(pixels: np.ndarray) -> np.ndarray:
-        return ask(stage, _rgb(pixels), tta)
-
     options = dict(tile=tile, overlap=overlap, multiple=stage.task.multiple, batch=tiles_at_once)
-    return stages.in_tiles(answer, photo, **options)[..., 0]
+    return stages.in_tiles(_answerer(stage, tta), photo, **options)[..., 0]
 
 
-def cut(probability: np.ndarray, threshold: float, min_size: int = 0) -> np.ndarray:
+def probability(
+    stage: stages.Stage,
+    pixels: np.ndarray,
+    tta: bool = False,
+    tile: int = TILE,
+    overlap: int = OVERLAP,
+    tiles_at_once: int = 1,
+    folder: str | os.PathLike | None = None,
+) -> np.ndarray:
+    """What `detect` finds as [H,W] uint16 at full scale: 65535 is certain, as in the PNG files.
+
+    Large maps lie in scratch space in `folder`; one row of tiles is held in memory. Raises as
+    `detect` does, and ValueError where the network answers no numbers.
+    """
+    found = scratch.empty(pixels.shape[:2], np.uint16, folder)
+
+    def go(tile: int, overlap: int) -> np.ndarray:
+        options = dict(multiple=stage.task.multiple, batch=tiles_at_once)
+        finished = tiles.rows(_answerer(stage, tta), pixels, tile=tile, overlap=overlap, **options)
+        for top, rows in finished:
+            found[top : top + len(rows)] = image.to_uint16(rows[..., 0])
+            scratch.release(found)
+            scratch.release(pixels)
+        return found
+
+    return stages.within_memory(go, tile, overlap, stage.task.multiple)
+
+
+def least(threshold: float) -> int:
+    """The smallest value of a 16-bit map that counts as damaged; 65536 where none does."""
+    return int(np.searchsorted(np.arange(65536) / 65535, threshold))
+
+
+def cut(
+    probability: np.ndarray,
+    threshold: float,
+    min_size: int = 0,
+    folder: str | os.PathLike | None = None,
+) -> np.ndarray:
     """The mask [H,W] uint8, 1 from the threshold of probability [H,W] on.
 
-    Connected specks whose longer side is under `min_size` pixels are left out.
+    The map is uint16 at full scale, and then makes the same mask in this run as when it is read
+    back from its file, or floats in 0..1. Connected specks whose longer side is under `min_size`
+    pixels are left out. Large masks lie in scratch space in `folder`.
     """
-    mask = (probability >= threshold).astype(np.uint8)
+    if probability.dtype == np.uint16:
+        threshold = step(threshold)
+    mask = scratch.empty(probability.shape, np.uint8, folder)
+    for band in scratch.bands(probability, mask):
+        mask[band] = probability[band] >= threshold
     if min_size > 1:
-        _, labels, boxes, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-        longer = boxes[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max(axis=1)
-        mask *= (longer >= min_size).astype(np.uint8)[labels]
+        parts = components.Components(mask)
+        top, left, bottom, right = parts.boxes.T
+        mask = parts.paint(np.maximum(bottom - top, right - left) >= min_size, folder)
     return mask
 
 
-def thickest(mask: np.ndarray) -> int:
-    """The thickness in pixels of the thickest defect in mask [H,W], as `holes.Hole` has it."""
-    return holes.thick(holes.depth(mask).max())
+def step(threshold: float) -> int:
+    """The first of a map's 65536 steps that reaches a threshold in 0..1."""
+    return int(np.searchsorted(np.arange(65536) / 65535, threshold))
 
 
-def overlay(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def overlay(
+    pixels: np.ndarray, mask: np.ndarray, folder: str | os.PathLike | None = None
+) -> np.ndarray:
     """A file's pixels [H,W,1|3] with the defects of mask [H,W] tinted red, [H,W,3] uint8."""
-    shown = pixels if pixels.dtype == np.uint8 else image.to_uint8(image.to_float(pixels))
-    shown = np.broadcast_to(shown, (*mask.shape, 3)).copy()
-    damaged = mask > 0
-    shown[damaged] = np.rint(0.4 * shown[damaged] + 0.6 * RED)
-    return shown
+    result = scratch.empty((*mask.shape, 3), np.uint8, folder)
+    for band in scratch.bands(pixels, mask, result):
+        rows, damaged = pixels[band], mask[band] > 0
+        shown = rows if rows.dtype == np.uint8 else image.to_uint8(image.to_float(rows))
+        result[band] = shown
+        result[band][damaged] = np.rint(0.4 * result[band][damaged] + 0.6 * RED)
+    return result
+
+
+def white(mask: np.ndarray, folder: str | os.PathLike | None = None) -> np.ndarray:
+    """mask [H,W] as a picture [H,W,1] uint8: white where damaged, black elsewhere."""
+    result = scratch.empty((*mask.shape, 1), np.uint8, folder)
+    for band in scratch.bands(mask, result):
+        np.multiply(mask[band, :, None] > 0, np.uint8(255), out=result[band])
+    return result
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -89,6 +142,7 @@ class Detector:
     tile: int = TILE
     overlap: int = OVERLAP
     min_size: int = 0
+    tiles_at_once: int = 1
 
     def __post_init__(self):
         if self.threshold is None:
@@ -97,39 +151,60 @@ class Detector:
             raise ValueError(f"threshold {self.threshold}: a probability lies in 0..1")
         if self.min_size < 0:
             raise ValueError(f"min size {self.min_size}: give a number of pixels, 0 or more")
+        if self.tiles_at_once < 1:
+            raise ValueError(f"tiles at once {self.tiles_at_once}: give 1 or more")
         tiles.check(self.tile, self.overlap, self.stage.task.multiple)
 
     @property
     def settings(self) -> dict[str, Any]:
-        """All that the masks depend on, beside the photos."""
+        """All that the masks depend on, beside the photos.
+
+        How many tiles are computed at once is none of it: it changes what rounding may change.
+        """
         names = ("threshold", "tta", "tile", "overlap", "min_size")
         return {"weights": self.stage.checksum, **{name: getattr(self, name) for name in names}}
 
-    def __call__(self, job: batch.Job) -> dict[str, Any]:
-        """Writes the job's files, the mask last; returns what was found.
+    def find(self, pixels: np.ndarray, folder: str | os.PathLike | None = None) -> np.ndarray:
+        """The `probability` of a file's pixels [H,W,1|3]."""
+        options = dict(tiles_at_once=self.tiles_at_once, folder=folder)
+        return probability(self.stage, pixels, self.tta, self.tile, self.overlap, **options)
 
-        `size` is [H,W], `marked` the share of pixels in the mask, `thickest` in pixels;
-        `beyond_training` says that this is more than the network was trained on.
+    def mark(
+        self, probability: np.ndarray, folder: str | os.PathLike | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """The mask that `cut` makes of a map [H,W], and what is told of it.
+
+        `marked` is the share of pixels in the mask, `thickest` in pixels; `beyond_training` says
+        that this is more than the network was trained on.
         """
+        mask = cut(probability, self.threshold, self.min_size, folder)
+        thickness = holes.thickest(mask)
+        return mask, {
+            "marked": round(holes.share(mask), 6),
+            "thickest": thickness,
+            "beyond_training": thickness > self.stage.task.max_size,
+        }
+
+    def __call__(self, job: batch.Job) -> dict[str, Any]:
+        """Writes the job's files, the mask last; returns its `size` [H,W] and what `mark` tells."""
         pixels = files.read(job.photo).pixels
-        probability = detect(self.stage, pixels, self.tta, self.tile, self.overlap)
-        mask = cut(probability, self.threshold, self.min_size)
+        found = self.find(pixels)
+        mask, told = self.mark(found)
         pictures = {
-            "prob": lambda: image.to_uint16(probability[..., None]),
+            "prob": lambda: found[..., None],
             "overlay": lambda: overlay(pixels, mask),
-            "mask": lambda: mask[..., None] * np.uint8(255),
+            "mask": lambda: white(mask),
         }
         for kind, picture in pictures.items():
             if kind in job.outputs:
                 job.outputs[kind].parent.mkdir(parents=True, exist_ok=True)
                 files.write_png(job.outputs[kind], picture())
-        thickness = thickest(mask)
-        return {
-            "size": [int(side) for side in mask.shape],
-            "marked": round(float(mask.mean()), 6),
-            "thickest": thickness,
-            "beyond_training": thickness > self.stage.task.max_size,
-        }
+        return {"size": [int(side) for side in mask.shape]} | told
+
+
+def _answerer(stage: stages.Stage, tta: bool) -> Callable[[np.ndarray], np.ndarray]:
+    """`ask` for tiles [N,H,W,1|3] as they are in a file."""
+    return lambda pixels: ask(stage, _rgb(pixels), tta)
 
 
 def _rgb(pixels: np.ndarray) -> np.ndarray:

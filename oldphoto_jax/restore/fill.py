@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 
 import numpy as np
 
-from oldphoto_jax.photo import image
+from oldphoto_jax.photo import image, scratch
 from oldphoto_jax.restore import holes, tiles
 from oldphoto_jax.restore.classical import Filler
 
@@ -22,67 +23,109 @@ def fill(
     overlap: int = OVERLAP,
     multiple: int = 1,
     feather: int = 0,
+    strength: float = 1.0,
     damaged: np.ndarray | None = None,
+    result: np.ndarray | None = None,
+    folder: str | os.PathLike | None = None,
 ) -> np.ndarray:
     """A copy of a file's pixels [H,W,1|3], uint8 or uint16, with the holes of mask [H,W] filled.
 
     `filler` sees float32 tiles (0..1), only those in which there is something to fill; a gray
     photo is shown to it as one channel, even where the file has three. The fill fades out over
-    `feather` pixels around the holes; pixels further away stay as they are, bit by bit. Holes in
-    `damaged` [H,W] are hidden from the filler and stay as they are as well. Beside pixels and
-    result it holds some bytes of mask for each pixel and one row of tiles. Raises ValueError for
-    a mask of another size, tiles that `tiles.check` refuses, and a fill that is not a number.
+    `feather` pixels around the holes; pixels further away stay as they are, bit by bit. Only
+    `strength` of it shows, as in `soften`. Holes in `damaged` [H,W] are hidden from the filler
+    and stay as they are as well.
+
+    The copy goes into `result`, by default an array of `scratch.empty` in `folder`. Beside pixels,
+    masks and result one row of tiles is held in memory. Raises ValueError for a mask of another
+    size, tiles that `tiles.check` refuses, and a fill that is not a number.
     """
-    if mask.shape != pixels.shape[:2]:
-        raise ValueError(
-            f"the mask has {mask.shape}, the photo {pixels.shape[:2]} pixels: give equal sizes"
-        )
-    frame = _Frame(pixels, mask, feather, damaged)
-    rows, columns = (tiles.split(n, tile, overlap, multiple) for n in mask.shape)
-    result = pixels.copy()
-    for row, top in enumerate(rows.starts):
-        begin, end = tiles.counts(rows, row, overlap)
-        if not frame.wide[begin:end].any():
+    check(pixels, mask)
+    if result is None:
+        result = scratch.empty(pixels.shape, pixels.dtype, folder)
+    for band in scratch.bands(pixels, result):
+        result[band] = pixels[band]
+    if strength == 0:
+        return result
+    frame = _Frame(pixels, mask, holes.grow(mask, feather, folder), feather, damaged)
+    down, across = (tiles.split(n, tile, overlap, multiple) for n in mask.shape)
+    for row, top in enumerate(down.starts):
+        begin, end = tiles.counts(down, row, overlap)
+        wide = frame.wide(np.s_[begin:end])
+        if not wide.any():
             continue
         strip = None
-        for column, left in enumerate(columns.starts):
-            first, last = tiles.counts(columns, column, overlap)
-            if not frame.wide[begin:end, first:last].any():
+        for column, left in enumerate(across.starts):
+            first, last = tiles.counts(across, column, overlap)
+            if not wide[:, first:last].any():
                 continue
-            window = np.s_[top : top + rows.side, left : left + columns.side]
-            if frame.hidden[window].all():
-                raise ValueError(
-                    f"a hole takes up a whole tile of {rows.side} x {columns.side} pixels, so that "
-                    "nothing good is seen around it; use larger tiles or leave it by a limit"
-                )
-            piece = filler(image.to_float(frame.pixels[window]), frame.hidden[window])
+            window = np.s_[top : top + down.side, left : left + across.side]
+            piece = frame.fill(filler, window)
             if strip is None:
                 strip = np.zeros((len(piece), mask.shape[1], piece.shape[-1]), np.float32)
-            tiles.lay(strip.swapaxes(0, 1), piece.swapaxes(0, 1), columns, column, overlap)
+            tiles.lay(strip.swapaxes(0, 1), piece.swapaxes(0, 1), across, column, overlap)
         weight = np.ones(end - begin, np.float32)
         if row:
             weight[: overlap // 2] = tiles.ramp(overlap)
         frame.compose(result, strip[begin - top : end - top], begin, weight)
+        for array in (result, pixels, mask, frame.grown, damaged):
+            scratch.release(array)
+    soften(result, pixels, strength)
     return result
+
+
+def soften(filled: np.ndarray, pixels: np.ndarray, strength: float) -> None:
+    """Draws what was filled back towards pixels [H,W,C] of the same dtype, in place.
+
+    `strength` (0..1) is how much of the change stays: old + strength * (new - old), rounded.
+    """
+    if strength == 1:
+        return
+    for band in scratch.bands(filled, pixels):
+        changed = filled[band] != pixels[band]
+        old, new = (array[band][changed].astype(np.float32) for array in (pixels, filled))
+        filled[band][changed] = np.rint(old + np.float32(strength) * (new - old))
+
+
+def check(pixels: np.ndarray, mask: np.ndarray) -> None:
+    """Raises ValueError unless mask [H,W] has the size of pixels [H,W,C]."""
+    if mask.shape != pixels.shape[:2]:
+        raise ValueError(
+            f"the mask has {mask.shape}, the photo {pixels.shape[:2]} pixels: give equal sizes"
+        )
 
 
 @dataclasses.dataclass
 class _Frame:
-    """What `fill` works on: the photo, its holes, and where each tile's fill goes."""
+    """What `fill` works on: the photo, its holes, `grown` by the feather, and other damage."""
 
     pixels: np.ndarray
     mask: np.ndarray
+    grown: np.ndarray
     feather: int
     damaged: np.ndarray | None
 
     def __post_init__(self):
         if _is_gray(self.pixels):
             self.pixels = self.pixels[..., :1]
-        self.wide = holes.grow(self.mask, self.feather)
-        self.hidden = self.wide
+
+    def wide(self, rows: slice) -> np.ndarray:
+        """Where some of the fill shows, 1 or 0 in these rows [h,W]."""
+        wide = self.grown[rows]
+        return wide if self.damaged is None else wide * (self.damaged[rows] == 0)
+
+    def fill(self, filler: Filler, window: tuple[slice, slice]) -> np.ndarray:
+        """The filler's answer [h,w,C] for a window of the photo."""
+        hidden = self.grown[window]
         if self.damaged is not None:
-            self.wide = self.wide * (self.damaged == 0)
-            self.hidden = self.wide | self.damaged
+            hidden = hidden | self.damaged[window]
+        if hidden.all():
+            height, width = hidden.shape
+            raise ValueError(
+                f"a hole takes up a whole tile of {height} x {width} pixels, so that "
+                "nothing good is seen around it; use larger tiles or leave it by a limit"
+            )
+        return filler(image.to_float(self.pixels[window]), hidden)
 
     def compose(
         self, result: np.ndarray, strip: np.ndarray, begin: int, weight: np.ndarray
@@ -91,7 +134,7 @@ class _Frame:
         end, margin = begin + len(strip), min(begin, self.feather)
         around = self.mask[begin - margin : end + self.feather]
         alpha = holes.opacity(around, self.feather)[margin:][: len(strip)]
-        places = np.nonzero(self.wide[begin:end])
+        places = np.nonzero(self.wide(np.s_[begin:end]))
         if np.isnan(new := strip[places]).any():
             raise ValueError("the fill holds values that are no numbers; these weights are broken")
         full = np.float32(np.iinfo(result.dtype).max)
@@ -104,5 +147,6 @@ class _Frame:
 
 def _is_gray(pixels: np.ndarray) -> bool:
     """Whether all channels of [H,W,1|3] are the same, everywhere."""
-    first = pixels[..., 0]
-    return all(np.array_equal(first, pixels[..., n]) for n in range(1, pixels.shape[-1]))
+    if pixels.shape[-1] == 1:
+        return True
+    return all((pixels[band] == pixels[band][..., :1]).all() for band in scratch.bands(pixels))

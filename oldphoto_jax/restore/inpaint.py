@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import os
 from typing import Any
 
 import numpy as np
 
-from oldphoto_jax.photo import files, image
+from oldphoto_jax.photo import files, image, scratch
 from oldphoto_jax.restore import batch, masks, tiles
 from oldphoto_jax.restore import holes as finder
 from oldphoto_jax.restore import stage as stages
 from oldphoto_jax.restore.classical import METHODS, REACH, Filler
-from oldphoto_jax.restore.fill import OVERLAP, TILE, fill
+from oldphoto_jax.restore.fill import OVERLAP, TILE, check, fill, soften
 from oldphoto_jax.restore.holes import Hole
 
 NETWORK, AUTO = "network", "auto"
@@ -56,7 +57,8 @@ class Inpainter:
 
     `method` is one of CHOICES; "auto" takes THIN_METHOD for holes up to `thin` pixels thick and
     the network for others. Holes thicker than `max_hole`, at most LARGEST, are left as they are.
-    The mask is first grown by `grow` pixels. Raises ValueError for settings that don't fit.
+    The mask is first grown by `grow` pixels. Of the fill, `strength` (0..1) shows: 0 changes
+    nothing. Raises ValueError for settings that don't fit.
     """
 
     stage: stages.Stage | None = None
@@ -67,6 +69,7 @@ class Inpainter:
     feather: int = 0
     tile: int = TILE
     overlap: int = OVERLAP
+    strength: float = 1.0
 
     def __post_init__(self):
         # of each photo: holes thicker than those trained on, and holes left as they are
@@ -81,6 +84,8 @@ class Inpainter:
                 raise ValueError(f"{value}: give a number of pixels, 0 or more")
         if self.max_hole > LARGEST:
             raise ValueError(f"max hole {self.max_hole}: more than {LARGEST} pixels fit no tile")
+        if not 0 <= self.strength <= 1:
+            raise ValueError(f"strength {self.strength}: give a number from 0 to 1")
         tiles.check(self.tile, self.overlap, self.multiple)
 
     @property
@@ -91,7 +96,7 @@ class Inpainter:
     @property
     def settings(self) -> dict[str, Any]:
         """All that the restored photos depend on, beside photos and masks."""
-        names = ("method", "max_hole", "thin", "grow", "feather", "tile", "overlap")
+        names = ("method", "max_hole", "thin", "grow", "feather", "tile", "overlap", "strength")
         weights = {"weights": self.stage.checksum} if self.stage else {}
         return weights | {name: getattr(self, name) for name in names}
 
@@ -107,43 +112,70 @@ class Inpainter:
 
     def choose(self, hole: Hole) -> str | None:
         """What fills this hole, or None where it is to stay."""
-        return None if hole.thickness > self.max_hole else self.rule(hole)
+        stays = self.strength == 0 or hole.thickness > self.max_hole
+        return None if stays else self.rule(hole)
 
     def __call__(self, job: batch.Job) -> dict[str, Any]:
-        """Writes the restored photo; returns what was filled and what was not.
-
-        `size` is [H,W], `filled` the share of pixels, `thickest` in pixels, `holes` how many by
-        what filled them, `left` how many stay as they are. `beyond_training` says that some,
-        `guessed` how many, are thicker than the network was trained on. The thickest of them, and
-        of those left, are listed in `thick` with box [top,left,bottom,right].
-        """
+        """Writes the restored photo; returns its `size` [H,W] and what `mend` tells."""
         photo = files.read(job.photo)
         mask = masks.read(job.inputs["mask"], photo.pixels.shape[:2])
-        mask = finder.grow(mask, self.grow)
-        if mask.all():
-            raise ValueError(
-                f"{job.inputs['mask']}: grown by {self.grow} pixels it leaves nothing of the photo "
-                "to go by; grow it less"
-            )
-        found, labels = finder.find(mask)
-        chosen = [self.choose(hole) for hole in found]
-        pairs = [*zip(found, chosen, strict=True)]
-        # The network first: to the others, what is damaged further away must not look good.
-        codes = {name: code for code, name in enumerate((NETWORK, *METHODS), 1)} | {None: LEFT}
-        plan = np.array([0, *(codes[name] for name in chosen)], np.uint8)[labels]
-        del labels  # four bytes for each pixel of a large scan
-        pixels = photo.pixels
-        for name in sorted({*chosen} - {None}, key=codes.get):
-            # No tile may lie wholly in a hole, and some good pixels are little to go by.
-            tile = max(self.tile, 2 * max(hole.thickness for hole, by in pairs if by == name))
-            pixels = self._fill(pixels, plan == codes[name], plan > codes[name], name, tile)
+        pixels, told = self.mend(photo.pixels, mask)
         for path in job.outputs.values():
             path.parent.mkdir(parents=True, exist_ok=True)
             files.write(path, dataclasses.replace(photo, pixels=pixels))
-        told = self._tell(found, chosen)
         self.guessed[job.name], self.left[job.name] = told["guessed"], told["left"]
-        filled = float(((plan > 0) & (plan < LEFT)).mean())
-        return {"size": [int(n) for n in mask.shape], "filled": round(filled, 6)} | told
+        return {"size": [int(n) for n in mask.shape]} | told
+
+    def mend(
+        self,
+        pixels: np.ndarray,
+        mask: np.ndarray,
+        folder: str | os.PathLike | None = None,
+        answer: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """A file's pixels [H,W,1|3] with the holes of mask [H,W] uint8 filled; what was filled.
+
+        Where nothing is to fill these are the pixels themselves, else a copy, which for a large
+        photo lies in scratch space in `folder`. What the network makes of the whole photo may be
+        given as `answer` [H,W,3], 0..1. Raises ValueError for a mask of another size, one that
+        leaves nothing good, and a fill that is not a number.
+
+        `filled` is the share of pixels, `thickest` in pixels, `holes` how many by what filled
+        them, `left` how many stay as they are. `beyond_training` says that some, `guessed` how
+        many, are thicker than the network was trained on. The thickest of them, and of those
+        left, are listed in `thick` with box [top,left,bottom,right]. `status` and `reason` are
+        those of a report where they are not plainly ok.
+        """
+        check(pixels, mask)
+        mask = finder.grow(mask, self.grow, folder)
+        if finder.share(mask) == 1:
+            raise ValueError(
+                f"the mask, grown by {self.grow} pixels, leaves nothing of the photo to go by; "
+                "mark less or grow it less"
+            )
+        found, parts = finder.find(mask)
+        chosen = [self.choose(hole) for hole in found]
+        told = self._tell(found, chosen)
+        if not any(chosen):
+            return pixels, {"filled": 0.0} | told
+        pairs = [*zip(found, chosen, strict=True)]
+        # The network first: to the others, what is damaged further away must not look good.
+        codes = {name: code for code, name in enumerate((NETWORK, *METHODS), 1)} | {None: LEFT}
+        plan = parts.paint([codes[name] for name in chosen], folder)
+        filled = pixels
+        for name in sorted({*chosen} - {None}, key=codes.get):
+            # No tile may lie wholly in a hole, and some good pixels are little to go by.
+            tile = max(self.tile, 2 * max(hole.thickness for hole, by in pairs if by == name))
+            layers = _layers(plan, codes[name], folder)
+            if name == NETWORK and answer is not None:
+                filled = _lay_in(filled, *layers, answer, self.feather, folder)
+            else:
+                filled = self._fill(filled, *layers, name, tile, folder)
+        soften(filled, pixels, self.strength)
+        share = sum(
+            np.count_nonzero((plan[band] > 0) & (plan[band] < LEFT)) for band in scratch.bands(plan)
+        )
+        return filled, {"filled": round(share / plan.size, 6)} | told
 
     def _tell(self, found: list[Hole], chosen: list[str | None]) -> dict[str, Any]:
         """What the report says about the holes and what was chosen for each of them."""
@@ -163,6 +195,8 @@ class Inpainter:
         ]
         if not found:
             told |= {"status": batch.NOTHING, "reason": "the mask is empty: nothing to fill"}
+        elif self.strength == 0:
+            told |= {"status": batch.NOTHING, "reason": "strength 0: left as it is"}
         elif told["beyond_training"]:
             told["status"] = batch.BEYOND
         elif not any(chosen):
@@ -171,14 +205,21 @@ class Inpainter:
         return told
 
     def _fill(
-        self, pixels: np.ndarray, mask: np.ndarray, damaged: np.ndarray, name: str, tile: int
+        self,
+        pixels: np.ndarray,
+        mask: np.ndarray,
+        damaged: np.ndarray,
+        name: str,
+        tile: int,
+        folder: str | os.PathLike | None,
     ) -> np.ndarray:
-        mask, damaged = mask.astype(np.uint8), damaged.astype(np.uint8)
-        options = dict(feather=self.feather, damaged=damaged)
+        options = dict(feather=self.feather, damaged=damaged, folder=folder)
         multiple = self.multiple if name == NETWORK else 1
         tile = -(-tile // multiple) * multiple
         if name != NETWORK:
-            damaged &= finder.grow(mask, self.feather + REACH)  # holes further away change nothing
+            near = finder.grow(mask, self.feather + REACH, folder)
+            for band in scratch.bands(damaged, near):
+                damaged[band] &= near[band]  # holes further away change nothing
             return fill(pixels, mask, METHODS[name], tile=tile, overlap=self.overlap, **options)
 
         def go(tile: int, overlap: int) -> np.ndarray:
@@ -186,3 +227,31 @@ class Inpainter:
             return fill(pixels, mask, network(self.stage, tile, overlap), **shapes, **options)
 
         return stages.within_memory(go, tile, self.overlap, multiple)
+
+
+def _lay_in(
+    pixels: np.ndarray,
+    mask: np.ndarray,
+    damaged: np.ndarray,
+    answer: np.ndarray,
+    feather: int,
+    folder: str | os.PathLike | None,
+) -> np.ndarray:
+    """Pixels with the holes of mask filled by an answer [H,W,3] for the whole of them."""
+
+    def filler(photo: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        return answer if photo.shape[-1] == 3 else answer[..., :1]  # all three are equal
+
+    one = dict(tile=max(mask.shape), overlap=0)
+    return fill(pixels, mask, filler, **one, feather=feather, damaged=damaged, folder=folder)
+
+
+def _layers(
+    plan: np.ndarray, code: int, folder: str | os.PathLike | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The masks [H,W] of what has this code in a plan, and of what is damaged after it is done."""
+    now, later = (scratch.empty(plan.shape, np.uint8, folder) for _ in range(2))
+    for band in scratch.bands(plan, now, later):
+        np.equal(plan[band], code, out=now[band], casting="unsafe")
+        np.greater(plan[band], code, out=later[band], casting="unsafe")
+    return now, later

@@ -16,24 +16,26 @@ ENLARGE = 2  # the samples are small; scans are larger and softer
 SEED = 0  # scratches, a tear and dust, on fur and whiskers that look like them
 
 
-def aged() -> Batch:
+def aged(seed: int = SEED) -> Batch:
     """The old photo [H,W,3] and the mask [H,W,1] of its damage, both float32 in 0..1.
+
+    Another seed damages it otherwise.
 
     It is of the validation split: training on the samples leaves it out.
     """
     good = Samples("val")[0]["photo"]
     height, width = (ENLARGE * side for side in good.shape[:2])
     damage = Damage(clean=0, lookalikes=0, gray=1, ageing=1, scan=1)
-    old = damage(image.resize(good, height, width), np.random.default_rng(SEED))
+    old = damage(image.resize(good, height, width), np.random.default_rng(seed))
     return {"photo": old["photo"], "mask": old["mask"]}
 
 
-def write(folder: pathlib.Path) -> pathlib.Path:
+def write(folder: pathlib.Path, seed: int = SEED) -> pathlib.Path:
     """Writes the old photo into a folder, and beside it where its damage is; returns the photo.
 
     Files that are there already stay as they are. Raises ValueError if they hold anything else.
     """
-    old = aged()
+    old = aged(seed)
     return _keep(folder, {NAME: old["photo"], TRUTH: old["mask"]})
 
 

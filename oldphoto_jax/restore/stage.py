@@ -15,7 +15,7 @@ from flax import nnx
 from oldphoto_jax import task as contract
 from oldphoto_jax.photo.types import Batch
 from oldphoto_jax.restore import tiles
-from oldphoto_jax.weights import catalogue, names, store
+from oldphoto_jax.weights import cache, catalogue, names, store
 
 Result = TypeVar("Result")
 
@@ -36,9 +36,13 @@ class Stage:
         @jax.jit
         def forward(params, batch) -> Batch:
             self.compiled.append(batch["photo"].shape)  # runs while JAX traces: once per program
-            return task.predict(nnx.merge(graph, params), batch)
+            return self.predict(params, batch)
 
-        self._forward = forward
+        self._graph, self._forward = graph, forward
+
+    def predict(self, params, batch: Batch) -> Batch:
+        """`task.predict` with networks of these params: a pure function, not yet compiled."""
+        return self.task.predict(nnx.merge(self._graph, params), batch)
 
     def __call__(self, photo: np.ndarray, **more: np.ndarray) -> dict[str, np.ndarray]:
         """What the task changes in photo [N,H,W,3] (0..1), its sides multiples of the task's.
@@ -81,12 +85,21 @@ def load(
 
 
 def find(path: str | os.PathLike) -> pathlib.Path:
-    """The weights file at this path: the file itself, or the best (else last) of a work folder."""
+    """The weights file at this path: the file itself, or the best (else last) of a work folder.
+
+    Where there is neither, `path` may be the name of weights that come with the package.
+    """
     path = pathlib.Path(path)
     if path.is_file():
         return path
     if not path.is_dir():
-        raise store.WeightsError(f"{path}: there is no such weights file or work folder")
+        packaged = [file.stem for file in catalogue.all_packaged()]
+        if str(path) in packaged:
+            return catalogue.packaged(str(path))
+        raise store.WeightsError(
+            f"{path}: there is no such weights file or work folder, and the package has none of "
+            f"this name (it has: {', '.join(packaged) or 'none'})"
+        )
     for name in ("best", "last"):
         if (file := path / "weights" / f"{name}.safetensors").is_file():
             return file
@@ -141,16 +154,32 @@ def within_memory(
         tile, overlap = smaller, min(overlap, smaller // multiple // 2 * multiple)
 
 
+def use(device: str) -> None:
+    """Computes on "cpu", "gpu" or "tpu" alone from here on; "auto" leaves the choice to JAX.
+
+    To be called before anything is computed. Raises ValueError where there is no such device.
+    """
+    if device == "auto":
+        return
+    jax.config.update("jax_platforms", device)
+    try:
+        jax.devices()
+    except RuntimeError as error:
+        raise ValueError(
+            f"device {device}: JAX finds none ({error}); install the extra for it "
+            "(oldphoto-jax[cuda] or [tpu]), or choose cpu"
+        ) from error
+
+
+def photos_at_once() -> int:
+    """How many photos a program should take at once: more than one pays on accelerators only."""
+    devices = jax.local_devices()
+    return len(devices) * (1 if devices[0].platform == "cpu" else 8)
+
+
 def cache_folder() -> pathlib.Path:
     """Where compiled programs are kept between runs: in the user's cache folder."""
-    home = pathlib.Path.home()
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local"
-    elif sys.platform == "darwin":
-        base = home / "Library" / "Caches"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or home / ".cache"
-    return pathlib.Path(base) / "oldphoto_jax" / "compiled"
+    return cache.folder("compiled")
 
 
 def keep_compiled() -> None:

@@ -93,40 +93,65 @@ def run(
     multiple: int = 1,
     batch: int = 1,
 ) -> np.ndarray:
-    """Gives `function` [N,h,w,C] -> [N,h,w,D] the photo [H,W,C] in tiles; returns [H,W,D].
+    """What `rows` gives, as one array [H,W,D]."""
+    options = dict(tile=tile, overlap=overlap, multiple=multiple, batch=batch)
+    canvas = None
+    for top, finished in rows(function, photo, **options):
+        if canvas is None:
+            canvas = np.empty((len(photo), *finished.shape[1:]), finished.dtype)
+        canvas[top : top + len(finished)] = finished
+    return canvas
 
-    Every call holds exactly `batch` tiles of one shape. A side shorter than its tile is padded
-    by reflection. Beside photo and result only one row of tiles is held in memory. `function`
-    may return another number type than it takes; blending asks for floating point.
+
+def rows(
+    function: Callable[[np.ndarray], np.ndarray],
+    photo: np.ndarray,
+    *,
+    tile: int = 1024,
+    overlap: int = 64,
+    multiple: int = 1,
+    batch: int = 1,
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Gives `function` [N,h,w,C] -> [N,h,w,D] the photo [H,W,C] in tiles, from top to bottom.
+
+    Yields the number of the first row and the rows [n,W,D] that are finished, each row once;
+    beside them only a row of tiles is held in memory. Every call holds exactly `batch` tiles of
+    one shape. A side shorter than its tile is padded by reflection. `function` may return
+    another number type than it takes; blending asks for floating point.
     """
     height, width = photo.shape[:2]
-    rows, columns = (split(length, tile, overlap, multiple) for length in (height, width))
-    results = _results(function, photo, rows, columns, batch)
-    canvas = None
-    for row, top in enumerate(rows.starts):
+    down, across = (split(length, tile, overlap, multiple) for length in (height, width))
+    results = _results(function, photo, down, across, batch)
+    above = None  # of the row of tiles before, what the next one fades into
+    for row, top in enumerate(down.starts):
         strip = None
-        for column, left in enumerate(columns.starts):
+        for column, left in enumerate(across.starts):
             piece = next(results)[: height - top, : width - left]
             if strip is None:
                 strip = np.empty((len(piece), width, piece.shape[-1]), piece.dtype)
-            lay(strip.swapaxes(0, 1), piece.swapaxes(0, 1), columns, column, overlap)
-        if canvas is None:
-            canvas = np.empty((height, *strip.shape[1:]), strip.dtype)
-        lay(canvas, strip, rows, row, overlap)
-    return canvas
+            lay(strip.swapaxes(0, 1), piece.swapaxes(0, 1), across, column, overlap)
+        begin = fade(down, row, overlap) - top
+        if above is not None:
+            mix(above, strip[begin : begin + len(above)], overlap)
+            strip[begin : begin + len(above)] = above
+        end = len(strip)
+        if row + 1 < len(down.starts):
+            end = fade(down, row + 1, overlap) - top
+            above = strip[end : end + overlap // 2].copy()
+        yield top + begin, strip[begin:end]
 
 
 def _results(
     function: Callable[[np.ndarray], np.ndarray],
     photo: np.ndarray,
-    rows: Split,
-    columns: Split,
+    down: Split,
+    across: Split,
     batch: int,
 ) -> Iterator[np.ndarray]:
     """The function's answer for every tile, row by row, computed `batch` tiles at a time."""
-    places = iter(itertools.product(rows.starts, columns.starts))
+    places = iter(itertools.product(down.starts, across.starts))
     while group := list(itertools.islice(places, batch)):
-        tiles = [cut(photo, place, (rows.side, columns.side)) for place in group]
+        tiles = [cut(photo, place, (down.side, across.side)) for place in group]
         tiles += tiles[-1:] * (batch - len(group))  # a smaller batch would be one more program
         yield from np.asarray(function(np.stack(tiles)))[: len(group)]
 
@@ -145,7 +170,11 @@ def lay(canvas: np.ndarray, piece: np.ndarray, along: Split, index: int, overlap
         return
     begin = fade(along, index, overlap)
     end = begin + overlap // 2
-    under = canvas[begin:end]
-    weight = ramp(overlap).astype(canvas.dtype)[:, None, None]
-    under += weight * (piece[begin - start : end - start] - under)
+    mix(canvas[begin:end], piece[begin - start : end - start], overlap)
     canvas[end : start + len(piece)] = piece[end - start :]
+
+
+def mix(under: np.ndarray, over: np.ndarray, overlap: int) -> None:
+    """Fades `under` into `over`, both [`overlap` / 2,...], along the first axis and in place."""
+    weight = ramp(overlap).astype(under.dtype)[:, None, None]
+    under += weight * (over - under)

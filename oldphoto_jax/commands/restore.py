@@ -1,0 +1,171 @@
+"""`oldphoto restore`: photos in; restored, restored and coloured, and coloured photos out."""
+
+from __future__ import annotations
+
+import functools
+import os
+import pathlib
+import sys
+
+from oldphoto_jax.commands import options
+
+PICTURES = "restored,restored_color,color"
+FORMATS = ("same", "lossless", "png", "tif", "webp", "jpg")
+
+
+def add(commands, shared) -> None:
+    """The command's part of the command line."""
+    text = "find defects, fill them, colour the photo: three pictures of each, the mask, a report"
+    restore = commands.add_parser("restore", parents=[shared], help=text, description=text)
+    options.add_photos(restore, "a packaged photo, grown old and damaged")
+    add = restore.add_argument
+    add("--out", "-o", type=pathlib.Path, required=True, metavar="DIR", help="where all goes")
+    add("--outputs", default=PICTURES, metavar="LIST", help="some of %(default)s")
+    add("--force", action="store_true", help="make again what is already there")
+    _add_mask(restore.add_argument_group("the mask").add_argument)
+    _add_looks(restore.add_argument_group("the pictures").add_argument)
+    _add_files(restore.add_argument_group("the files").add_argument)
+    _add_machine(restore.add_argument_group("the machine").add_argument)
+    restore.set_defaults(command=run)
+
+
+def _add_mask(add) -> None:
+    where = dict(type=pathlib.Path, metavar="FILE_OR_FOLDER")
+    add("--mask", "-m", **where, help="use these masks as they are; nothing is detected")
+    add("--mask-add", **where, help="mark these pixels as well")
+    add("--mask-remove", **where, help="never touch these pixels")
+    again = "NAME_prob.png of an earlier run: nothing is detected (OUT's own are found by itself)"
+    add("--probability", **where, help=again)
+    add("--threshold", type=float, metavar="P", help="probability from which a pixel is a defect")
+    add("--min-size", type=int, default=0, metavar="PX", help="leave out smaller specks")
+    grow = "grow masks by so much (2; masks that were given: 0)"
+    add("--grow", type=int, metavar="PX", help=grow)
+    add("--feather", type=int, default=1, metavar="PX", help="fade out around holes (%(default)s)")
+    limit = "leave thicker holes as they are (1024)"
+    add("--max-hole", type=int, metavar="PX", help=limit)
+    add("--tta", action="store_true", help="average over mirror images: four times the work")
+
+
+def _add_looks(add) -> None:
+    add(
+        "--strength",
+        action="append",
+        default=[],
+        type=_strength,
+        metavar="STAGE=S",
+        help="inpaint=0.5, colorize=0.7: from 0, the photo as it is, to 1",
+    )
+    add("--recolor", action="store_true", help="colour photos that are in colour already")
+    size = "shorter side of what the colouring network sees (%(default)s)"
+    add("--size", type=int, default=256, metavar="PX", help=size)
+    add("--sheet", action="store_true", help="also write NAME_sheet.jpg, before and after")
+    add("--page", action="store_true", help="also write index.html, to look through them all")
+    seed = "another seed damages the sample otherwise; networks draw no numbers (%(default)s)"
+    add("--seed", type=int, default=0, metavar="N", help=seed)
+
+
+def _add_files(add) -> None:
+    form = "of the pictures: same as the photo's, or lossless, or always one kind (%(default)s)"
+    add("--format", choices=FORMATS, default=FORMATS[0], help=form)
+    add("--quality", type=int, default=95, metavar="1..100", help="of JPEG, HEIC (%(default)s)")
+    add("--strip-gps", action="store_true", help="leave out where the photo was taken")
+    limit = "refuse files whose header promises more (%(default)s)"
+    add("--max-pixels", type=int, default=500_000_000, metavar="N", help=limit)
+
+
+def _add_machine(add) -> None:
+    weights = dict(type=pathlib.Path, metavar="WORKDIR_OR_FILE", help="other weights")
+    for name in ("detector", "inpainter", "colorizer"):
+        add(f"--{name}", **weights)
+    add("--device", choices=("auto", "cpu", "gpu", "tpu"), default="auto", help="(%(default)s)")
+    add("--batch", type=int, metavar="N", help="photos at once (one a CPU, eight a GPU)")
+    add("--tile", type=int, default=1024, metavar="PX", help="largest tile side (%(default)s)")
+    add("--offline", action="store_true", help="never use the network; restoring needs none")
+    add("--ray", metavar="ADDRESS", help="spread over a Ray cluster; `local` starts one here")
+
+
+def run(args) -> int:
+    """Restores the photos; returns the exit status."""
+    if args.offline:
+        os.environ["OLDPHOTO_OFFLINE"] = "1"
+    from oldphoto_jax.restore import batch, chain, sample, stage
+
+    stage.use(args.device)
+    stage.keep_compiled()
+    pictures = [name.strip() for name in args.outputs.split(",") if name.strip()]
+    photos = sample.write(args.out, args.seed) if args.sample else args.photos
+    kinds = chain.kinds(pictures, args.sheet, args.mask is not None)
+    jobs = batch.plan(photos, args.out, kinds, functools.partial(chain.suffix, form=args.format))
+    jobs = _given(args, jobs)
+    report = batch.Report(args.out, chain.STAGE)
+    count = args.batch or stage.photos_at_once()
+    factory = functools.partial(chain.build, _restoring(args, pictures, count), _filing(args))
+    work = factory(maps={})
+    work.maps = chain.stored(jobs, report, work.settings)
+    if args.ray:
+        from oldphoto_jax.restore import cluster
+
+        counts = cluster.run(
+            jobs,
+            report,
+            functools.partial(factory, maps=work.maps),
+            work.settings,
+            args.force,
+            address=args.ray,
+            key=work.key,
+            most=count,
+        )
+    else:
+        counts = batch.run_groups(jobs, report, work, work.settings, args.force, work.key, count)
+    if args.page:
+        chain.write_page(args.out)
+    _tell(args, counts, work.restorer, report)
+    return 1 if counts[batch.FAILED] else 0
+
+
+def _restoring(args, pictures: list[str], count: int) -> dict:
+    """What the restorer is to be like."""
+    grow = {} if args.grow is None else {"grow": args.grow, "grow_given": args.grow}
+    names = ("detector", "inpainter", "colorizer", "threshold", "min_size", "feather", "max_hole")
+    names += ("tta", "tile", "size", "recolor")
+    given = {name: getattr(args, name) for name in names}
+    return given | grow | {"outputs": pictures, "strength": dict(args.strength), "count": count}
+
+
+def _filing(args) -> dict:
+    """What the files are to be like."""
+    return {
+        name: getattr(args, name) for name in ("out", "quality", "max_pixels", "strip_gps", "page")
+    }
+
+
+def _given(args, jobs):
+    """The jobs with the files that say where the photos are damaged."""
+    from oldphoto_jax.restore import masks
+
+    if args.mask and (args.probability or args.threshold is not None):
+        raise ValueError("--mask: is used as it is; leave out --probability and --threshold")
+    if args.mask:
+        jobs = masks.pair(jobs, args.mask)
+    if args.probability:
+        jobs = masks.pair(jobs, args.probability, "probability", masks.PROBABILITY)
+    for kind, path in (("add", args.mask_add), ("remove", args.mask_remove)):
+        if path:
+            jobs = masks.pair(jobs, path, kind, needed=False)
+    return jobs
+
+
+def _strength(text: str) -> tuple[str, float]:
+    """STAGE=S; argparse turns a ValueError into wrong usage."""
+    name, _, value = text.partition("=")
+    return name, float(value)
+
+
+def _tell(args, counts, restorer, report) -> None:
+    """The last lines: how many photos ended how, what was guessed, what was compiled."""
+    told = ", ".join(f"{number} {status}" for status, number in counts.items())
+    print(f"{told}; programs for {restorer.made} shapes", file=sys.stderr)
+    if counts["beyond_training"]:
+        most = restorer.inpainter.stage.task.max_size
+        what = f"holes thicker than {most} pixels, more than the network was trained on"
+        print(f"{counts['beyond_training']} photos with {what}; see {report.path}", file=sys.stderr)

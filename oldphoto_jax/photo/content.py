@@ -1,0 +1,93 @@
+"""What a photo file holds, and what is wrong with one that cannot be used."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import NamedTuple
+
+import numpy as np
+
+from oldphoto_jax.photo import exif
+from oldphoto_jax.photo.types import Rows
+
+PROFILES = {1: b"GRAY", 3: b"RGB "}  # by channels: what an ICC profile says it is for
+XMP_ORIENTATION = re.compile(rb"(tiff:Orientation(?:=[\"']|>))([2-8])")
+
+
+class PhotoError(ValueError):
+    """A photo file that cannot be used: which one, what is wrong with it, how to mend it."""
+
+
+@dataclasses.dataclass
+class PhotoFile:
+    """What a photo file holds: pixels at their own depth, and what lies beside them.
+
+    pixels      [H,W,1] gray or [H,W,3] RGB, uint8 or uint16 at full scale; for writing they may
+                also be `Rows`, made as they are asked for. Those that were read may be read-only
+                and lie in the file itself: copy them to change them
+    alpha       [H,W] of the same dtype, straight (not multiplied into the colours), or None
+    icc         the colour profile of these pixels
+    exif        an EXIF block, from its byte order mark on
+    xmp         an XMP packet
+    resolution  dots per inch (x, y)
+    format      of the file it came from: "BMP", "HEIF", "JPEG", "PNG", "TIFF" or "WEBP"
+    """
+
+    pixels: np.ndarray | Rows
+    alpha: np.ndarray | None = None
+    icc: bytes | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    resolution: tuple[float, float] | None = None
+    format: str | None = None
+
+
+class Stored(NamedTuple):
+    """The size of the pixels as they are stored, and how to turn them, by EXIF's number."""
+
+    width: int
+    height: int
+    orientation: int
+    format: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Header:
+    """What a photo file says of itself: the size in pixels, upright, and PhotoFile's format.
+
+    `orientation` is EXIF's number for how the pixels are stored; 1 is upright.
+    """
+
+    height: int
+    width: int
+    format: str
+    orientation: int
+
+
+def check_size(width: int, height: int, max_pixels: int) -> None:
+    """Raises PhotoError where a header promises too much, or nothing at all."""
+    if width < 1 or height < 1:
+        raise PhotoError(f"its header says {width} x {height} pixels; copy the file again")
+    if width * height > max_pixels:
+        raise PhotoError(
+            f"its header says {width} x {height} pixels, more than max_pixels={max_pixels}; "
+            f"raise the limit with --max-pixels {width * height} if you trust the file"
+        )
+
+
+def fitting(profile: bytes | None, pixels: np.ndarray) -> bytes | None:
+    """The profile, unless it is for other channels: that of inks (CMYK) goes with the inks."""
+    return profile if profile and profile[16:20] == PROFILES[pixels.shape[-1]] else None
+
+
+def orientation(block: bytes | None, xmp: bytes | None) -> int:
+    """EXIF's number by the block or else by XMP; 1 where neither says anything that makes sense."""
+    try:
+        value = exif.parse(block).get(exif.ORIENTATION) if block else None
+    except ValueError:  # a broken block says nothing; the pixels are whole
+        value = None
+    if isinstance(value, exif.Value):
+        return int.from_bytes(value.data, "little" if exif.order(block) == "<" else "big")
+    found = XMP_ORIENTATION.search(xmp or b"")
+    return int(found[2]) if found else 1

@@ -1,0 +1,96 @@
+"""JPEG files: OpenCV packs the pixels, and what lies beside them goes in front, segment by segment.
+
+Pillow's writer stops at grainy scans when it is to find the best Huffman tables, and knows no
+resolution but whole dots per inch. Segments: ITU-T T.81, JFIF 1.02, CIPA DC-008 (Exif 2.32), XMP
+part 3, ICC.1 annex B.4.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import cv2
+import numpy as np
+
+from oldphoto_jax.photo import exif, rows
+from oldphoto_jax.photo.content import PhotoFile
+
+SIDE = 65500  # pixels; libjpeg ends there
+SEGMENT = 65533  # bytes of one segment
+XMP = b"http://ns.adobe.com/xap/1.0/\0"
+ICC = b"ICC_PROFILE\0"
+ICC_PART = SEGMENT - len(ICC) - 2
+JFIF_END = 20  # bytes: where OpenCV's own head ends, which says nothing
+
+
+def refusal(photo: PhotoFile) -> str | None:
+    """Why a JPEG file cannot hold the photo, or None."""
+    if photo.pixels.dtype != np.uint8:
+        return "JPEG holds 8 bits only; name it .png or .tif"
+    if photo.alpha is not None:
+        return "JPEG holds no alpha; name it .png, .tif or .webp"
+    if max(photo.pixels.shape) > SIDE:
+        return f"{photo.pixels.shape}: JPEG ends at {SIDE} pixels a side; name it .png or .tif"
+    beside = {
+        "EXIF block": (_exif(photo), SEGMENT - len(exif.PREFIX)),
+        "XMP packet": (photo.xmp, SEGMENT - len(XMP)),
+        "ICC profile": (photo.icc, 255 * ICC_PART),
+    }
+    for name, (data, most) in beside.items():
+        if data and len(data) > most:
+            return f"its {name} has {len(data)} bytes, JPEG holds {most}; name it .png or .tif"
+    return None
+
+
+def write(file: BinaryIO, photo: PhotoFile, quality: int) -> None:
+    """Gray or full colour (4:4:4), with the smallest tables for this photo; quality 1 to 100."""
+    settings = {
+        cv2.IMWRITE_JPEG_QUALITY: quality,
+        cv2.IMWRITE_JPEG_OPTIMIZE: 1,
+        cv2.IMWRITE_JPEG_SAMPLING_FACTOR: cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+    }
+    pixels = rows.whole(photo)
+    pixels = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.shape[-1] == 3 else pixels
+    done, packed = cv2.imencode(".jpg", pixels, [int(n) for pair in settings.items() for n in pair])
+    if not done:
+        raise OSError("OpenCV cannot encode it")
+    file.write(b"\xff\xd8")
+    for mark, data in _segments(photo):
+        file.write(struct.pack(">BBH", 0xFF, mark, len(data) + 2) + data)
+    file.write(packed[JFIF_END:])
+
+
+def _segments(photo: PhotoFile) -> Iterator[tuple[int, bytes]]:
+    """(marker, content) of all that stands in front of the pixels."""
+    unit, *dots = _density(photo)
+    yield 0xE0, struct.pack(">5sHBHHBB", b"JFIF", 0x0101, unit, *dots, 0, 0)
+    if block := _exif(photo):
+        yield 0xE1, exif.PREFIX + block
+    if photo.xmp:
+        yield 0xE1, XMP + photo.xmp
+    parts = range(0, len(photo.icc or b""), ICC_PART)
+    for number, start in enumerate(parts, start=1):
+        head = ICC + bytes([number, len(parts)])
+        yield 0xE2, head + photo.icc[start : start + ICC_PART]
+
+
+def _density(photo: PhotoFile) -> tuple[int, int, int]:
+    """JFIF's unit and whole dots in x and y: per inch (1), per centimetre (2), or unknown (0).
+
+    Unknown where neither fits, and then EXIF says the resolution. PNG counts dots per metre, so
+    what was 300 an inch there is as far off as its steps are wide.
+    """
+    for unit, scale, slack in ((1, 1.0, 0.0), (2, 2.54, 0.0), (1, 1.0, exif.INCH / 2)):
+        dots = [value / scale for value in photo.resolution or ()]
+        near = all(abs(value - round(value)) <= slack + 1e-6 * value for value in dots)
+        if dots and near and all(1 <= round(value) <= 0xFFFF for value in dots):
+            return unit, *(round(value) for value in dots)
+    return 0, 1, 1
+
+
+def _exif(photo: PhotoFile) -> bytes | None:
+    if _density(photo)[0]:
+        return photo.exif
+    return exif.with_resolution(photo.exif, photo.resolution)

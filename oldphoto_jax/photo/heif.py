@@ -1,0 +1,121 @@
+"""HEIC files, which phones make; needs pillow-heif, an extra of this package.
+
+HEIF turns pixels by properties of its own, which the library applies: what EXIF says of the
+orientation is history (ISO/IEC 23008-12, annex A).
+"""
+
+from __future__ import annotations
+
+import types
+from typing import BinaryIO
+
+import numpy as np
+
+from oldphoto_jax.photo import content, exif, rows, samples
+from oldphoto_jax.photo.content import PhotoError, PhotoFile
+
+BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+DEEP = 12  # bits a channel, the most that the encoder knows
+
+
+def is_heif(start: bytes) -> bool:
+    """Whether a file that starts with these bytes is a HEIF picture in HEVC."""
+    return start[4:8] == b"ftyp" and start[8:12] in BRANDS
+
+
+def header(file: BinaryIO, max_pixels: int) -> content.Stored:
+    """The size after all turns that HEIF itself knows of."""
+    return content.Stored(*_open(file, max_pixels).size, 1, "HEIF")
+
+
+def decode(file: BinaryIO, max_pixels: int) -> tuple[PhotoFile, int]:
+    """The primary image, upright: 8 bits as uint8, 10 and 12 as uint16 stretched to full scale."""
+    image = _open(file, max_pixels)
+    width, height = image.size
+    array = np.asarray(image).reshape(height, width, -1)
+    if (width, height) != image.size:
+        raise ValueError(f"{image.size} pixels, but its header says {(width, height)}")
+    # A gray picture says nothing of its chroma; with alpha the library makes three channels of it.
+    count = 1 if "chroma" not in image.info else 3
+    top = (1 << image.info["bit_depth"]) - 1
+
+    def split(band: np.ndarray) -> np.ndarray:
+        colors = _stretch(band[..., :count], top)
+        if not image.premultiplied_alpha:
+            return colors
+        return samples.unpremultiply(colors, _stretch(band[..., -1], top))
+
+    pixels = samples.by_bands(array, count, split)
+    alpha = _stretch(array[..., -1], top) if image.has_alpha else None
+    block = (image.info.get("exif") or b"").removeprefix(exif.PREFIX) or None
+    photo = PhotoFile(pixels, alpha, exif=block, xmp=image.info.get("xmp"), format="HEIF")
+    photo.icc = content.fitting(image.info.get("icc_profile"), pixels)
+    try:
+        photo.resolution = block and exif.resolution(exif.parse(block), exif.order(block))
+    except ValueError:  # a broken block says nothing; the pixels are whole
+        photo.exif = None
+    return photo, 1
+
+
+def refusal(photo: PhotoFile) -> str | None:
+    """Why no HEIC file can be written here, or None."""
+    try:
+        _library()
+    except PhotoError as error:
+        return str(error)
+    return None
+
+
+def write(file: BinaryIO, photo: PhotoFile, quality: int) -> None:
+    """Full colour (4:4:4); quality 1 to 100, which keeps 8 bits as they are; 16 are cut to 12."""
+    library, array = _library(), rows.whole(photo)
+    mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[array.shape[-1]]
+    beside = {
+        "icc_profile": photo.icc,
+        "exif": exif.with_resolution(photo.exif, photo.resolution),  # HEIF knows it by EXIF alone
+        "xmp": photo.xmp,
+    }
+    settings = {name: data for name, data in beside.items() if data} | {"chroma": 444}
+    if quality == 100:  # without a turn to luma and chroma, which rounds
+        settings |= {"quality": -1, "matrix_coefficients": 0}
+    else:
+        settings |= {"quality": quality}
+    if array.dtype == np.uint16:
+        top = (1 << DEEP) - 1
+        array = samples.by_bands(array, array.shape[-1], lambda band: _scale(band, 65535, top))
+        mode, settings["bit_depth"] = f"{mode};{DEEP}", DEEP
+    size = (array.shape[1], array.shape[0])
+    try:
+        library.encode(mode, size, array.tobytes(), file, **settings)
+    except RuntimeError as error:
+        raise PhotoError(f"HEIC cannot hold it ({error}); name it .png or .tif") from error
+
+
+def _open(file: BinaryIO, max_pixels: int):
+    """The library's primary image, its pixels not yet decoded."""
+    library = _library()
+    file.seek(0)
+    found = library.HeifFile(file, convert_hdr_to_8bit=False, hdr_to_16bit=False)
+    image = found[found.primary_index]
+    content.check_size(*image.size, max_pixels)
+    return image
+
+
+def _library() -> types.ModuleType:
+    try:
+        import pillow_heif
+    except ImportError as error:
+        raise PhotoError(
+            "HEIC needs a package of its own; pip install 'oldphoto-jax[heic]'"
+        ) from error
+    return pillow_heif
+
+
+def _stretch(array: np.ndarray, top: int) -> np.ndarray:
+    """Samples up to `top` at the full scale of their dtype."""
+    return array.copy() if top == 255 else _scale(array, top, 65535)
+
+
+def _scale(array: np.ndarray, top: int, new: int) -> np.ndarray:
+    """Samples 0..top to 0..new, rounded to the nearest."""
+    return ((array.astype(np.uint32) * new + top // 2) // top).astype(np.uint16)

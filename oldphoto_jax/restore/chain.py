@@ -1,0 +1,248 @@
+"""Photo files through the whole chain, as `batch.run_groups` asks for it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import pathlib
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from concurrent import futures
+from typing import Any
+
+import numpy as np
+
+from oldphoto_jax.photo import files, scratch
+from oldphoto_jax.photo.files import PhotoFile
+from oldphoto_jax.photo.types import Rows
+from oldphoto_jax.restore import batch, colorize, detect, masks, page, sheet
+from oldphoto_jax.restore.report import Entry, Report
+from oldphoto_jax.restore.restorer import (
+    PICTURES,
+    RESTORED,
+    RESTORED_COLOR,
+    Request,
+    Restored,
+    Restorer,
+)
+
+STAGE = "restore"  # what the report calls it
+MASK, PROBABILITY, SHEET = "mask", "prob", "sheet"
+FORMATS = ("same", "lossless", "png", "tif", "webp", "jpg")
+QUALITY = 95  # of JPEG and HEIC files; colours are kept at full size
+LOSSY = (".jpg", ".jpeg", ".jpe", ".heic", ".heif")
+
+
+def suffix(photo: pathlib.Path, kind: str, form: str = FORMATS[0]) -> str:
+    """The ending of what is made of a photo: of pictures its own, unless another `form` is asked.
+
+    "lossless" changes those that lose something when they are written anew. BMP becomes PNG.
+    """
+    if kind in (MASK, PROBABILITY):
+        return ".png"
+    if kind == SHEET:
+        return ".jpg"
+    if form not in FORMATS[:2]:
+        return f".{form}"
+    keeps = photo.suffix.lower() in (*batch.LOSSLESS, *(LOSSY if form == "same" else ()))
+    return photo.suffix if keeps else ".png"
+
+
+def kinds(pictures: Sequence[str], with_sheet: bool = False, masked: bool = False) -> list[str]:
+    """The files to be made of a photo, pictures last; `masked` says that masks are given."""
+    pictures = [name for name in PICTURES if name in pictures] + [
+        name
+        for name in pictures
+        if name not in PICTURES  # for the restorer to refuse
+    ]
+    found = [MASK] if masked else [PROBABILITY, MASK]
+    fills = {RESTORED, RESTORED_COLOR} & {*pictures}
+    return [*([SHEET] if with_sheet else []), *(found if fills else []), *pictures]
+
+
+def build(restoring: Mapping[str, Any], filing: Mapping[str, Any], **more: Any) -> Chain:
+    """A Chain from the options of `Restorer.from_weights` and its own; in any process."""
+    return Chain(restorer=Restorer.from_weights(**restoring), **filing, **more)
+
+
+def stored(
+    jobs: Sequence[batch.Job], report: Report, settings: Mapping[str, Any]
+) -> dict[str, pathlib.Path]:
+    """The probability maps among the jobs' outputs that detecting anew would only repeat.
+
+    Those of the same photo, weights and tiles, whatever the threshold; not those of a run that
+    was killed while it worked on the photo.
+    """
+    found = {}
+    for job in jobs:
+        before, path = report.done.get(job.name), job.outputs.get(PROBABILITY)
+        if not before or not path or not path.exists() or job.name in report.remains:
+            continue
+        if before.get("source") == batch.identity(job.photo) and _detecting(
+            before["settings"]
+        ) == _detecting(settings):
+            found[job.name] = path
+    return found
+
+
+def _detecting(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What probabilities depend on."""
+    told = settings.get("detect", {})
+    return {name: told.get(name) for name in ("weights", "tta", "tile", "overlap")}
+
+
+def write_page(out: pathlib.Path) -> pathlib.Path:
+    """The contact page of all photos that the report in `out` tells of."""
+    return page.write(out, page.collect(out, STAGE), (page.FOUND, *PICTURES))
+
+
+@dataclasses.dataclass(kw_only=True)
+class Chain:
+    """Restores photo files with a Restorer; a GroupWork.
+
+    `quality` is that of files that are coded with loss. With `strip_gps` no file says where the
+    photo was taken. `sheet` and `page` make pictures to look at, those of the page in `out`.
+    `maps` holds, by the name of photos, probability maps that were stored before.
+    """
+
+    restorer: Restorer
+    out: pathlib.Path
+    quality: int = QUALITY
+    max_pixels: int = files.MAX_PIXELS
+    strip_gps: bool = False
+    page: bool = False
+    maps: Mapping[str, pathlib.Path] = dataclasses.field(default_factory=dict)
+    threads: int = dataclasses.field(default_factory=lambda: min(8, os.cpu_count() or 1))
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All that the files depend on, beside photos and masks."""
+        return self.restorer.settings | {"quality": self.quality, "strip_gps": self.strip_gps}
+
+    def key(self, job: batch.Job) -> Hashable:
+        """Photos of equal keys can be worked on together: by their headers, and what is given."""
+        try:
+            header = files.header(job.photo, self.max_pixels)
+        except batch.FAULTS:
+            return None  # reading it will say what is wrong
+        where = self.restorer.place(header.height, header.width)
+        return where, tuple(sorted(job.inputs)), job.name in self.maps
+
+    def __call__(self, jobs: Sequence[batch.Job]) -> list[Entry | Exception]:
+        """Writes the files of jobs of one key; says of each how it went, or what went wrong."""
+        with futures.ThreadPoolExecutor(self.threads) as pool:
+            opened = [*pool.map(_caught(self._open), jobs)]
+            good = [n for n, one in enumerate(opened) if not isinstance(one, Exception)]
+            outcomes: list[Any] = list(opened)
+            if good:
+                answers = self.restorer.answer([opened[n][1] for n in good])
+                work = _caught(self._finish)
+                ready = ((jobs[n], *opened[n]) for n in good)
+                for n, outcome in zip(good, pool.map(work, ready, answers), strict=True):
+                    outcomes[n] = outcome
+        return outcomes
+
+    def _open(self, job: batch.Job) -> tuple[PhotoFile, Request]:
+        """The photo, and the request to restore it by all that is known of its damage."""
+        photo = files.read(job.photo, self.max_pixels)
+        size = photo.pixels.shape[:2]
+        given: dict[str, np.ndarray] = {}
+        for name in (MASK, "add", "remove"):
+            if name in job.inputs:
+                most = masks.MOST if name == MASK else 1.0
+                given[name] = masks.read(job.inputs[name], size, most)
+        if path := job.inputs.get("probability") or self.maps.get(job.name):
+            given["probability"] = masks.read_probability(path, size)
+        return photo, Request(pixels=photo.pixels, **given)
+
+    def _finish(self, ready: tuple[batch.Job, PhotoFile, Request], answer: dict) -> Entry:
+        """Writes the files of one photo, the pictures last."""
+        job, photo, request = ready
+        if self.strip_gps:
+            photo = files.strip_gps(photo)
+        for folder in {path.parent for path in job.outputs.values()}:
+            folder.mkdir(parents=True, exist_ok=True)
+        restored = _settled(self.restorer.finish(request, answer, self.out))
+        told = restored.report | {"files": self._names(job, restored)}
+        for kind, path in job.outputs.items():
+            if kind not in told["files"]:
+                continue
+            if kind == PROBABILITY:
+                files.write_png(path, restored.probability[..., None])
+            elif kind == MASK:
+                files.write_png(path, detect.white(restored.mask, self.out))
+            elif kind == SHEET:
+                sheet.write(path, [*_sheet(photo, restored)])
+            else:
+                told |= self._write(job, photo, kind, getattr(restored, kind))
+        if self.page:
+            self._thumbnails(job, photo, restored)
+        return told
+
+    def _names(self, job: batch.Job, restored: Restored) -> dict[str, str]:
+        """The files that there will be, relative to `out`, by what they are."""
+        missing = {PROBABILITY} if restored.probability is None else set()
+        paths = {kind: path for kind, path in job.outputs.items() if kind not in missing}
+        return {kind: path.relative_to(self.out).as_posix() for kind, path in paths.items()}
+
+    def _write(self, job: batch.Job, photo: PhotoFile, kind: str, rows: Rows) -> Entry:
+        """Writes one picture; returns what is to be told of its file.
+
+        What has not changed is copied byte by byte where that says all the same.
+        """
+        path = job.outputs[kind]
+        lossy = path.suffix.lower() in LOSSY
+        same = rows is photo.pixels and path.suffix == job.photo.suffix
+        if same and lossy and not self.strip_gps and files.header(job.photo).orientation == 1:
+            files.copy(job.photo, path)
+            return {}
+        told = {"coded_anew": True} if lossy else {}
+        if photo.icc and rows.shape[-1] != photo.pixels.shape[-1]:
+            photo = dataclasses.replace(photo, icc=None)
+            told["profile"] = "gray ICC profile left out of pictures in colour"
+        quality = self.quality if lossy else None
+        files.write(path, dataclasses.replace(photo, pixels=rows), quality=quality)
+        return told
+
+    def _thumbnails(self, job: batch.Job, photo: PhotoFile, restored: Restored) -> None:
+        """Makes the small pictures for the page."""
+        shown = {page.ORIGINAL: photo.pixels}
+        if restored.mask is not None:
+            shown[page.FOUND] = sheet.found(photo.pixels, restored.mask)
+        shown |= {kind: getattr(restored, kind) for kind in PICTURES if kind in job.outputs}
+        for kind, rows in shown.items():
+            icc = photo.icc if rows.shape[-1] == photo.pixels.shape[-1] else None
+            page.thumbnail(self.out, job.name, kind, rows, icc)
+
+
+def _sheet(photo: PhotoFile, restored: Restored) -> Iterator[tuple[str, Rows]]:
+    """What a before/after sheet of a photo shows, with captions."""
+    yield page.CAPTIONS[page.ORIGINAL], photo.pixels
+    if restored.mask is not None and restored.mask.any():
+        yield page.CAPTIONS[page.FOUND], sheet.found(photo.pixels, restored.mask)
+    for kind in PICTURES:
+        if (rows := getattr(restored, kind)) is not None:
+            yield page.CAPTIONS[kind], rows
+
+
+def _settled(restored: Restored) -> Restored:
+    """With pictures that are looked at several times made once, where they are small."""
+    rows = {kind: getattr(restored, kind) for kind in PICTURES}
+    small = {
+        kind: one[0 : one.shape[0]]
+        for kind, one in rows.items()
+        if isinstance(one, colorize.Painted) and math.prod(one.shape) < scratch.SMALL
+    }
+    return dataclasses.replace(restored, **small)
+
+
+def _caught(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, with the faults of a photo handed back instead of raised."""
+
+    def careful(*arguments):
+        try:
+            return function(*arguments)
+        except batch.FAULTS as error:
+            return error
+
+    return careful

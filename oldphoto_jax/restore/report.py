@@ -1,0 +1,82 @@
+"""What became of each photo: OUT/report.jsonl, one line a photo, and what a killed run left."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from collections.abc import Iterable
+from typing import Any
+
+REPORT, DOING = "report.jsonl", ".doing"
+OK, NOTHING, BEYOND, FAILED = "ok", "nothing_to_do", "beyond_training", "failed"
+
+Entry = dict[str, Any]  # a line of the report
+
+
+class Report:
+    """The lines of OUT/report.jsonl: what became of each photo, in this run and in earlier ones.
+
+    Commands that write into one folder share the file; each looks only at lines of its own
+    `stage`. OUT/.doing-STAGE names the photos that are being worked on. If a run finds some there,
+    their files are `remains` of a run that was killed.
+    """
+
+    def __init__(self, out: pathlib.Path, stage: str = "segment"):
+        out.mkdir(parents=True, exist_ok=True)
+        self.path, self._doing, self.stage = out / REPORT, out / f"{DOING}-{stage}", stage
+        self.done: dict[str, Entry] = {}
+        text = self.path.read_bytes() if self.path.exists() else b""
+        complete, newline, torn = text.rpartition(b"\n")
+        if torn:  # a killed run may leave half a line
+            self.path.write_bytes(complete + newline)
+        told = [self._parse(*line) for line in enumerate(complete.split(b"\n"), 1) if complete]
+        self.remains: set[str] = set()
+        if self._doing.exists():
+            doing = json.loads(self._doing.read_text("utf-8"))
+            since = {entry["photo"] for entry in told[doing["lines"] :] if self._mine(entry)}
+            self.remains = set(doing["names"]) - since
+        self._lines, self._names = len(told), set(self.remains)
+        self._note()
+
+    def begin(self, names: Iterable[str]) -> None:
+        """Notes that the files of these photos are being made."""
+        self._names |= set(names)
+        self._note()
+
+    def add(self, entries: Iterable[Entry]) -> None:
+        """Appends lines, at once."""
+        entries = list(entries)
+        lines = [json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries]
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write("".join(lines))
+        self._lines += len(lines)
+        for entry in entries:
+            self._remember(entry)
+            self._names.discard(entry["photo"])
+        if not self._names:
+            self._doing.unlink(missing_ok=True)
+
+    def _note(self) -> None:
+        """Photos whose lines come after those counted here are finished, whatever the names say."""
+        if self._names:
+            part = self._doing.with_name(f"{self._doing.name}.part")
+            doing = {"lines": self._lines, "names": sorted(self._names)}
+            part.write_text(json.dumps(doing), "utf-8")
+            part.replace(self._doing)
+
+    def _parse(self, number: int, line: bytes) -> Entry:
+        try:
+            entry = json.loads(line)
+            self._remember(entry)
+        except (ValueError, TypeError, KeyError) as error:
+            raise ValueError(
+                f"{self.path}, line {number}: no line of a report; move this file elsewhere"
+            ) from error
+        return entry
+
+    def _mine(self, entry: Entry) -> bool:
+        return entry.get("stage", self.stage) == self.stage
+
+    def _remember(self, entry: Entry) -> None:
+        if entry["status"] != FAILED and self._mine(entry):
+            self.done[entry["photo"]] = entry

@@ -1,0 +1,110 @@
+"""`oldphoto weights`: list, verify, get."""
+
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from oldphoto_jax import cli
+from oldphoto_jax.restore import stage
+from oldphoto_jax.weights import cache, catalogue, fetch, store
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """An empty cache folder, and no network."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(cache.sys, "platform", "linux")
+    monkeypatch.setenv(fetch.OFFLINE, "1")
+    folder = cache.folder("weights")
+    folder.mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture
+def row(monkeypatch):
+    """One row to fetch, with a small digest, beside the packaged ones."""
+    arrays = {"a": np.float32([1, 2])}
+    row = catalogue.row("resnet50-imagenet")
+    row = dataclasses.replace(row, arrays=catalogue.digest(arrays))
+    along = tuple(row for row in catalogue.ROWS if not row.source.places)
+    monkeypatch.setattr(catalogue, "ROWS", (*along, row))
+    return row
+
+
+def test_the_list_has_every_row(capsys):
+    assert cli.main(["weights", "list"]) == 0
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert head.split()[:3] == ["name", "MB", "where"]
+    for row, line in zip(catalogue.ROWS, lines, strict=True):
+        where = "to fetch" if row.source.places else "package"
+        assert line.startswith(row.name) and f"{row.source.size / 1e6:.1f}  {where}" in line
+        assert all(word in line for word in (row.source.sha256[:12], row.use, row.licence))
+
+
+def test_the_list_as_json(capsys, row):
+    store.save(row.path, {"a": np.float32([1, 2])}, {})
+    assert cli.main(["weights", "list", "--json"]) == 0
+    facts = {fact["name"]: fact for fact in json.loads(capsys.readouterr().out)}
+    assert facts["segment-lite"]["where"] == "package"
+    fetched = facts[row.name]
+    assert fetched["where"] == "cache" and fetched["path"] == str(row.path)
+    assert fetched["source"]["places"] == list(row.source.places)
+
+
+def test_verify_tells_of_every_wrong_file(capsys, row, folder):
+    assert cli.main(["weights", "verify"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [
+        "segment-lite: whole",
+        "inpaint-lite: whole",
+        "colorize-lite: whole",
+        "resnet50-imagenet: not fetched",
+    ]
+    store.save(row.path, {"a": np.float32([1, 2])}, {})
+    assert cli.main(["weights", "verify"]) == 0
+    assert "resnet50-imagenet: whole" in capsys.readouterr().out
+    store.save(row.path, {"a": np.float32([1, 3])}, {})
+    (folder / row.source.file).write_bytes(b"junk")
+    assert cli.main(["weights", "verify"]) == 1
+    told = capsys.readouterr()
+    assert f"resnet50-imagenet: {row.path}: holds other numbers" in told.out
+    assert f"{folder / row.source.file}: wrong SHA-256; delete it" in told.out
+    assert "files that are wrong: 2" in told.err
+
+
+def test_verify_misses_a_packaged_file(capsys, tmp_path, monkeypatch):
+    for file in catalogue.all_packaged()[1:]:
+        shutil.copy(file, tmp_path)
+    gone = catalogue.all_packaged()[0]
+    monkeypatch.setattr(catalogue, "FILES", tmp_path)
+    assert cli.main(["weights", "verify"]) == 1
+    assert f"{gone.stem}: {tmp_path / gone.name}: is not what was" in capsys.readouterr().out
+
+
+def test_get_prints_the_path_alone(capsys, row):
+    store.save(row.path, {"a": np.float32([1, 2])}, {})
+    for known in (row, catalogue.row("segment-lite")):
+        assert cli.main(["weights", "get", known.name]) == 0
+        assert capsys.readouterr().out == f"{known.path}\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("resnet50-imagenet", "put it at"), ("vgg99", "there are no weights 'vgg99'")],
+)
+def test_get_tells_in_one_line_what_is_wrong(capsys, name, words):
+    assert cli.main(["weights", "get", name]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("oldphoto: ") and words in line
+
+
+def test_commands_take_packaged_weights_by_name_and_files_before_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert stage.find("segment-lite") == catalogue.packaged("segment-lite")
+    (tmp_path / "segment-lite").write_bytes(b"")
+    assert str(stage.find("segment-lite")) == "segment-lite"
+    with pytest.raises(store.WeightsError, match="work folder.*it has: .*inpaint-lite"):
+        stage.find("segment-huge")

@@ -1,0 +1,140 @@
+"""Promises to users, kept by the packaged weights: clean photos, fine scratches, gray that stays.
+
+A photo that breaks one today is expected to fail, strictly: weights that mend it show up here.
+What takes more than some seconds is slow: run it with -m slow.
+"""
+
+import cv2
+import numpy as np
+import pytest
+import skimage.data
+
+from oldphoto_jax.metrics import image as measure
+from oldphoto_jax.photo import image
+from oldphoto_jax.restore import detect, fill, inpaint, stage
+from oldphoto_jax.restore.classical import METHODS
+
+MARKED, SIMILAR = 0.005, 0.99  # of a clean photo: at most marked, at least SSIM of the restored
+POINTS = 0.05  # of recall that a large scan may cost
+ROWS, REFERENCE = 128, 1024  # strips of scans: height, width of the scan to compare with
+INKS = {"bright": 1.0, "dark": 0.05}
+
+
+@pytest.fixture(scope="module")
+def segmenter():
+    return stage.load("segment-lite")
+
+
+@pytest.fixture(scope="module")
+def painter():
+    return stage.load("inpaint-lite")
+
+
+def clean(name):
+    """A photo or page without damage that scikit-image carries, [H,W,1|3] uint8."""
+    pixels = getattr(skimage.data, name)()
+    pixels = pixels.astype(np.uint8) * 255 if pixels.dtype == bool else pixels
+    return pixels.reshape(*pixels.shape[:2], -1)
+
+
+def broken(name, share, *marks):
+    reason = f"marks {share} %: a task for the next weights"
+    return pytest.param(name, marks=[pytest.mark.xfail(strict=True, reason=reason), *marks])
+
+
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "clock",
+        pytest.param("immunohistochemistry", marks=SLOW),
+        pytest.param("cell", marks=SLOW),
+        pytest.param("retina", marks=SLOW),
+        broken("text", 1.6, SLOW),
+        broken("camera", 2.1, SLOW),
+        broken("page", 13.4, SLOW),
+        broken("coins", 6.6, SLOW),
+        broken("astronaut", 2.9, SLOW),
+        broken("coffee", 5.3, SLOW),
+        broken("chelsea", 2.0, SLOW),
+        broken("rocket", 4.0, SLOW),
+        broken("moon", 2.0, SLOW),
+        broken("brick", 0.6, SLOW),
+        broken("grass", 4.8, SLOW),
+        broken("gravel", 1.8, SLOW),
+        broken("horse", 6.1, SLOW),
+        broken("hubble_deep_field", 6.3, SLOW),
+    ],
+)
+def test_a_clean_photo_stays_clean(segmenter, painter, name):
+    pixels = clean(name)
+    mask = detect.cut(detect.probability(segmenter, pixels), segmenter.task.threshold)
+    assert mask.mean() <= MARKED
+    filler, multiple = inpaint.network(painter), painter.task.multiple
+    restored = fill.fill(pixels, mask, filler, multiple=multiple)
+    before, after = (image.to_float(each)[None] for each in (pixels, restored))
+    assert float(measure.ssim(after, before)[0]) >= SIMILAR
+
+
+def scratched(width, ink):
+    """A strip of a scan `width` pixels wide with a sloping 2-px line, uint8, and the line [H,W].
+
+    A photo enlarged as far, with grain of the scan's own size.
+    """
+    photo = image.to_float(skimage.data.chelsea())
+    height = photo.shape[0] * width // photo.shape[1]
+    top = (height - ROWS) // 2
+    strip = image.resize(photo, height, width)[top : top + ROWS]
+    noise = np.random.default_rng(0).normal(0, 1, (ROWS, width)).astype(np.float32)
+    noise = cv2.GaussianBlur(noise, (0, 0), 0.7)
+    strip = strip + 0.02 * (noise / noise.std())[..., None]
+    slope = 0.6 * ROWS / 6000  # of every width the same: only the scale is to differ
+    y, x = np.indices((ROWS, width))
+    away = abs(y - ROWS / 2 - slope * (x - width / 2)) * np.cos(np.arctan(slope))
+    line = np.clip(1.5 - away, 0, 1)[..., None].astype(np.float32)
+    return image.to_uint8(strip + 0.7 * line * (ink - strip)), line[..., 0] >= 0.5
+
+
+def recall(segmenter, width, ink):
+    pixels, line = scratched(width, INKS[ink])
+    found = detect.cut(detect.probability(segmenter, pixels), segmenter.task.threshold)
+    return found[line].mean()
+
+
+@pytest.fixture(scope="module")
+def reference(segmenter):
+    """Recall in the scan of REFERENCE pixels, by ink."""
+    return {ink: recall(segmenter, REFERENCE, ink) for ink in INKS}
+
+
+@pytest.mark.parametrize("ink", INKS)
+@pytest.mark.parametrize(
+    "width", [2048, pytest.param(4096, marks=SLOW), pytest.param(6000, marks=SLOW)]
+)
+def test_fine_scratches_survive_large_scans(segmenter, reference, width, ink):
+    assert recall(segmenter, width, ink) >= reference[ink] - POINTS
+
+
+def test_a_bright_scratch_is_found_at_all(reference):
+    """Without it the law above would hold for weights that find nothing."""
+    assert reference["bright"] > 0.9
+
+
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+@pytest.mark.parametrize("method", ["network", *METHODS])
+def test_gray_stays_gray(painter, method, depth):
+    """Of one channel or three, filled by whatever there is; the same fill for both."""
+    gray = skimage.data.camera()[:300, :400, None].astype(depth)  # the clock's size: compiled once
+    gray *= np.iinfo(depth).max // 255
+    mask = np.zeros(gray.shape[:2], np.uint8)
+    mask[20:26, 30:70] = mask[40:43, 10:13] = 1
+    filler = inpaint.network(painter) if method == "network" else METHODS[method]
+    multiple = painter.task.multiple if method == "network" else 1
+    one, three = (
+        fill.fill(pixels, mask, filler, multiple=multiple)
+        for pixels in (gray, np.repeat(gray, 3, axis=-1))
+    )
+    assert one.shape == gray.shape and one.dtype == three.dtype == depth
+    assert (one != gray).any() and np.array_equal(np.repeat(one, 3, axis=-1), three)
