@@ -150,7 +150,7 @@ def main(argv: list[str] | None = None) -> None:
             rows.append(cells(record["photo"], networks, options.size, options.cell))
             kinds.add(tone.kind(record["photo"]))
         labels = [GRAY, *networks]
-        if options.truth and tone.COLOR in kinds:
+        if options.truth and kinds & tone.COLORED:
             labels.append(TRUTH)
         options.out.parent.mkdir(parents=True, exist_ok=True)
         files.write_png(options.out, lay_out(rows, labels, options.cell))

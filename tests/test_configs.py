@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from oldphoto_jax.restore import stage
+from oldphoto_jax.tasks import colorize, inpaint
 from oldphoto_jax.train import config as configs
 from oldphoto_jax.train import loop
 from oldphoto_jax.weights import store
-from tests import toy
+from tests import scene, toy
 from tests.test_train_loop import interrupt, saved
 
 FOLDER = pathlib.Path(__file__).parent.parent / "configs"
@@ -68,6 +69,12 @@ TRAINED = [
 def compiled(tmp_path_factory):
     with toy.compiled(tmp_path_factory.getbasetemp() / "compiled"):
         yield
+
+
+@pytest.fixture(autouse=True)
+def narrow(monkeypatch):
+    for task in (colorize, inpaint):
+        scene.narrow(monkeypatch, task)
 
 
 def build(name, *variant):

@@ -19,6 +19,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 TESTED = ("test", "tensorboard")  # the other extras need other machines
+OPTIONAL = ("tensorboard", "heic", "ray")  # extras whose packages are imported where they are used
 
 DISTRIBUTIONS = {  # where the name differs from that of the module
     "PIL": "pillow",
@@ -101,9 +102,9 @@ def test_the_wheel_starts(wheel, tmp_path):
 
 def test_what_is_imported_is_required_and_what_is_required_is_imported():
     core = requirements(PROJECT["dependencies"])
-    extra = requirements(EXTRAS["tensorboard"])
-    assert imported("oldphoto_jax") | UNSEEN == core.keys() | extra.keys()
-    everything = core.keys() | extra.keys() | requirements(EXTRAS["test"]).keys()
+    extra = {name for one in OPTIONAL for name in requirements(EXTRAS[one])}
+    assert imported("oldphoto_jax") | UNSEEN == core.keys() | extra
+    everything = core.keys() | extra | requirements(EXTRAS["test"]).keys()
     more = {"experiments": requirements(EXTRAS["compare"]).keys()}  # to be measured against
     for folder in ("configs", "experiments", "tests"):
         assert imported(folder) <= everything | more.get(folder, set())

@@ -298,7 +298,10 @@ def test_the_content_counts_not_the_suffix(tmp_path):
     check(files.read(tmp_path / "a.jpg"), draw(3))
 
 
-@pytest.mark.parametrize("name", ["Großmutter 1923 – тётя.png", "家 族.TIF", "a b.png"])
+@pytest.mark.parametrize("name", [
+    "Großmutter 1923 – тётя.png", "家 族.TIF", "a b.png", "e\u0301.PNG", "-rf $HOME;'.png",
+    251 * "x" + ".png", 83 * "家" + "xx.tif",
+])  # fmt: skip
 def test_names_of_the_world(tmp_path, name):
     folder = tmp_path / "Fotos älter"
     folder.mkdir()
@@ -309,6 +312,20 @@ def test_names_of_the_world(tmp_path, name):
         tifffile.imwrite(path, draw(3), photometric="rgb")
     check(files.read(str(path)), draw(3))
     assert files.find(tmp_path) == [path]
+    assert files.header(path).width == WIDTH
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".JPEG", ".png", ".Tiff", ".webp", ".bmp", ".HEIC"])
+def test_very_long_paths(tmp_path, suffix):
+    if suffix == ".HEIC":
+        pytest.importorskip("pillow_heif", reason="pip install 'oldphoto-jax[heic]'")
+    folder = tmp_path.joinpath(*[f"Schachtel {n} {'ü' * 50}" for n in range(6)])
+    folder.mkdir(parents=True)
+    path = folder / f"a{suffix}"
+    assert len(str(path)) > 360
+    files.write(path, files.PhotoFile(draw(3)), quality=100)
+    assert files.find(tmp_path) == [path] and files.header(path).width == WIDTH
+    assert files.read(str(path)).pixels.shape == (HEIGHT, WIDTH, 3)
 
 
 def encoded(name):
@@ -443,7 +460,19 @@ def test_a_failed_write_leaves_the_old_file_alone(tmp_path, monkeypatch):
 
 
 def test_find_walks_folders_in_order(tmp_path):
-    names = ["b.JPG", "a.tiff", "sub/c.jpe", "sub/deep/d.WebP", "e.png", "f.bmp", "g.jpeg", "h.tif"]
+    names = [
+        "b.JPG",
+        "a.tiff",
+        "i.heic",
+        "j.HIF",
+        "k.Heif",
+        "sub/c.jpe",
+        "sub/deep/d.WebP",
+        "e.png",
+        "f.bmp",
+        "g.jpeg",
+        "h.tif",
+    ]
     for name in (*names, "notes.txt", ".hidden.jpg", ".cache/x.jpg", "sub/._c.jpe", "video.mp4"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -86,7 +86,6 @@ def folder(job):
 def ray():
     """Two workers' worth of a cluster, for all tests: starting one takes seconds."""
     ray = pytest.importorskip("ray", reason="needs the extra `ray`")
-    pytest.importorskip("ray.data", reason="needs the extra `ray`")
     cluster._load_ray()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex())  # or Ray leaves one in the home folder
@@ -190,7 +189,14 @@ def test_without_ray_it_says_what_to_install(tmp_path, monkeypatch):
     assert not list((tmp_path / "out").iterdir())
 
 
-def test_at_least_one_worker(tmp_path):
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"workers": 0}, "workers 0: give 1 or more"),
+        ({"address": "ray://host:10001"}, "--ray ray://host:10001: run this on a machine"),
+    ],
+)
+def test_options_that_cannot_be(tmp_path, options, words):
     some, report = jobs(tmp_path, "out", "a.png"), Report(tmp_path / "out")
-    with pytest.raises(ValueError, match="workers 0: give 1 or more"):
-        go(some, report, Copies, workers=0)
+    with pytest.raises(ValueError, match=words):
+        go(some, report, Copies, **options)

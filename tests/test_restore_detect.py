@@ -159,10 +159,10 @@ THRESHOLDS = [0.0, 1e-6, 0.1, 0.25, 1 / 3, 0.5, 40000 / 65535, 0.7, 1.0]
 
 
 @pytest.mark.parametrize("threshold", THRESHOLDS)
-def test_the_least_value_that_counts_is_the_first_that_reaches_the_threshold(threshold):
-    least = detect.least(threshold)
-    assert least / 65535 >= threshold
-    assert least == 0 or (least - 1) / 65535 < threshold
+def test_the_first_step_that_counts_reaches_the_threshold_and_the_one_before_does_not(threshold):
+    step = detect.step(threshold)
+    assert step / 65535 >= threshold
+    assert step == 0 or (step - 1) / 65535 < threshold
 
 
 @pytest.mark.parametrize("min_size", [0, 3])

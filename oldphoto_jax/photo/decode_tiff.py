@@ -102,10 +102,13 @@ def _check_parts(page: tifffile.TiffPage, size: int) -> None:
     end = max((offset + count for offset, count in parts), default=0)
     if 0 in page.databytecounts or not 0 < end <= size:
         raise ValueError(f"parts are missing: its pixels end at byte {end} of {size}")
-    needed = page.imagewidth * page.imagelength * page.samplesperpixel * page.bitspersample // 8
-    most = sum(page.databytecounts) * PLAIN_CODECS.get(page.compression, needed)
-    if most < needed or len(page.dataoffsets) != math.prod(page.chunked):
+    if len(page.dataoffsets) != math.prod(page.chunked):
         raise ValueError(f"parts are missing: {len(page.dataoffsets)} of {page.chunked} are there")
+    if page.compression in PLAIN_CODECS and _direct(page):
+        needed = page.imagewidth * page.imagelength * page.samplesperpixel * page.bitspersample // 8
+        most = sum(page.databytecounts) * PLAIN_CODECS[page.compression]
+        if most < needed:
+            raise ValueError(f"parts are missing: {most} bytes at most, its pixels have {needed}")
 
 
 def _pixels(file: BinaryIO, page: tifffile.TiffPage) -> tuple[np.ndarray, np.ndarray | None]:
@@ -160,18 +163,17 @@ def _split(array: np.ndarray, page: tifffile.TiffPage) -> tuple[np.ndarray, np.n
     alphas = [pair for pair in enumerate(page.extrasamples, start=count) if pair[1] in known]
     channel, kind = alphas[0] if alphas else (None, None)
 
+    native = array.dtype.newbyteorder("=")
+
     def light(band: np.ndarray) -> np.ndarray:
         colors = _light(band[..., :count].astype(native, copy=False), page.photometric)
-        return (
-            colors
-            if kind != EXTRASAMPLE.ASSOCALPHA
-            else samples.unpremultiply(colors, band[..., channel].astype(native))
-        )
+        if kind != EXTRASAMPLE.ASSOCALPHA:
+            return colors
+        return samples.unpremultiply(colors, band[..., channel].astype(native))
 
     plain = page.photometric in (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.RGB)
     if plain and array.shape[-1] == count and array.flags.c_contiguous and array.dtype.isnative:
         return array, None
-    native = array.dtype.newbyteorder("=")
     alpha = None if kind is None else np.ascontiguousarray(array[..., channel], native)
     return samples.by_bands(array, min(count, 3), light), alpha
 

@@ -78,7 +78,7 @@ def _refuse_format(suffix: str, photo: PhotoFile) -> str | None:
     if suffix in JPEG:
         return encode_jpeg.refusal(photo)
     if suffix in HEIC:
-        return heif.refusal(photo)
+        return heif.refusal()
     if suffix == ".webp":
         if pixels.dtype != np.uint8 or pixels.shape[-1] != 3:
             return "WebP holds RGB of 8 bits only; name it .png or .tif"

@@ -15,6 +15,7 @@ from oldphoto_jax.photo import content, exif, rows, samples
 from oldphoto_jax.photo.content import PhotoError, PhotoFile
 
 BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+SWAPPED = (5, 6, 7, 8)  # EXIF's numbers for rows that are columns
 DEEP = 12  # bits a channel, the most that the encoder knows
 
 
@@ -47,17 +48,19 @@ def decode(file: BinaryIO, max_pixels: int) -> tuple[PhotoFile, int]:
 
     pixels = samples.by_bands(array, count, split)
     alpha = _stretch(array[..., -1], top) if image.has_alpha else None
-    block = (image.info.get("exif") or b"").removeprefix(exif.PREFIX) or None
-    photo = PhotoFile(pixels, alpha, exif=block, xmp=image.info.get("xmp"), format="HEIF")
+    photo = PhotoFile(pixels, alpha, xmp=image.info.get("xmp"), format="HEIF")
     photo.icc = content.fitting(image.info.get("icc_profile"), pixels)
-    try:
-        photo.resolution = block and exif.resolution(exif.parse(block), exif.order(block))
+    block = (image.info.get("exif") or b"").removeprefix(exif.PREFIX)
+    try:  # what EXIF says is of the picture before it was turned
+        if block:
+            photo.exif = exif.upright(block, content.orientation(block, None) in SWAPPED)
+            photo.resolution = exif.resolution(exif.parse(photo.exif), exif.order(block))
     except ValueError:  # a broken block says nothing; the pixels are whole
         photo.exif = None
     return photo, 1
 
 
-def refusal(photo: PhotoFile) -> str | None:
+def refusal() -> str | None:
     """Why no HEIC file can be written here, or None."""
     try:
         _library()

@@ -11,7 +11,7 @@ from PIL import Image
 
 from oldphoto_jax.photo.content import PhotoError
 
-BAND = 1 << 22  # samples
+BAND = 1 << 18  # pixels
 
 
 def bands(height: int, width: int) -> Iterator[slice]:

@@ -14,9 +14,9 @@ import logging
 import os
 import pathlib
 import pickle
-import socket
 import sys
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from socket import gethostname
 from typing import Any
 
 from tqdm import tqdm
@@ -27,7 +27,6 @@ from oldphoto_jax.restore.report import Entry, Report
 
 LOCAL = "local"  # address of a cluster that is started for this run, on this machine
 ATTEMPTS = 3  # workers that may die at a photo: one or two may be killed for other reasons
-HOST = socket.gethostname
 MISSING = "--ray: Ray is not installed; run: pip install 'oldphoto-jax[ray]'"
 
 
@@ -48,7 +47,8 @@ def run(
     Each of the `workers` calls `factory` once and does the work that this returns; there is one
     for each GPU of the cluster, or for each machine where there are none. `factory` must be
     picklable; it loads weights from paths that all machines see. The address is "local" for a
-    cluster on this machine that ends with the run, "auto" or HOST:PORT for one that runs.
+    cluster on this machine that ends with the run, "auto" or HOST:PORT for one that this machine
+    belongs to.
 
     A worker that dies is replaced and its photos are done again; a photo of which three die
     fails. Raises ValueError without Ray or a cluster, and where `factory` raises one of
@@ -56,6 +56,8 @@ def run(
     """
     if workers is not None and workers < 1:
         raise ValueError(f"workers {workers}: give 1 or more")
+    if address.startswith("ray://"):  # Ray Data does not work through it
+        raise ValueError(f"--ray {address}: run this on a machine of the cluster, with --ray auto")
     _load_ray()
     counts: collections.Counter = collections.Counter()
     with tqdm(total=len(jobs), unit="photo", disable=None, smoothing=0.1) as bar:
@@ -108,7 +110,7 @@ class Ledger:
 
 
 class Worker:
-    """Does tasks, one after the other, in a process of its own. `factory` is called at the first.
+    """Does tasks, one after the other, in a process of its own. The first one calls `factory`.
 
     Its constructor does nothing that may fail, for Ray tries a constructor for ever.
     """
@@ -129,12 +131,14 @@ class Worker:
         """
         deaths = self._ask("begin", task.number)
         if deaths > 1 + (ATTEMPTS - 1) * len(task.pairs):
-            raise RuntimeError(f"{deaths} workers died on {HOST()} before they did any photo")
+            raise RuntimeError(
+                f"{deaths} workers died on {gethostname()} before they did any photo"
+            )
         if self.work is None:
             try:
                 self.work = self.factory()
             except batch.FAULTS as error:
-                return f"worker on {HOST()}: {error}"
+                return f"worker on {gethostname()}: {error}"
         if not deaths:
             return batch.perform(task.pairs, self.seen)
         for path in task.new:
@@ -163,8 +167,8 @@ class Worker:
         for path in (job.photo, *job.inputs.values(), self.out):
             if not path.exists():
                 return FileNotFoundError(
-                    f"{path}: not to be seen on {HOST()}; photos and --out must lie on a file "
-                    "system that all machines of the cluster share"
+                    f"{path}: not to be seen on {gethostname()}; photos and --out must lie on a "
+                    "file system that all machines of the cluster share"
                 )
         return None
 
@@ -185,7 +189,7 @@ def _finished(
 
     gpus = int(ray.cluster_resources().get("GPU", 0))
     machines = sum(node["Alive"] for node in ray.nodes())
-    ledger = ray.remote(num_cpus=0)(Ledger).remote()
+    ledger = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(Ledger).remote()
     rows = [{"task": pickle.dumps(_task(*each))} for each in enumerate(todo)]
     answers = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
         Worker,
@@ -204,25 +208,18 @@ def _finished(
 
 
 def _task(number: int, pairs: Sequence[tuple[Job, Entry]]) -> Task:
-    """Absolute paths: a worker's working directory is another one."""
+    """The group with absolute paths, for a worker's working directory is another one."""
 
     def absolute(paths: dict[str, pathlib.Path]) -> dict[str, pathlib.Path]:
         return {kind: path.absolute() for kind, path in paths.items()}
 
-    moved = [
-        (
-            dataclasses.replace(
-                job,
-                photo=job.photo.absolute(),
-                outputs=absolute(job.outputs),
-                inputs=absolute(job.inputs),
-            ),
-            entry,
-        )
-        for job, entry in pairs
-    ]
-    new = [path for job, _ in moved for path in job.outputs.values() if not path.exists()]
-    return Task(number, moved, new)
+    def moved(job: Job) -> Job:
+        files = dict(outputs=absolute(job.outputs), inputs=absolute(job.inputs))
+        return dataclasses.replace(job, photo=job.photo.absolute(), **files)
+
+    pairs = [(moved(job), entry) for job, entry in pairs]
+    new = [path for job, _ in pairs for path in job.outputs.values() if not path.exists()]
+    return Task(number, pairs, new)
 
 
 def _load_ray() -> None:
@@ -252,7 +249,10 @@ def _cluster(address: str) -> Iterator[None]:
                 try:
                     ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **options)
                 except ConnectionError as error:
-                    raise ValueError(f"--ray {address}: no cluster there ({error})") from error
+                    raise ValueError(
+                        f"--ray {address}: {error}; start a cluster with 'ray start', and set "
+                        "RAY_AUTH_MODE=token for one that asks for its token"
+                    ) from error
             yield
         finally:
             if ours:

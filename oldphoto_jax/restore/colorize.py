@@ -199,21 +199,22 @@ class Colorizer:
         if self.strength == 0:
             return "strength 0: left as it is"
         if kind in tone.COLORED and not self.recolor:
-            return "in colour already: left as it is; --force colours it anew"
+            return "in colour already: left as it is"
         return None
 
     def __call__(self, job: batch.Job) -> dict[str, Any]:
         """Writes the coloured photo; returns what it was and what it is now.
 
-        `size` is [H,W], `kind` gray, toned or color as the photo came, `colorfulness` that of the
-        result (Hasler and Suesstrunk, 2003), `working` the [h,w] at which colours were guessed.
-        `profile` says that a profile for gray pixels was left out.
+        `size` is [H,W], `kind` what `photo.tone` says of the photo as it came, `colorfulness`
+        that of the result (Hasler and Suesstrunk, 2003), `working` the [h,w] at which colours were
+        guessed. `profile` says that a profile for gray pixels was left out.
         """
         photo = files.read(job.photo)
         kind = tone.kind(photo.pixels)
         told = {"size": [*photo.pixels.shape[:2]], "kind": kind}
         if reason := self.reason(kind):
-            told |= {"status": batch.NOTHING, "reason": reason}
+            hint = "; --force colours it anew" if self.strength else ""
+            told |= {"status": batch.NOTHING, "reason": reason + hint}
         else:
             luma, chroma = guess(self.stage, photo.pixels, self.size)
             told["working"] = [*luma.shape[:2]]

@@ -74,11 +74,6 @@ def probability(
     return stages.within_memory(go, tile, overlap, stage.task.multiple)
 
 
-def least(threshold: float) -> int:
-    """The smallest value of a 16-bit map that counts as damaged; 65536 where none does."""
-    return int(np.searchsorted(np.arange(65536) / 65535, threshold))
-
-
 def cut(
     probability: np.ndarray,
     threshold: float,

@@ -106,7 +106,7 @@ class _Frame:
     damaged: np.ndarray | None
 
     def __post_init__(self):
-        if _is_gray(self.pixels):
+        if all(image.is_gray(self.pixels[band]) for band in scratch.bands(self.pixels)):
             self.pixels = self.pixels[..., :1]
 
     def wide(self, rows: slice) -> np.ndarray:
@@ -143,10 +143,3 @@ class _Frame:
         under = result[begin:end][places][:, : new.shape[-1]].astype(np.float32)
         new = under + weight[places[0]][:, None] * (new - under)
         result[begin:end][places] = np.rint(new).astype(result.dtype)
-
-
-def _is_gray(pixels: np.ndarray) -> bool:
-    """Whether all channels of [H,W,1|3] are the same, everywhere."""
-    if pixels.shape[-1] == 1:
-        return True
-    return all((pixels[band] == pixels[band][..., :1]).all() for band in scratch.bands(pixels))

@@ -36,7 +36,12 @@ CAPTIONS = {
     "sheet": "before and after",
 }
 WORDS = {FAILED: "failed", BEYOND: "done, partly guessed", OK: "done", NOTHING: "nothing to do"}
-TONES = {tone.GRAY: "gray", tone.TONED: "toned", tone.COLOR: "in colour"}
+TONES = {
+    tone.GRAY: "gray",
+    tone.TONED: "toned",
+    tone.FADED: "in faded colour",
+    tone.COLOR: "in colour",
+}
 
 
 def thumbnail(

@@ -6,7 +6,7 @@ programs. How many were made is counted.
 
 from __future__ import annotations
 
-import dataclasses
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -19,44 +19,45 @@ from oldphoto_jax.photo import files, image
 from oldphoto_jax.restore import colorize, recipes
 from oldphoto_jax.restore.recipes import Recipe
 
+STEP = 128  # pixels by which the shorter sides of buckets differ
 LARGEST = 1.5  # area of the largest bucket, in tiles: more goes tile by tile
 
 
-@dataclasses.dataclass(frozen=True)
-class Bucket:
-    """What photos are padded to: `shape` (H,W), and `view` (h,w) for the small one in colour."""
-
-    shape: tuple[int, int]
-    view: tuple[int, int]
-
-
-def bucket(height: int, width: int, *, tile: int, size: int, multiple: int) -> Bucket | None:
+def bucket(height: int, width: int, *, tile: int, multiple: int) -> tuple[int, int] | None:
     """The smallest bucket for a photo of height x width, or None if it must go tile by tile.
 
-    A bucket has the proportions of its view, 1:1, 2:3, 1:2, 3:2 or 2:1, and sides of 1, 2, 3 ...
-    halves of it. `size` is the shorter side of the view, `multiple` what all sides must be of.
+    A bucket has proportions of 1:1, 2:3, 1:2, 3:2 or 2:1 and sides of STEP, twice, three times
+    ... as much, rounded up to what all sides must be a multiple of: with tiles of 1024 pixels
+    there are 36 of them.
     """
-    view = colorize.view(*colorize.working_size(height, width, size), size, multiple)
-    half = 1
-    while True:
-        shape = tuple(-(-side * half // (2 * multiple)) * multiple for side in view)
-        if shape[0] * shape[1] > LARGEST * tile * tile:
-            return None
-        if shape[0] >= height and shape[1] >= width:
-            return Bucket(shape, view)
-        half += 1
+    found = []
+    for down, across in colorize.PROPORTIONS:
+        times = max(-(-2 * height // (down * STEP)), -(-2 * width // (across * STEP)))
+        sides = (side * times * STEP // 2 for side in (down, across))
+        found.append(tuple(-(-side // multiple) * multiple for side in sides))
+    smallest = min(found, key=math.prod)
+    return smallest if math.prod(smallest) <= LARGEST * tile * tile else None
 
 
-def frame(pixels: np.ndarray, where: Bucket, size: int, gray: bool) -> dict[str, np.ndarray]:
-    """A photo's part of a batch: pixels [H,W,1|3] of a file, and the matrices that shrink it."""
-    height, width = pixels.shape[:2]
+def frame(pixels: np.ndarray, shape: tuple[int, int]) -> dict[str, np.ndarray]:
+    """A photo's part of a batch that is restored: pixels [H,W,1|3] of a file."""
+    photo = image.pad_to(files.rgb(pixels), *shape)
+    return {"photo": photo, "gray": np.bool_(image.is_gray(pixels))}
+
+
+def shrinking(
+    height: int, width: int, shape: tuple[int, int], size: int, multiple: int
+) -> dict[str, np.ndarray]:
+    """The matrices in a batch that make the view of a photo of height x width.
+
+    `size` is the shorter side of the view, `multiple` what its padded sides are of.
+    """
     small = colorize.working_size(height, width, size)
+    view = colorize.view(*small, size, multiple)
     rows, columns = (
-        _shrinking(*sides)
-        for sides in zip((height, width), small, where.shape, where.view, strict=True)
+        _shrinking(*sides) for sides in zip((height, width), small, shape, view, strict=True)
     )
-    photo = image.pad_to(files.rgb(pixels), *where.shape)
-    return {"photo": photo, "gray": np.bool_(gray), "rows": rows, "columns": columns}
+    return {"rows": rows, "columns": columns}
 
 
 def _shrinking(length: int, small: int, padded: int, shown: int) -> np.ndarray:
@@ -70,7 +71,7 @@ def _shrinking(length: int, small: int, padded: int, shown: int) -> np.ndarray:
 class Program:
     """Runs a recipe on batches; `wanted` names what of the last batch is handed back.
 
-    `compiled` gets the shape of every batch that a program was made for.
+    `compiled` gets the shape of the photos or views of every batch that a program was made for.
     """
 
     def __init__(
@@ -90,7 +91,8 @@ class Program:
 
         @jax.jit
         def go(weights, batch):
-            compiled.append(batch["photo"].shape)  # runs while JAX traces: once per program
+            shown = batch["photo"] if "photo" in batch else batch["view"]
+            compiled.append(shown.shape)  # runs while JAX traces: once per program
             result = recipes.run(recipe, weights, batch)
             if "probability" in wanted:
                 steps = jnp.round(result["probability"] * recipes.FULL_SCALE)

@@ -2,15 +2,25 @@
 
 A stage maps the weights and a batch to what it changes: `batch = batch | stage(weights, batch)`.
 Stages are pure functions of arrays, so a recipe may be jitted, sharded or put into a larger
-program by whoever calls `run`. In a batch are, float32 unless said otherwise,
+program by whoever calls `run`:
 
-    photo           [N,H,W,3]  0..1, mirrored beyond its own size; `Inpaint` replaces it
+    finder, filler = stage.load("segment-lite"), stage.load("inpaint-lite")
+    recipe = (Detect(finder), Choose(step=32768, grow=2), Inpaint(filler, feather=1))
+    weights = {"detect": finder.params, "inpaint": filler.params}
+    batch = {"photo": photos, "gray": np.zeros(len(photos), bool)}
+    restored = jax.jit(functools.partial(run, recipe))(weights, batch)["restored"]
+
+In a batch are, float32 unless said otherwise,
+
+    photo           [N,H,W,3]  0..1, mirrored beyond its own size
     gray            [N]        bool, whether a photo's channels are equal, and shall stay so
-    rows, columns   [N,h,H] [N,w,W]  the small view that is coloured: rows @ photo @ columns^T
+    rows, columns   [N,h,H] [N,w,W]  make the small view that is coloured: rows @ luma @ columns^T
     probability     [N,H,W,1]  of damage, 0..1 in steps of 1/65535, as it is stored; by `Detect`
     mask            [N,H,W,1]  1 where damaged; by `Choose`, or given
     fill            [N,H,W,3]  the photo with its holes filled, all of it; by `Inpaint`
-    NAME            luma [N,h,w,1] and chroma [N,h,w,2] of that view; by `Colorize`
+    restored        [N,H,W,3]  the photo with as much of that as shall be seen; by `Inpaint`
+    view            [N,h,w,1]  luma, small; by `View`, or given
+    chroma          [N,h,w,2]  its colours: Cb and Cr, 0.5 is gray; by `Colorize`
 """
 
 from __future__ import annotations
@@ -24,7 +34,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from oldphoto_jax.photo import color
-from oldphoto_jax.photo.types import Array, Batch, Mask
+from oldphoto_jax.photo.types import Batch, Mask
 from oldphoto_jax.restore.detect import FLIPS
 from oldphoto_jax.restore.stage import Stage
 
@@ -91,41 +101,41 @@ class Inpaint:
     strength: float = 1.0
 
     def __call__(self, weights: Weights, batch: Batch) -> Batch:
-        """Adds `fill`, and replaces `photo`."""
+        """Adds `fill` and `restored`."""
         photo, mask = batch["photo"], batch["mask"]
         seen = {"photo": photo, "mask": widen(mask, self.feather)}
         fill = self.stage.predict(weights["inpaint"], seen)["photo"]
         gray = batch["gray"][:, None, None, None]
         fill = jnp.where(gray, fill.mean(axis=-1, keepdims=True), fill)
         opacity = self.strength * widen(mask, self.feather, fade=True)
-        return {"fill": fill, "photo": photo + opacity * (jnp.clip(fill, 0, 1) - photo)}
+        return {"fill": fill, "restored": photo + opacity * (jnp.clip(fill, 0, 1) - photo)}
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """The small view of a picture of the batch: of `photo`, or of `restored`."""
+
+    source: str = "photo"
+
+    def __call__(self, weights: Weights, batch: Batch) -> Batch:
+        """Adds `view`."""
+        gray = color.rgb_to_gray(batch[self.source])[..., 0]
+        high = jax.lax.Precision.HIGHEST
+        view = jnp.einsum("nhH,nHW,nwW->nhw", batch["rows"], gray, batch["columns"], precision=high)
+        return {"view": view[..., None]}
 
 
 @dataclasses.dataclass(frozen=True)
 class Colorize:
-    """Colours for the photo as it is at this place in the recipe, of its small view."""
+    """Colours for the view: the network's, times the gain of its weights."""
 
     stage: Stage
-    name: str
 
-    def __call__(self, weights: Weights, batch: Batch) -> dict[str, dict[str, Array]]:
-        """Adds what `colors` finds under its own name."""
-        gray = color.rgb_to_gray(batch["photo"])[..., 0]
-        high = jax.lax.Precision.HIGHEST
-        view = jnp.einsum("nhH,nHW,nwW->nhw", batch["rows"], gray, batch["columns"], precision=high)
-        # Compiled apart, so that the same view gets the same colours whatever stands around it.
-        view = jax.lax.optimization_barrier(view[..., None])
-        return {self.name: colors(self.stage, weights["colorize"], view)}
-
-
-def colors(stage: Stage, weights: Any, luma: Array) -> dict[str, Array]:
-    """`luma` [N,h,w,1] with the `chroma` [N,h,w,2] (Cb and Cr, 0.5 is gray) that is found for it.
-
-    Chroma is the network's times the gain of the weights.
-    """
-    answer = stage.predict(weights, {"photo": color.gray_to_rgb(luma)})["photo"]
-    chroma = 0.5 + stage.task.gain * (color.rgb_to_ycbcr(answer)[..., 1:] - 0.5)
-    return {"luma": luma, "chroma": jax.lax.optimization_barrier(chroma)}
+    def __call__(self, weights: Weights, batch: Batch) -> Batch:
+        """Adds `chroma`."""
+        photo = color.gray_to_rgb(batch["view"])
+        answer = self.stage.predict(weights["colorize"], {"photo": photo})["photo"]
+        return {"chroma": 0.5 + self.stage.task.gain * (color.rgb_to_ycbcr(answer)[..., 1:] - 0.5)}
 
 
 def widen(mask: Mask, radius: int, fade: bool = False) -> Mask:

@@ -3,14 +3,16 @@
     restorer = Restorer.from_weights()
     restored = restorer(photo)  # an array or a PIL image, or several
 
-Photos that fit into a bucket go through the networks as one program, several at a time; larger
-ones tile by tile, and get their colours from one small view of the whole. What touches single
-pixels happens afterwards, at the photo's own depth.
+Photos that fit into a bucket go through detector and inpainter as one program, several at a time;
+larger ones tile by tile. Colours come from small views of the photos by a program of its own, which
+is the same whatever else is asked for, and so are the colours. What touches single pixels happens
+afterwards, at the photo's own depth.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import sys
 from collections.abc import Hashable, Sequence
@@ -20,7 +22,7 @@ import jax
 import numpy as np
 
 from oldphoto_jax.photo import image, tone
-from oldphoto_jax.photo.types import Rows
+from oldphoto_jax.photo.types import Array, Gray, Rows
 from oldphoto_jax.restore import batch, colorize, detect, holes, pictures, program, recipes
 from oldphoto_jax.restore import stage as stages
 from oldphoto_jax.restore.colorize import Colorizer
@@ -59,6 +61,13 @@ class Request:
                     f"{name} has {given.shape} pixels, the photo {self.pixels.shape[:2]}; "
                     "give equal sizes"
                 )
+        if self.probability is not None and self.probability.dtype != np.uint16:
+            raise ValueError(f"probability is uint16 at full scale, got {self.probability.dtype}")
+
+    @functools.cached_property
+    def kind(self) -> str:
+        """What `tone.kind` says of the photo: gray, toned, faded or color."""
+        return tone.kind(self.pixels)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -102,8 +111,8 @@ class Restorer:
         count: int = 1,
         devices: Sequence[jax.Device] | None = None,
     ):
-        if unknown := [name for name in outputs if name not in PICTURES] or not outputs:
-            raise ValueError(f"outputs {unknown}: choose some of {', '.join(PICTURES)}")
+        if not outputs or {*outputs} - {*PICTURES}:
+            raise ValueError(f"outputs {outputs}: choose some of {', '.join(PICTURES)}")
         if min(grow, grow_given) < 0 or count < 1:
             raise ValueError(f"grow {grow}, {grow_given}, {count} photos: give 0 or more, and 1")
         self.fills = bool({RESTORED, RESTORED_COLOR} & {*outputs})
@@ -111,6 +120,10 @@ class Restorer:
         self.detector = detector if self.fills else None
         self.inpainter = inpainter if self.fills else None
         self.colorizer = colorizer if self.colors else None
+        if self.fills and (detector is None or inpainter is None or inpainter.stage is None):
+            raise ValueError("restored pictures need the networks of a detector and an inpainter")
+        if self.colors and colorizer is None:
+            raise ValueError("pictures in colour need a colorizer")
         self.outputs, self.grow, self.grow_given = tuple(outputs), grow, grow_given
         self.count, self.devices = count, [*(devices or jax.local_devices())]
         self.compiled: list[tuple[int, ...]] = []
@@ -220,26 +233,23 @@ class Restorer:
         """Requests of equal keys can go into `answer` together, `count` of them."""
         return self.place(*request.pixels.shape[:2]), self._known(request)
 
-    def place(self, height: int, width: int) -> program.Bucket | None:
+    def place(self, height: int, width: int) -> tuple[int, int] | None:
         """The bucket of photos of this size; None if they go tile by tile."""
-        size = self.colorizer.size if self.colorizer else colorize.SIZE
-        parts = [part for part in (self.detector, self.inpainter, self.colorizer) if part]
+        if not self.fills:
+            return None  # nothing of their own size goes to the device
+        parts = (self.detector, self.inpainter)
         multiple = int(np.lcm.reduce([part.stage.task.multiple for part in parts]))
-        tile = self.detector.tile if self.detector else detect.TILE
-        return program.bucket(height, width, tile=tile, size=size, multiple=multiple)
+        return program.bucket(height, width, tile=self.detector.tile, multiple=multiple)
 
     def answer(self, requests: Sequence[Request]) -> list[dict[str, Any]]:
-        """What the programs say about photos of one `key`; nothing where they go by tiles.
+        """What the programs say about photos of one `key`.
 
-        When the devices run out of memory, half as many photos are taken from then on, and at
-        last tiles; stderr is told.
+        When the devices run out of memory, half as many photos are taken from then on; at last
+        nothing is said of them, so that they go tile by tile. stderr is told.
         """
-        where = self.place(*requests[0].pixels.shape[:2])
-        if where is None:
-            return [{} for _ in requests]
         try:
             parts = [
-                self._together(requests[n : n + self.count], where)
+                self._together(requests[n : n + self.count])
                 for n in range(0, len(requests), self.count)
             ]
             return [answer for part in parts for answer in part]
@@ -250,7 +260,7 @@ class Restorer:
             self.count = max(self.count // 2, len(self.devices))
             print(f"out of device memory: {self.count} photos at once", file=sys.stderr)
             return self.answer(requests)
-        print("out of device memory: this photo goes tile by tile", file=sys.stderr)
+        print("out of device memory: these photos go one by one, in tiles", file=sys.stderr)
         return [{} for _ in requests]
 
     def finish(
@@ -266,7 +276,7 @@ class Restorer:
         """
         pixels = request.pixels
         height, width = pixels.shape[:2]
-        told: dict[str, Any] = {"size": [height, width], "kind": tone.kind(pixels)}
+        told: dict[str, Any] = {"size": [height, width], "kind": request.kind}
         mask = probability = None
         restored: Rows = pixels
         if self.fills:
@@ -306,52 +316,110 @@ class Restorer:
             or max(self.grow, feather) > recipes.REACH
         )
 
-    def _together(self, requests: Sequence[Request], where: program.Bucket) -> list[dict[str, Any]]:
-        """Answers for photos of one bucket; in two programs where the mask is edited between."""
-        size = self.colorizer.size if self.colorizer else colorize.SIZE
-        frames = [
-            program.frame(one.pixels, where, size, image.is_gray(one.pixels)) for one in requests
-        ]
-        colored = [COLOR] if COLOR in self.outputs else []
-        if not self.fills:
-            return self._ask((COLOR,), frames)
-        mend = ["fill"] if self.inpainter.strength else []
-        again = [RESTORED_COLOR] if RESTORED_COLOR in self.outputs else []
+    def _together(self, requests: Sequence[Request]) -> list[dict[str, Any]]:
+        """Answers for photos of one key, `count` of them at most."""
+        answers: list[dict[str, Any]] = [{} for _ in requests]
+        colored = [n for n, one in enumerate(requests) if self._colors(one)]
+        sides = requests[0].pixels.shape[:2]
+        size = self.colorizer.size if self.colorizer else None
+        if COLOR in self.outputs:
+            pixels = [requests[n].pixels for n in colored]
+            views = [
+                colorize.shrink(one, *colorize.working_size(*one.shape[:2], size)) for one in pixels
+            ]
+            for n, found in zip(colored, self._find_colors(views), strict=True):
+                answers[n][COLOR] = found
+        if (shape := self.place(*sides)) is None:
+            return answers
+        views = []
+        for request, answer, found in zip(
+            requests, answers, self._fill(requests, shape), strict=True
+        ):
+            answer |= {name: found[name] for name in ("probability", "fill") if name in found}
+            if "view" in found:
+                height, width = colorize.working_size(*request.pixels.shape[:2], size)
+                views.append(found["view"][:height, :width])
+        if views:
+            restored = self._find_colors([views[n] for n in colored])
+            for n, found in zip(colored, restored, strict=True):
+                answers[n][RESTORED_COLOR] = found
+        return answers
+
+    def _fill(self, requests: Sequence[Request], shape: tuple[int, int]) -> list[dict[str, Any]]:
+        """What is found and filled in photos of one bucket, and the view of what is restored.
+
+        It takes two programs where the mask is edited between.
+        """
+        frames = [program.frame(one.pixels, shape) for one in requests]
+        wanted = ["fill"] if self.inpainter.strength else []
+        if RESTORED_COLOR in self.outputs and any(self._colors(one) for one in requests):
+            wanted.append("view")
+            of = self.colorizer.size, self.colorizer.stage.task.multiple
+            for one, request in zip(frames, requests, strict=True):
+                one |= program.shrinking(*request.pixels.shape[:2], shape, *of)
         if not self._edited(requests[0]):
-            return self._ask((*colored, "probability", "mask", *mend, *again), frames)
+            return self._ask(("probability", "mask", *wanted), frames)
         answers: list[dict[str, Any]] = [{} for _ in requests]
         if requests[0].mask is None and requests[0].probability is None:
-            answers = self._ask(("probability",), frames)
+            answers = self._ask(
+                ("probability",), [{k: f[k] for k in ("photo", "gray")} for f in frames]
+            )
         for request, answer, one in zip(requests, answers, frames, strict=True):
             mask = self._mask(request, self._probability(request, answer, None), None)
-            one["mask"] = image.pad_to(mask[..., None].astype(np.float32), *where.shape)
-        more = self._ask((*colored, *mend, *again), frames)
+            one["mask"] = image.pad_to(mask[..., None].astype(np.float32), *shape)
+        more = self._ask(tuple(wanted), frames)
         return [{**first, **second} for first, second in zip(answers, more, strict=True)]
+
+    def _colors(self, request: Request) -> bool:
+        """Whether the photo gets colours."""
+        return self.colors and self.colorizer.reason(request.kind) is None
+
+    def _find_colors(self, lumas: Sequence[Gray]) -> list[tuple[Gray, Array]]:
+        """Luma [h,w,1] of small views as it is given, and the chroma [h,w,2] found for each."""
+        size, multiple = self.colorizer.size, self.colorizer.stage.task.multiple
+        views = [
+            image.pad_to(luma, *colorize.view(*luma.shape[:2], size, multiple)) for luma in lumas
+        ]
+        chromas: dict[int, Array] = {}
+        for shape in dict.fromkeys(view.shape for view in views):
+            alike = [n for n, view in enumerate(views) if view.shape == shape]
+            answers = self._ask(("chroma",), [{"view": views[n]} for n in alike])
+            chromas |= {n: one["chroma"] for n, one in zip(alike, answers, strict=True)}
+        return [
+            (luma, chromas[n][: luma.shape[0], : luma.shape[1]]) for n, luma in enumerate(lumas)
+        ]
 
     def _ask(self, steps: tuple[str, ...], frames) -> list[dict[str, Any]]:
         """What these steps of the chain make of the frames; the program is made at first use."""
-        if not steps:
+        if not steps or not frames:
             return [{} for _ in frames]
         if steps not in self._programs:
-            detector, inpainter, colorizer = self.detector, self.inpainter, self.colorizer
-            make = {
-                "probability": lambda: recipes.Detect(detector.stage, detector.tta),
-                "mask": lambda: recipes.Choose(detect.step(detector.threshold), self.grow),
-                "fill": lambda: recipes.Inpaint(
-                    inpainter.stage, inpainter.feather, inpainter.strength
-                ),
-                COLOR: lambda: recipes.Colorize(colorizer.stage, COLOR),
-                RESTORED_COLOR: lambda: recipes.Colorize(colorizer.stage, RESTORED_COLOR),
+            weights = {
+                "detect": self.detector,
+                "inpaint": self.inpainter,
+                "colorize": self.colorizer,
             }
-            weights = {"detect": detector, "inpaint": inpainter, "colorize": colorizer}
             self._programs[steps] = program.Program(
-                tuple(make[step]() for step in steps),
+                self._recipe(steps),
                 {name: part.stage.params for name, part in weights.items() if part},
                 [step for step in steps if step != "mask"],
                 self.devices,
                 self.compiled,
             )
         return self._programs[steps](frames, self.count)
+
+    def _recipe(self, steps: tuple[str, ...]) -> recipes.Recipe:
+        """The stages that find what is asked for."""
+        finder, filler, painter = self.detector, self.inpainter, self.colorizer
+        source = "restored" if "fill" in steps else "photo"
+        stages = {
+            "probability": lambda: recipes.Detect(finder.stage, finder.tta),
+            "mask": lambda: recipes.Choose(detect.step(finder.threshold), self.grow),
+            "fill": lambda: recipes.Inpaint(filler.stage, filler.feather, filler.strength),
+            "view": lambda: recipes.View(source),
+            "chroma": lambda: recipes.Colorize(painter.stage),
+        }
+        return tuple(stages[step]() for step in steps)
 
     def _probability(self, request: Request, answer, folder) -> np.ndarray | None:
         """[H,W] uint16: as it was given, or found; None where a mask was given."""
@@ -376,12 +444,11 @@ class Restorer:
             mask = mask & (request.remove == 0)
         return mask
 
-    def _view(self, answer, name: str, pixels: Rows) -> tuple[np.ndarray, np.ndarray]:
-        """Luma and chroma of the small view of these pixels, without what was padded."""
+    def _view(self, answer, name: str, pixels: Rows) -> tuple[Gray, Array]:
+        """Luma and chroma of the small view of these pixels."""
         if name not in answer:
             return colorize.guess(self.colorizer.stage, pixels, self.colorizer.size)
-        height, width = colorize.working_size(*pixels.shape[:2], self.colorizer.size)
-        luma, chroma = (answer[name][part][:height, :width] for part in ("luma", "chroma"))
+        luma, chroma = answer[name]
         if not np.isfinite(chroma).all():
             raise ValueError("some colours are no numbers; these weights are broken")
         return luma, chroma
