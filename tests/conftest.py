@@ -3,11 +3,13 @@
 import importlib.metadata
 import os
 
+from packaging.version import Version
+
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 DEVICES = "--xla_force_host_platform_device_count=4"
 EMITTERS = "--xla_cpu_use_fusion_emitters=false"  # a flag that ends JAX where it is unknown
-KNOWN_UNTIL = (0, 10, 2)
+KNOWN_UNTIL = Version("0.10.2")
 
 
 def pytest_configure(config):
@@ -16,6 +18,6 @@ def pytest_configure(config):
     The tests' time goes into compiling, of which XLA's older emitters need much less. Slow proofs
     look at programs as users run them.
     """
-    version = tuple(int(n) for n in importlib.metadata.version("jaxlib").split(".")[:3])
-    swift = config.option.markexpr == "not slow" and version <= KNOWN_UNTIL
+    known = Version(importlib.metadata.version("jaxlib")) <= KNOWN_UNTIL
+    swift = known and config.option.markexpr == "not slow"
     os.environ.setdefault("XLA_FLAGS", f"{DEVICES} {EMITTERS}" if swift else DEVICES)

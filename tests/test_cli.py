@@ -87,17 +87,20 @@ from oldphoto_jax import cli
 heavy = {"jax", "flax", "cv2", "numpy"}
 cli.parser()
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
-cli.main(["--help"])
+cli.main([*sys.argv[1:], "--help"])
 """
+    ask = functools.partial(subprocess.run, capture_output=True, text=True)
     seconds = []
     for _ in range(3):
         start = time.perf_counter()
-        answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        answer = ask([sys.executable, "-c", code])
         seconds.append(time.perf_counter() - start)
         assert answer.returncode == 0, answer.stderr
-        commands = ("detect", "inpaint", "colorize", "evaluate", "info")
+        commands = ("restore", "detect", "inpaint", "colorize", "evaluate", "info", "weights")
         assert all(command in answer.stdout for command in commands)
     assert min(seconds) < 1
+    answer = ask([sys.executable, "-c", code, "restore"])
+    assert answer.returncode == 0 and "--outputs" in answer.stdout, answer.stderr
 
 
 def test_version(capsys):

@@ -1,4 +1,5 @@
 import errno
+import mmap
 import os
 import pathlib
 
@@ -66,9 +67,13 @@ def test_photos_that_are_mapped_are_released_but_not_what_was_changed_in_memory(
     photo = np.memmap(path, np.uint8, "r", shape=truth.shape)
     own = np.memmap(path, np.uint8, "c", shape=truth.shape)
     own[5:] = 7
-    for array in (photo, own, own[5:], truth, truth[2:], truth[:0]):
+    with path.open("rb") as file:
+        private = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    bare = np.frombuffer(private, np.uint8)
+    bare[:] = 9
+    for array in (photo, own, np.asarray(own)[5:], bare, bare[3:], photo + 1, truth[2:], None):
         scratch.release(array)
-    assert np.array_equal(photo, truth) and (own[5:] == 7).all()
+    assert np.array_equal(photo, truth) and (own[5:] == 7).all() and (bare == 9).all()
 
 
 def test_a_full_disk_is_told(large, tmp_path, monkeypatch):

@@ -90,7 +90,7 @@ def test_the_readme_has_commands_of_every_kind():
     modules = {words[0] for words in OURS}
     assert modules >= {"oldphoto_jax.cli", "oldphoto_jax.main", "oldphoto_jax.data.builders"}
     visits = {words[1] for words in OURS if words[0] == "oldphoto_jax.cli"}
-    assert visits == {"colorize", "detect", "evaluate", "info", "inpaint"}
+    assert visits == {"colorize", "detect", "evaluate", "info", "inpaint", "restore", "weights"}
     known = {
         "oldphoto",
         "python",
@@ -98,7 +98,6 @@ def test_the_readme_has_commands_of_every_kind():
         "pip",
         "pytest",
         ".ci/run",
-        "curl",
         "GOLDEN_DIR=other/fixtures",
     }
     assert {c[0] for c in COMMANDS} <= known
@@ -132,7 +131,7 @@ def test_the_two_commands_are_whole_lines_and_ci_runs_the_second():
     wholes = [block.strip() for block in BLOCKS if block.startswith("python3 -m venv")]
     assert len(wholes) == 2 and not any("\n" in line for line in wholes)
     first, second = wholes
-    assert "oldphoto detect --sample" in first and second.endswith("pytest -q")
+    assert "oldphoto restore --sample" in first and second.endswith("pytest -q")
     script = (ROOT / ".ci" / "run").read_text("utf-8").splitlines()
     assert script[-1] == second  # pytest's closing line is the last thing seen
 

@@ -1,6 +1,8 @@
 import dataclasses
 import json
+import os
 import pathlib
+import sys
 
 import cv2
 import numpy as np
@@ -56,6 +58,17 @@ def test_labels_differ_whatever_the_names():
     names = ["a.jpg", "A.png", "a.jpg.png", "b.tif", "a.jpg.tif"]
     labels = batch.labels([pathlib.Path(name) for name in names])
     assert labels == ["a.jpg", "A.png", "a.jpg.png", "b", "a.jpg.tif"]
+
+
+def test_no_kind_of_one_photo_is_called_as_another_kind_of_another(tmp_path):
+    for name in ("a.jpg", "a_restored.jpg", "b_restored.jpg", "C.jpg", "c_restored.png"):
+        write(tmp_path / "in" / name)
+    kinds = ("restored", "restored_color", "color")
+    jobs = batch.plan(tmp_path / "in", tmp_path / "out", kinds)
+    paths = [path.name.casefold() for job in jobs for path in job.outputs.values()]
+    assert len({*paths}) == len(paths) == 15
+    assert jobs[3].name == "b_restored.jpg"
+    assert jobs[3].outputs["color"].name == "b_restored_color.png"
 
 
 def test_one_photo_may_lie_beside_its_mask(tmp_path):
@@ -203,6 +216,39 @@ def test_a_failed_photo_leaves_no_files(scans, tmp_path):
     assert go(scans, tmp_path / "out", stumble) == {"failed": 5}
     assert {path.name for path in (tmp_path / "out").rglob("*.*")} == {"report.jsonl"}
     assert go(scans, tmp_path / "out") == {"ok": 5}
+
+
+def test_a_failed_photo_leaves_no_mixture_of_old_and_new_files(scans, tmp_path):
+    def stumble(job):
+        job.outputs["mask"].write_bytes(b"new")
+        raise OSError("disk full")
+
+    out = tmp_path / "out"
+    go(scans, out)
+    before = (out / "b_prob.png").read_bytes()
+    assert go(scans, out, stumble, force=True) == {"failed": 5}
+    assert not list(out.rglob("*_mask.png")) and (out / "b_prob.png").read_bytes() == before
+    assert go(scans, out) == {"ok": 5}
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_name_too_long_for_the_file_system_fails_alone(scans, tmp_path, force):
+    write(scans / f"{'x' * 250}.png")
+    assert go(scans, tmp_path / "out", force=force) == {"ok": 5, "failed": 1}
+    write(scans / f"{'é ' * 75}.png")  # 229 bytes
+    assert go(scans, tmp_path / "out")["ok"] == 1
+
+
+@pytest.mark.skipif(os.name == "nt" or sys.platform == "darwin", reason="names there are text")
+def test_names_that_are_no_text_are_told_and_found_again(tmp_path):
+    name = os.fsdecode(b"caf\xe9 \xff.png")
+    write(tmp_path / "in" / name)
+    write(tmp_path / "in" / "☀.png")
+    out = tmp_path / "out"
+    for expected in {"ok": 2}, {"nothing_to_do": 2}:
+        assert go(tmp_path / "in", out) == expected
+    assert [line["photo"] for line in lines(out)] == [name, "☀.png"] * 2
+    assert "☀.png".encode() in (out / "report.jsonl").read_bytes()
 
 
 def test_masks_that_may_have_been_edited_are_kept(scans, tmp_path):

@@ -93,7 +93,7 @@ def test_a_photo_without_a_mask_or_with_several_has_a_problem(scans, tmp_path):
     touch(where, "a_mask.png", "b_mask.png", "b_mask.tif", "box/été ☀.png")
     told = pairs(scans, where, tmp_path / "out")
     assert "has no mask" in told["a.jpg"] and "a.jpg_mask.png" in told["a.jpg"]
-    assert "has several masks" in told["b.png"] and "b_mask.tif" in told["b.png"]
+    assert "has several files as its mask" in told["b.png"] and "b_mask.tif" in told["b.png"]
     assert told["box/été ☀.tif"] == "été ☀.png"
 
 
@@ -105,6 +105,42 @@ def test_masks_among_the_photos_are_no_photos(scans, tmp_path):
     touch(scans / "masks", "b.png", "b_prob.png")
     told = pairs(scans, scans / "masks", tmp_path / "out")
     assert told["b.png"] == "b.png" and not any(name.startswith("masks") for name in told)
+
+
+def test_masks_that_are_not_needed_must_belong_to_some_photo(scans, tmp_path):
+    jobs = batch.plan(scans, tmp_path / "out", ["restored"])
+    touch(tmp_path / "more", "b_mask.png")
+    found = masks.pair(jobs, tmp_path / "more", "add", needed=False)
+    assert [job.name for job in found if job.inputs] == ["b.png"]
+    assert not any(job.problem for job in found)
+    touch(tmp_path / "misnamed", "c_mask.png")
+    words = r"misnamed: holds no mask to add of any of these photos; name one a\.jpg_mask\.png"
+    with pytest.raises(ValueError, match=words):
+        masks.pair(jobs, tmp_path / "misnamed", "add", needed=False)
+    with pytest.raises(ValueError, match="is one mask to remove for 4 photos"):
+        masks.pair(jobs, tmp_path / "more" / "b_mask.png", "remove", needed=False)
+
+
+def test_maps_of_an_earlier_run_are_found_by_their_ending(scans, tmp_path):
+    where = tmp_path / "earlier"
+    touch(where, "a.jpg_mask.png", "a.jpg_prob.png", "a.png_prob.png", "b_prob.png")
+    jobs = batch.plan(scans, tmp_path / "out", ["restored"])
+    found = masks.pair(jobs, where, "probability", masks.PROBABILITY)
+    told = [job.inputs["probability"].name if job.inputs else job.problem for job in found]
+    assert told[:3] == ["a.jpg_prob.png", "a.png_prob.png", "b_prob.png"]
+    assert "has no probability map" in told[3] and "été ☀_prob.png" in told[3]
+
+
+def test_maps_of_probabilities_are_gray_and_deep(tmp_path):
+    deep = RNG.integers(0, 65536, (*SIZE, 1), np.uint16)
+    assert np.array_equal(
+        masks.read_probability(save(tmp_path / "p.png", deep), SIZE), deep[..., 0]
+    )
+    for wrong in (noise(), deep.repeat(3, axis=-1)):
+        with pytest.raises(ValueError, match="is no map of probabilities"):
+            masks.read_probability(save(tmp_path / "p.png", wrong), SIZE)
+    with pytest.raises(ValueError, match="has 30 x 20 pixels, the photo 20 x 30"):
+        masks.read_probability(save(tmp_path / "p.png", deep), SIZE[::-1])
 
 
 def test_one_photo_takes_one_file_or_looks_into_a_folder(scans, tmp_path):

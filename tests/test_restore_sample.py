@@ -29,7 +29,7 @@ def weights(tmp_path, monkeypatch):
 
 def test_the_sample_is_old_damaged_and_always_the_same(old):
     photo, mask = old["photo"], old["mask"]
-    height, width = (2 * side for side in Samples("val")[0]["photo"].shape[:2])
+    height, width = (2 * side for side in Samples("train")[0]["photo"].shape[:2])
     assert photo.shape == (height, width, 3) and mask.shape == (height, width, 1)
     assert 0.005 < mask.mean() < 0.1
     again = sample.aged()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import functools
 import os
 import pathlib
@@ -34,7 +35,7 @@ def _add_mask(add) -> None:
     add("--mask", "-m", **where, help="use these masks as they are; nothing is detected")
     add("--mask-add", **where, help="mark these pixels as well")
     add("--mask-remove", **where, help="never touch these pixels")
-    again = "NAME_prob.png of an earlier run: nothing is detected (OUT's own are found by itself)"
+    again = "NAME_prob.png of an earlier run: nothing is detected (those in DIR are used anyway)"
     add("--probability", **where, help=again)
     add("--threshold", type=float, metavar="P", help="probability from which a pixel is a defect")
     add("--min-size", type=int, default=0, metavar="PX", help="leave out smaller specks")
@@ -60,8 +61,8 @@ def _add_looks(add) -> None:
     add("--size", type=int, default=256, metavar="PX", help=size)
     add("--sheet", action="store_true", help="also write NAME_sheet.jpg, before and after")
     add("--page", action="store_true", help="also write index.html, to look through them all")
-    seed = "another seed damages the sample otherwise; networks draw no numbers (%(default)s)"
-    add("--seed", type=int, default=0, metavar="N", help=seed)
+    seed = "damage the sample otherwise; the networks draw no numbers"
+    add("--seed", type=int, metavar="N", help=seed)
 
 
 def _add_files(add) -> None:
@@ -90,17 +91,24 @@ def run(args) -> int:
         os.environ["OLDPHOTO_OFFLINE"] = "1"
     from oldphoto_jax.restore import batch, chain, sample, stage
 
+    if args.ray:  # workers have another working directory
+        for name in ("out", "detector", "inpainter", "colorizer"):
+            path = getattr(args, name)
+            if path and (path.exists() or name == "out"):  # else a name of packaged weights
+                setattr(args, name, path.absolute())
     stage.use(args.device)
     stage.keep_compiled()
     pictures = [name.strip() for name in args.outputs.split(",") if name.strip()]
-    photos = sample.write(args.out, args.seed) if args.sample else args.photos
     kinds = chain.kinds(pictures, args.sheet, args.mask is not None)
+    _check(args, chain.MASK in kinds)
+    count = stage.photos_at_once() if args.batch is None else args.batch
+    factory = functools.partial(chain.build, _restoring(args, pictures, count), _filing(args))
+    work = factory(maps={})  # settings that don't fit end the run before anything is written
+    seed = sample.SEED if args.seed is None else args.seed
+    photos = sample.write(args.out, seed) if args.sample else args.photos
     jobs = batch.plan(photos, args.out, kinds, functools.partial(chain.suffix, form=args.format))
     jobs = _given(args, jobs)
     report = batch.Report(args.out, chain.STAGE)
-    count = args.batch or stage.photos_at_once()
-    factory = functools.partial(chain.build, _restoring(args, pictures, count), _filing(args))
-    work = factory(maps={})
     work.maps = chain.stored(jobs, report, work.settings)
     if args.ray:
         from oldphoto_jax.restore import cluster
@@ -118,7 +126,7 @@ def run(args) -> int:
     else:
         counts = batch.run_groups(jobs, report, work, work.settings, args.force, work.key, count)
     if args.page:
-        chain.write_page(args.out)
+        chain.write_page(args.out, jobs, args.max_pixels)
     _tell(args, counts, work.restorer, report)
     return 1 if counts[batch.FAILED] else 0
 
@@ -139,12 +147,25 @@ def _filing(args) -> dict:
     }
 
 
+def _check(args, fills: bool) -> None:
+    """Raises ValueError for options that would be without effect beside others."""
+    if args.batch is not None and args.batch < 1:
+        raise ValueError(f"--batch {args.batch}: give 1 or more")
+    given = [name for name in ("mask", "mask_add", "mask_remove") if getattr(args, name)]
+    if given and not fills:
+        option = f"--{given[0].replace('_', '-')}"
+        raise ValueError(f"{option}: `color` needs no mask; ask for another of the --outputs too")
+    detecting = {"probability": None, "threshold": None, "min_size": 0, "tta": False}
+    found = [name for name, default in detecting.items() if getattr(args, name) != default]
+    if args.mask and found:
+        options = " and ".join(f"--{name.replace('_', '-')}" for name in found)
+        raise ValueError(f"--mask: is used as it is; leave out {options}")
+
+
 def _given(args, jobs):
     """The jobs with the files that say where the photos are damaged."""
     from oldphoto_jax.restore import masks
 
-    if args.mask and (args.probability or args.threshold is not None):
-        raise ValueError("--mask: is used as it is; leave out --probability and --threshold")
     if args.mask:
         jobs = masks.pair(jobs, args.mask)
     if args.probability:
@@ -156,9 +177,13 @@ def _given(args, jobs):
 
 
 def _strength(text: str) -> tuple[str, float]:
-    """STAGE=S; argparse turns a ValueError into wrong usage."""
+    """What STAGE=S says; argparse makes wrong usage of the error."""
     name, _, value = text.partition("=")
-    return name, float(value)
+    try:
+        return name, float(value)
+    except ValueError as error:
+        words = f"{text!r}: give STAGE=S, such as inpaint=0.5"
+        raise argparse.ArgumentTypeError(words) from error
 
 
 def _tell(args, counts, restorer, report) -> None:

@@ -55,25 +55,25 @@ def zeros(
     return array
 
 
-def release(array: np.ndarray) -> None:
+def release(array: np.ndarray | None) -> None:
     """Lets go of the memory that a mapped file has taken, whole, whatever part of it is given.
 
     Nothing is lost: what is looked at again is fetched again, mostly from the cache of files.
-    Ordinary arrays stay as they are, and so does what was mapped to be changed in memory alone.
+    Whatever is no `np.memmap`, or one to be changed in memory alone, stays as it is.
     """
-    owner = array
+    owner, mode = array, None
     while isinstance(owner, np.ndarray):
-        if isinstance(owner, np.memmap) and owner.mode == "c":
-            return  # pages changed would be read from the file again, as if they never were
+        mode = getattr(owner, "mode", mode)
         owner = owner.base
-    owner = getattr(owner, "obj", owner)  # of a memoryview
-    if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+    # Pages of a private copy (mode c) would be read from the file again, without what was changed.
+    if mode in ("r", "r+", "w+") and hasattr(mmap, "MADV_DONTNEED"):
         owner.madvise(mmap.MADV_DONTNEED)
 
 
 def bands(*arrays: np.ndarray, rows: int | None = None) -> Iterator[slice]:
-    """The rows of arrays [H,W,..], some at a time, BAND pixels unless told; those behind are
-    released.
+    """The rows of arrays [H,W,..], some at a time; the arrays are released after each of them.
+
+    Bands are `rows` high, by default such that they hold BAND pixels.
     """
     height, width = arrays[0].shape[:2]
     step = rows or max(1, BAND // width)

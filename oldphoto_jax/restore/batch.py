@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import os
 import pathlib
 import sys
 import time
@@ -77,9 +78,9 @@ def plan(
     """What to make of a photo or, keeping the tree, of all photos in a folder.
 
     `kinds` such as "mask" become NAME_mask.png, or end as `suffix` says for photo and kind. NAME is
-    the photo's name without ending; photos of one folder that share it (a.jpg, a.png) keep the
-    ending: a.jpg_mask.png, a.png_mask.png. Photos inside `out` are passed over. Raises
-    ValueError rather than overwrite a photo.
+    the photo's name without ending; photos of one folder whose files would share a name (a.jpg,
+    a.png) keep the ending: a.jpg_mask.png, a.png_mask.png. Photos inside `out` are passed over.
+    Raises ValueError rather than overwrite a photo.
     """
     source, out = pathlib.Path(source), pathlib.Path(out)
     home = out.resolve()
@@ -94,7 +95,7 @@ def plan(
     if not photos:
         raise ValueError(f"{source}: no photos in there")
     jobs, root = [], source if source.is_dir() else source.parent
-    for photo, label in zip(photos, labels(photos), strict=True):
+    for photo, label in zip(photos, labels(photos, kinds), strict=True):
         inside = photo.relative_to(root)
         place = out / inside.parent
         outputs = {kind: place / f"{label}_{kind}{suffix(photo, kind)}" for kind in kinds}
@@ -111,16 +112,22 @@ def lossless(photo: pathlib.Path, kind: str = "") -> str:
     return photo.suffix if photo.suffix.lower() in LOSSLESS else ".png"
 
 
-def labels(photos: Iterable[pathlib.Path]) -> list[str]:
-    """A name for each photo that no other photo of its folder has, on any file system."""
+def labels(photos: Iterable[pathlib.Path], kinds: Sequence[str] = ("",)) -> list[str]:
+    """A name for each photo that no other photo of its folder has, on any file system.
+
+    Nor do two of them with kinds behind: the "restored_color" of a is no "color" of a_restored.
+    """
     photos = list(photos)
     chosen = [photo.stem for photo in photos]
     while True:
-        keys = [(p.parent, label.casefold()) for p, label in zip(photos, chosen, strict=True)]
-        taken = collections.Counter(keys)
+        names = [
+            [(photo.parent, f"{label}_{kind}".casefold()) for kind in kinds]
+            for photo, label in zip(photos, chosen, strict=True)
+        ]
+        taken = collections.Counter(name for own in names for name in own)
         new = [
-            photo.name if taken[key] > 1 else label
-            for photo, key, label in zip(photos, keys, chosen, strict=True)
+            photo.name if any(taken[name] > 1 for name in own) else label
+            for photo, own, label in zip(photos, names, chosen, strict=True)
         ]
         if new == chosen:
             return chosen
@@ -226,23 +233,24 @@ def groups(
 def perform(todo: Sequence[tuple[Job, Entry]], work: GroupWork) -> list[Entry]:
     """Does the work of one group and completes the entries of its jobs.
 
-    Where a job fails, no new file of its photo stays behind.
+    Where a job fails, no file that was written for its photo stays behind.
     """
     if not todo:
         return []
     start = time.perf_counter()
     jobs = [job for job, _ in todo]
-    new = [[path for path in job.outputs.values() if not path.exists()] for job in jobs]
+    before = [_there(job) for job in jobs]
     try:
         outcomes = work(jobs)
     except FAULTS as error:
         outcomes = [error] * len(jobs)
     seconds = round((time.perf_counter() - start) / len(jobs), 3)
     entries = []
-    for (_, entry), paths, outcome in zip(todo, new, outcomes, strict=True):
+    for (job, entry), earlier, outcome in zip(todo, before, outcomes, strict=True):
         if isinstance(outcome, Exception):
-            for path in paths:
-                path.unlink(missing_ok=True)
+            for path, written in _there(job).items():
+                if earlier.get(path) != written:  # else with --force two sets would be mixed
+                    path.unlink()
             outcome = {"status": FAILED, "reason": str(outcome)}
         entries.append({**entry, "status": OK, **outcome, "seconds": seconds})
     return entries
@@ -252,6 +260,11 @@ def identity(path: pathlib.Path) -> list[int]:
     """What changes when a file is written anew: its size and time of modification."""
     stat = path.stat()
     return [stat.st_size, stat.st_mtime_ns]
+
+
+def _there(job: Job) -> dict[pathlib.Path, list[int]]:
+    """The outputs of a job that are there, as they are now."""
+    return {path: identity(path) for path in job.outputs.values() if os.path.exists(path)}
 
 
 def _unfinished(job: Job, entry: Entry, report: Report) -> Job:

@@ -6,7 +6,7 @@ import dataclasses
 import math
 import os
 import pathlib
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent import futures
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 from oldphoto_jax.photo import files, scratch
 from oldphoto_jax.photo.files import PhotoFile
 from oldphoto_jax.photo.types import Rows
-from oldphoto_jax.restore import batch, colorize, detect, masks, page, sheet
+from oldphoto_jax.restore import batch, browse, colorize, detect, masks, page, sheet
 from oldphoto_jax.restore.report import Entry, Report
 from oldphoto_jax.restore.restorer import (
     PICTURES,
@@ -30,7 +30,7 @@ STAGE = "restore"  # what the report calls it
 MASK, PROBABILITY, SHEET = "mask", "prob", "sheet"
 FORMATS = ("same", "lossless", "png", "tif", "webp", "jpg")
 QUALITY = 95  # of JPEG and HEIC files; colours are kept at full size
-LOSSY = (".jpg", ".jpeg", ".jpe", ".heic", ".heif")
+LOSSY = (".jpg", ".jpeg", ".jpe", ".heic", ".heif", ".hif")
 
 
 def suffix(photo: pathlib.Path, kind: str, form: str = FORMATS[0]) -> str:
@@ -49,12 +49,15 @@ def suffix(photo: pathlib.Path, kind: str, form: str = FORMATS[0]) -> str:
 
 
 def kinds(pictures: Sequence[str], with_sheet: bool = False, masked: bool = False) -> list[str]:
-    """The files to be made of a photo, pictures last; `masked` says that masks are given."""
-    pictures = [name for name in PICTURES if name in pictures] + [
-        name
-        for name in pictures
-        if name not in PICTURES  # for the restorer to refuse
-    ]
+    """The files to be made of a photo, pictures last; `masked` says that masks are given.
+
+    Raises ValueError for other names than PICTURES, and for none.
+    """
+    unknown = [name for name in pictures if name not in PICTURES]
+    if unknown or not pictures:
+        told = ", ".join(map(repr, unknown)) or "nothing"
+        raise ValueError(f"--outputs: {told} asked for; choose some of {','.join(PICTURES)}")
+    pictures = [name for name in PICTURES if name in pictures]
     found = [MASK] if masked else [PROBABILITY, MASK]
     fills = {RESTORED, RESTORED_COLOR} & {*pictures}
     return [*([SHEET] if with_sheet else []), *(found if fills else []), *pictures]
@@ -70,13 +73,15 @@ def stored(
 ) -> dict[str, pathlib.Path]:
     """The probability maps among the jobs' outputs that detecting anew would only repeat.
 
-    Those of the same photo, weights and tiles, whatever the threshold; not those of a run that
-    was killed while it worked on the photo.
+    Those of the same photo, weights and tiles, whatever the threshold; not those that were given
+    then, nor those of a run that was killed while it worked on the photo.
     """
     found = {}
     for job in jobs:
         before, path = report.done.get(job.name), job.outputs.get(PROBABILITY)
         if not before or not path or not path.exists() or job.name in report.remains:
+            continue
+        if "probability" in before.get("inputs", {}):
             continue
         if before.get("source") == batch.identity(job.photo) and _detecting(
             before["settings"]
@@ -91,9 +96,16 @@ def _detecting(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {name: told.get(name) for name in ("weights", "tta", "tile", "overlap")}
 
 
-def write_page(out: pathlib.Path) -> pathlib.Path:
-    """The contact page of all photos that the report in `out` tells of."""
-    return page.write(out, page.collect(out, STAGE), (page.FOUND, *PICTURES))
+def write_page(
+    out: pathlib.Path, jobs: Sequence[batch.Job], max_pixels: int = files.MAX_PIXELS
+) -> pathlib.Path:
+    """The contact page of all photos that the report in `out` tells of.
+
+    Of photos among the jobs thumbnails are made, where earlier runs made none.
+    """
+    entries = page.collect(out, STAGE)
+    browse.catch_up(out, jobs, entries, PICTURES, max_pixels)
+    return page.write(out, entries, (page.FOUND, *PICTURES))
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -102,7 +114,8 @@ class Chain:
 
     `quality` is that of files that are coded with loss. With `strip_gps` no file says where the
     photo was taken. `sheet` and `page` make pictures to look at, those of the page in `out`.
-    `maps` holds, by the name of photos, probability maps that were stored before.
+    `maps` holds, by the name of photos, probability maps that were stored before. Raises ValueError
+    for settings that don't fit.
     """
 
     restorer: Restorer
@@ -113,6 +126,12 @@ class Chain:
     page: bool = False
     maps: Mapping[str, pathlib.Path] = dataclasses.field(default_factory=dict)
     threads: int = dataclasses.field(default_factory=lambda: min(8, os.cpu_count() or 1))
+
+    def __post_init__(self):
+        if not 1 <= self.quality <= 100:
+            raise ValueError(f"quality {self.quality}: give a number from 1 to 100")
+        if self.max_pixels < 1:
+            raise ValueError(f"max pixels {self.max_pixels}: give 1 or more")
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -172,18 +191,23 @@ class Chain:
             elif kind == MASK:
                 files.write_png(path, detect.white(restored.mask, self.out))
             elif kind == SHEET:
-                sheet.write(path, [*_sheet(photo, restored)])
+                made = {name: getattr(restored, name) for name in PICTURES}
+                sheet.write(path, [*browse.captioned(photo, restored.mask, made)])
             else:
                 told |= self._write(job, photo, kind, getattr(restored, kind))
         if self.page:
-            self._thumbnails(job, photo, restored)
+            made = {kind: getattr(restored, kind) for kind in PICTURES if kind in job.outputs}
+            browse.make(self.out, job.name, photo, restored.mask, made)
         return told
 
     def _names(self, job: batch.Job, restored: Restored) -> dict[str, str]:
         """The files that there will be, relative to `out`, by what they are."""
         missing = {PROBABILITY} if restored.probability is None else set()
-        paths = {kind: path for kind, path in job.outputs.items() if kind not in missing}
-        return {kind: path.relative_to(self.out).as_posix() for kind, path in paths.items()}
+        return {
+            kind: path.relative_to(self.out).as_posix()
+            for kind, path in job.outputs.items()
+            if kind not in missing
+        }
 
     def _write(self, job: batch.Job, photo: PhotoFile, kind: str, rows: Rows) -> Entry:
         """Writes one picture; returns what is to be told of its file.
@@ -193,7 +217,8 @@ class Chain:
         path = job.outputs[kind]
         lossy = path.suffix.lower() in LOSSY
         same = rows is photo.pixels and path.suffix == job.photo.suffix
-        if same and lossy and not self.strip_gps and files.header(job.photo).orientation == 1:
+        as_it_came = same and lossy and not self.strip_gps
+        if as_it_came and files.header(job.photo, self.max_pixels).orientation == 1:
             files.copy(job.photo, path)
             return {}
         told = {"coded_anew": True} if lossy else {}
@@ -203,26 +228,6 @@ class Chain:
         quality = self.quality if lossy else None
         files.write(path, dataclasses.replace(photo, pixels=rows), quality=quality)
         return told
-
-    def _thumbnails(self, job: batch.Job, photo: PhotoFile, restored: Restored) -> None:
-        """Makes the small pictures for the page."""
-        shown = {page.ORIGINAL: photo.pixels}
-        if restored.mask is not None:
-            shown[page.FOUND] = sheet.found(photo.pixels, restored.mask)
-        shown |= {kind: getattr(restored, kind) for kind in PICTURES if kind in job.outputs}
-        for kind, rows in shown.items():
-            icc = photo.icc if rows.shape[-1] == photo.pixels.shape[-1] else None
-            page.thumbnail(self.out, job.name, kind, rows, icc)
-
-
-def _sheet(photo: PhotoFile, restored: Restored) -> Iterator[tuple[str, Rows]]:
-    """What a before/after sheet of a photo shows, with captions."""
-    yield page.CAPTIONS[page.ORIGINAL], photo.pixels
-    if restored.mask is not None and restored.mask.any():
-        yield page.CAPTIONS[page.FOUND], sheet.found(photo.pixels, restored.mask)
-    for kind in PICTURES:
-        if (rows := getattr(restored, kind)) is not None:
-            yield page.CAPTIONS[kind], rows
 
 
 def _settled(restored: Restored) -> Restored:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import math
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,12 @@ from oldphoto_jax.restore import batch
 
 SUFFIX = "_mask"  # NAME_mask.png is what `oldphoto detect` writes
 PROBABILITY = "_prob"  # and NAME_prob.png
+WORDS = {  # what to call the kinds of inputs
+    "mask": "mask",
+    "add": "mask to add",
+    "remove": "mask to remove",
+    "probability": "probability map",
+}
 BETWEEN = 0.1  # share of pixels that may be neither black nor white; soft edges are
 COLORED = 0.001  # share of pixels that may have a colour
 MOST = 0.5  # more than this share is damaged in no photo, but in a mask that is inverted
@@ -73,7 +80,7 @@ def read_probability(path: str | os.PathLike, size: tuple[int, int]) -> np.ndarr
 
 
 def _read(path: str | os.PathLike, size: tuple[int, int], what: str) -> np.ndarray:
-    pixels = files.read(path).pixels
+    pixels = files.read(path, max(files.MAX_PIXELS, math.prod(size))).pixels
     if pixels.shape[:2] != tuple(size):
         there, wanted = (f"{w} x {h} pixels" for h, w in (pixels.shape[:2], size))
         raise ValueError(f"{path}: the {what} has {there}, the photo {wanted}; they must agree")
@@ -93,13 +100,13 @@ def pair(
     the photo's ending (a.jpg_mask.png) where photos share theirs, as in `batch.labels`. A job
     with several, or without one where it is `needed`, gets a `problem`. Masks among the photos are
     no photos, nor is anything in a folder of masks among them. `kind` is what the input is called,
-    `suffix` stands in for _mask. Raises ValueError for one mask and several photos, or nothing at
-    the path.
+    `suffix` stands in for _mask. Raises ValueError for one mask and several photos, nothing at
+    the path, or a folder where no photo has one.
     """
     masks = pathlib.Path(masks)
     if masks.is_file():
         if len(jobs) > 1:
-            raise ValueError(f"{masks}: is one {kind} for {len(jobs)} photos; give a folder")
+            raise ValueError(f"{masks}: is one {WORDS[kind]} for {len(jobs)} photos; give a folder")
         return [_with(job, kind, masks) for job in jobs]
     home = masks.resolve()
     outside = [job for job in jobs if home not in job.photo.resolve().parents]
@@ -113,6 +120,11 @@ def pair(
         _pair(job, _stems(job, label, suffix), index, masks, kind, needed)
         for job, label in zip(jobs, labels, strict=True)
     ]
+    if not needed and not any(kind in job.inputs for job in paired):
+        raise ValueError(
+            f"{masks}: holds no {WORDS[kind]} of any of these photos; "
+            f"name one {_stems(jobs[0], labels[0], suffix)[0]}.png, for example"
+        )
     used = {job.inputs[kind].resolve() for job in paired if kind in job.inputs}
     return [job for job in paired if kind in job.inputs or job.photo.resolve() not in used]
 
@@ -139,11 +151,12 @@ def _pair(
             return _with(job, kind, found[0])
         if found:
             told = " and ".join(map(str, found))
-            return dataclasses.replace(job, problem=f"has several {kind}s: {told}; keep one")
+            problem = f"has several files as its {WORDS[kind]}: {told}; keep one"
+            return dataclasses.replace(job, problem=problem)
     if not needed:
         return job
     looked = masks / parent / f"{stems[0]}.png"
-    problem = f"has no {kind}: there is no {looked} of any kind; make one first"
+    problem = f"has no {WORDS[kind]}: there is no {looked} of any kind; make one first"
     return dataclasses.replace(job, problem=problem)
 
 

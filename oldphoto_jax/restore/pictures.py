@@ -23,21 +23,28 @@ class Picture:
 
 def several(photos: Any) -> bool:
     """Whether this is a sequence of photos rather than one."""
-    if isinstance(photos, np.ndarray):
-        return photos.ndim == 4
-    return not isinstance(photos, Image.Image) and not hasattr(photos, "__array__")
+    if isinstance(photos, Image.Image):
+        return False
+    return np.ndim(photos) == 4 if hasattr(photos, "__array__") else True
 
 
 def open_picture(photo: Any) -> Picture:
     """A Picture of an array [H,W], [H,W,1..4] or of a PIL image.
 
-    PIL's palette, CMYK and other images become RGB. Raises ValueError for anything else.
+    PIL's black-and-white images become gray, palette, CMYK and other ones RGB. Raises ValueError
+    for anything else, such as images of 32 bits.
     """
     pil = isinstance(photo, Image.Image)
     if pil:
         deep = photo.mode in ("I;16", "I;16B", "I;16L", "I;16N")
+        if photo.mode in ("I", "F"):
+            raise ValueError(
+                f"a PIL image of mode {photo.mode} has values of no known scale; "
+                'convert it to "L", "RGB" or "I;16"'
+            )
         if not deep and photo.mode not in ("L", "LA", "RGB", "RGBA"):
-            photo = photo.convert("RGBA" if photo.has_transparency_data else "RGB")
+            plain = "L" if photo.mode == "1" else "RGB"
+            photo = photo.convert("RGBA" if photo.has_transparency_data else plain)
         array = np.asarray(photo).astype(np.uint16) if deep else np.asarray(photo)
     else:
         array = np.asarray(photo)
@@ -57,6 +64,8 @@ def open_picture(photo: Any) -> Picture:
 
 def open_mask(mask: Any) -> np.ndarray:
     """[H,W] uint8, 1 where a mask [H,W] or [H,W,1], array or PIL image, isn't 0."""
+    if isinstance(mask, Image.Image) and mask.mode == "P":
+        mask = mask.convert("L")  # numbers of colours say nothing
     array = np.asarray(mask)
     array = array[..., 0] if array.ndim == 3 and array.shape[-1] == 1 else array
     if array.ndim != 2:

@@ -28,7 +28,7 @@ def bucket(height: int, width: int, *, tile: int, multiple: int) -> tuple[int, i
 
     A bucket has proportions of 1:1, 2:3, 1:2, 3:2 or 2:1 and sides of STEP, twice, three times
     ... as much, rounded up to what all sides must be a multiple of: with tiles of 1024 pixels
-    there are 36 of them.
+    there are 37 of them.
     """
     found = []
     for down, across in colorize.PROPORTIONS:
@@ -46,17 +46,16 @@ def frame(pixels: np.ndarray, shape: tuple[int, int]) -> dict[str, np.ndarray]:
 
 
 def shrinking(
-    height: int, width: int, shape: tuple[int, int], size: int, multiple: int
+    sides: tuple[int, int],
+    small: tuple[int, int],
+    shape: tuple[int, int],
+    view: tuple[int, int],
 ) -> dict[str, np.ndarray]:
-    """The matrices in a batch that make the view of a photo of height x width.
+    """The matrices in a batch that shrink a photo in its bucket to the view that is coloured.
 
-    `size` is the shorter side of the view, `multiple` what its padded sides are of.
+    The photo's own `sides` become `small`, its bucket of this `shape` the mirrored `view`.
     """
-    small = colorize.working_size(height, width, size)
-    view = colorize.view(*small, size, multiple)
-    rows, columns = (
-        _shrinking(*sides) for sides in zip((height, width), small, shape, view, strict=True)
-    )
+    rows, columns = (_shrinking(*along) for along in zip(sides, small, shape, view, strict=True))
     return {"rows": rows, "columns": columns}
 
 

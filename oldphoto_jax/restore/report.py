@@ -28,7 +28,8 @@ class Report:
         text = self.path.read_bytes() if self.path.exists() else b""
         complete, newline, torn = text.rpartition(b"\n")
         if torn:  # a killed run may leave half a line
-            self.path.write_bytes(complete + newline)
+            with self.path.open("r+b") as file:
+                file.truncate(len(complete + newline))
         told = [self._parse(*line) for line in enumerate(complete.split(b"\n"), 1) if complete]
         self.remains: set[str] = set()
         if self._doing.exists():
@@ -44,11 +45,11 @@ class Report:
         self._note()
 
     def add(self, entries: Iterable[Entry]) -> None:
-        """Appends lines, at once."""
+        """Appends lines, at once, in UTF-8 whatever bytes the names have."""
         entries = list(entries)
         lines = [json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries]
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write("".join(lines))
+        with self.path.open("ab") as file:  # what cannot be encoded becomes an escape of JSON
+            file.write("".join(lines).encode("utf-8", "backslashreplace"))
         self._lines += len(lines)
         for entry in entries:
             self._remember(entry)

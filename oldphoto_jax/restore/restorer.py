@@ -20,6 +20,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from PIL import Image
 
 from oldphoto_jax.photo import image, tone
 from oldphoto_jax.photo.types import Array, Gray, Rows
@@ -215,7 +216,12 @@ class Restorer:
         """
         several = pictures.several(photos)
         opened = [pictures.open_picture(one) for one in (photos if several else [photos])]
-        masks = [None] * len(opened) if mask is None else (mask if several else [mask])
+        alone = mask is None or not several or isinstance(mask, Image.Image)
+        masks = [mask] if alone else [*mask]
+        if mask is None:
+            masks *= len(opened)
+        if len(masks) != len(opened):
+            raise ValueError(f"{len(masks)} masks for {len(opened)} photos: give one for each")
         requests = [
             Request(pixels=one.pixels, mask=None if given is None else pictures.open_mask(given))
             for one, given in zip(opened, masks, strict=True)
@@ -233,13 +239,22 @@ class Restorer:
         """Requests of equal keys can go into `answer` together, `count` of them."""
         return self.place(*request.pixels.shape[:2]), self._known(request)
 
-    def place(self, height: int, width: int) -> tuple[int, int] | None:
-        """The bucket of photos of this size; None if they go tile by tile."""
+    def place(self, height: int, width: int) -> Hashable:
+        """Photos of sizes with the same place are padded to the same shapes: of bucket and view."""
+        return self._bucket(height, width), self._small(height, width) if self.colors else None
+
+    def _bucket(self, height: int, width: int) -> tuple[int, int] | None:
+        """None where photos of this size go tile by tile, or nothing is filled."""
         if not self.fills:
-            return None  # nothing of their own size goes to the device
+            return None
         parts = (self.detector, self.inpainter)
         multiple = int(np.lcm.reduce([part.stage.task.multiple for part in parts]))
         return program.bucket(height, width, tile=self.detector.tile, multiple=multiple)
+
+    def _small(self, height: int, width: int) -> tuple[int, int]:
+        """The sides to which the view of a photo of this size is padded."""
+        size, multiple = self.colorizer.size, self.colorizer.stage.task.multiple
+        return colorize.view(*colorize.working_size(height, width, size), size, multiple)
 
     def answer(self, requests: Sequence[Request]) -> list[dict[str, Any]]:
         """What the programs say about photos of one `key`.
@@ -285,6 +300,8 @@ class Restorer:
             fill = answer["fill"][:height, :width] if "fill" in answer else None
             restored, found = self.inpainter.mend(pixels, mask, folder, fill)
             told |= {"marked": round(holes.share(mask), 6)} | found
+            if found["left"]:  # the programs' view shows them filled
+                answer = {name: one for name, one in answer.items() if name != RESTORED_COLOR}
         made = {RESTORED: restored}
         reason = None
         if self.colors:
@@ -318,31 +335,25 @@ class Restorer:
 
     def _together(self, requests: Sequence[Request]) -> list[dict[str, Any]]:
         """Answers for photos of one key, `count` of them at most."""
+        sides = [request.pixels.shape[:2] for request in requests]
         answers: list[dict[str, Any]] = [{} for _ in requests]
-        colored = [n for n, one in enumerate(requests) if self._colors(one)]
-        sides = requests[0].pixels.shape[:2]
-        size = self.colorizer.size if self.colorizer else None
+        colored = [n for n, one in enumerate(requests) if self._colored(one)]
+        small = {n: colorize.working_size(*sides[n], self.colorizer.size) for n in colored}
+        views = {}
         if COLOR in self.outputs:
-            pixels = [requests[n].pixels for n in colored]
-            views = [
-                colorize.shrink(one, *colorize.working_size(*one.shape[:2], size)) for one in pixels
-            ]
-            for n, found in zip(colored, self._find_colors(views), strict=True):
-                answers[n][COLOR] = found
-        if (shape := self.place(*sides)) is None:
-            return answers
-        views = []
-        for request, answer, found in zip(
-            requests, answers, self._fill(requests, shape), strict=True
-        ):
-            answer |= {name: found[name] for name in ("probability", "fill") if name in found}
-            if "view" in found:
-                height, width = colorize.working_size(*request.pixels.shape[:2], size)
-                views.append(found["view"][:height, :width])
-        if views:
-            restored = self._find_colors([views[n] for n in colored])
-            for n, found in zip(colored, restored, strict=True):
-                answers[n][RESTORED_COLOR] = found
+            views[COLOR] = {n: colorize.shrink(requests[n].pixels, *small[n]) for n in colored}
+        if shape := self._bucket(*sides[0]):
+            answers = self._fill(requests, shape)
+            if colored and RESTORED_COLOR in self.outputs:
+                seen = {n: answers[n].pop("view") for n in colored}
+                views[RESTORED_COLOR] = {
+                    n: image.crop(view, 0, 0, *small[n]) for n, view in seen.items()
+                }
+        for name, lumas in views.items():
+            padded = [image.pad_to(lumas[n], *self._small(*sides[n])) for n in colored]
+            found = self._ask(("chroma",), [{"view": view} for view in padded])
+            for n, one in zip(colored, found, strict=True):
+                answers[n][name] = lumas[n], image.crop(one["chroma"], 0, 0, *small[n])
         return answers
 
     def _fill(self, requests: Sequence[Request], shape: tuple[int, int]) -> list[dict[str, Any]]:
@@ -352,56 +363,43 @@ class Restorer:
         """
         frames = [program.frame(one.pixels, shape) for one in requests]
         wanted = ["fill"] if self.inpainter.strength else []
-        if RESTORED_COLOR in self.outputs and any(self._colors(one) for one in requests):
+        if RESTORED_COLOR in self.outputs and self.colorizer.strength:
             wanted.append("view")
-            of = self.colorizer.size, self.colorizer.stage.task.multiple
+            # Of one size whatever the proportions, or each bucket would make several programs.
+            most = (colorize.LONGEST * self.colorizer.size,) * 2
             for one, request in zip(frames, requests, strict=True):
-                one |= program.shrinking(*request.pixels.shape[:2], shape, *of)
+                sides = request.pixels.shape[:2]
+                small = colorize.working_size(*sides, self.colorizer.size)
+                one |= program.shrinking(sides, small, shape, most)
         if not self._edited(requests[0]):
             return self._ask(("probability", "mask", *wanted), frames)
         answers: list[dict[str, Any]] = [{} for _ in requests]
         if requests[0].mask is None and requests[0].probability is None:
-            answers = self._ask(
-                ("probability",), [{k: f[k] for k in ("photo", "gray")} for f in frames]
-            )
+            seen = [{name: one[name] for name in ("photo", "gray")} for one in frames]
+            answers = self._ask(("probability",), seen)
         for request, answer, one in zip(requests, answers, frames, strict=True):
             mask = self._mask(request, self._probability(request, answer, None), None)
             one["mask"] = image.pad_to(mask[..., None].astype(np.float32), *shape)
         more = self._ask(tuple(wanted), frames)
         return [{**first, **second} for first, second in zip(answers, more, strict=True)]
 
-    def _colors(self, request: Request) -> bool:
+    def _colored(self, request: Request) -> bool:
         """Whether the photo gets colours."""
         return self.colors and self.colorizer.reason(request.kind) is None
-
-    def _find_colors(self, lumas: Sequence[Gray]) -> list[tuple[Gray, Array]]:
-        """Luma [h,w,1] of small views as it is given, and the chroma [h,w,2] found for each."""
-        size, multiple = self.colorizer.size, self.colorizer.stage.task.multiple
-        views = [
-            image.pad_to(luma, *colorize.view(*luma.shape[:2], size, multiple)) for luma in lumas
-        ]
-        chromas: dict[int, Array] = {}
-        for shape in dict.fromkeys(view.shape for view in views):
-            alike = [n for n, view in enumerate(views) if view.shape == shape]
-            answers = self._ask(("chroma",), [{"view": views[n]} for n in alike])
-            chromas |= {n: one["chroma"] for n, one in zip(alike, answers, strict=True)}
-        return [
-            (luma, chromas[n][: luma.shape[0], : luma.shape[1]]) for n, luma in enumerate(lumas)
-        ]
 
     def _ask(self, steps: tuple[str, ...], frames) -> list[dict[str, Any]]:
         """What these steps of the chain make of the frames; the program is made at first use."""
         if not steps or not frames:
             return [{} for _ in frames]
         if steps not in self._programs:
-            weights = {
-                "detect": self.detector,
-                "inpaint": self.inpainter,
-                "colorize": self.colorizer,
+            asked = {
+                "detect": self.detector if "probability" in steps else None,
+                "inpaint": self.inpainter if "fill" in steps else None,
+                "colorize": self.colorizer if "chroma" in steps else None,
             }
             self._programs[steps] = program.Program(
                 self._recipe(steps),
-                {name: part.stage.params for name, part in weights.items() if part},
+                {name: part.stage.params for name, part in asked.items() if part},
                 [step for step in steps if step != "mask"],
                 self.devices,
                 self.compiled,
