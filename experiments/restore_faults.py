@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import ctypes
 import dataclasses
 import functools
 import json
@@ -34,7 +35,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -46,7 +47,8 @@ REPORT = "report.jsonl"
 BEFORE = "done before with the same settings"  # what the report says of a photo that is finished
 GOOD = 20  # photos among which the broken ones lie
 PATIENCE = 1800  # seconds; no run takes so long, unless it hangs
-NOBODY = 65534  # a user who may not read everything
+READ_ANYTHING = (1, 2)  # capabilities that root has: DAC_OVERRIDE and DAC_READ_SEARCH
+DROP = 24  # prctl's PR_CAPBSET_DROP
 ROOM = 64  # MiB, of the disk that is full no longer
 
 
@@ -132,19 +134,20 @@ class Faults:
         out, rng = self.folder / "killed", np.random.default_rng(seed)
         again = 0
         for number, target in enumerate(sorted(rng.choice(self.count - 1, kills, replace=False))):
-            kill = functools.partial(_late, out, target, rng.uniform(0, self.pace))
-            seen = self.restore(self.source, out, kill=kill)
-            done, there = finished(out), tree(out)
-            parts = [name for name in there if name.endswith(".part")]
-            begun = {broken.stem(name) for name in there if not name.startswith(".")}
-            torn = begun - {pathlib.Path(name).stem for name in done}
-            again += len(torn)
+            late, when = functools.partial(wait, rng.uniform(0, self.pace)), ""
+            if number % 2:
+                late, when = among_files, ", among a photo's files"
+            seen = self.restore(
+                self.source, out, kill=functools.partial(reached, out, target, late)
+            )
+            done, parts = finished(out), [*out.rglob("*.part")]
+            again += len(torn(out))
             yield Row(
-                f"`kill -9`, {number + 1} of {kills}",
-                f"{len(done)} photos were done; {len(torn)} half-done is done again, "
+                f"`kill -9`, {number + 1} of {kills}{when}",
+                f"{len(done)} photos were done, {len(torn(out))} half-done; "
                 f"{len(parts)} half-written files",
                 seen.status,
-                seen.status == -9 and len(torn) <= 1 and max(done.values(), default=1) == 1,
+                seen.status == -9 and len(torn(out)) <= 1 and max(done.values(), default=1) == 1,
             )
         seen = self.restore(self.source, out)
         done, wrong = finished(out), differences(out, self.expected)
@@ -229,8 +232,7 @@ class Faults:
     def _faulty(self, source: pathlib.Path, made: dict[str, str]) -> Iterator[Row]:
         """A row for each broken file of a folder, by its name, and one for the good ones."""
         out = self.folder / f"out_{source.name}"
-        nobody = self._as_nobody(source, out)
-        seen = self.restore(source, out, **nobody)
+        seen = self.restore(source, out, preexec_fn=None if os.geteuid() else bind_root)
         told = {line["photo"]: line for line in lines(out)}
         begun = {broken.stem(name) for name in tree(out)}
         for name, what in made.items():
@@ -250,18 +252,6 @@ class Faults:
             seen.status == 1 and not wrong and seen.peak < 1.2 * self.peak,
         )
 
-    def _as_nobody(self, source: pathlib.Path, out: pathlib.Path) -> dict:
-        """How to run as somebody who may not read locked files, if root runs this."""
-        if os.geteuid():
-            return {}
-        out.mkdir()
-        for path in (out, self.cache, *self.cache.rglob("*")):
-            os.chown(path, NOBODY, NOBODY)
-        self.folder.chmod(0o755)
-        who = dict(user=NOBODY, group=NOBODY, extra_groups=[])
-        visit.visit(["restore", "--help"], self.cache, **who).succeeded()
-        return who
-
     def _told(self, fault: str, out, wrong: set[str], seen: visit.Visit, good: int) -> Row:
         """A row about photos of which those in `wrong` should fail."""
         failed = {
@@ -276,12 +266,38 @@ class Faults:
         return Row(fault, happened, seen.status, fine and seen.status == 1)
 
 
-def _late(out: pathlib.Path, target: int, delay: float) -> bool:
-    """Whether so many photos are done, and a moment has passed since."""
+def torn(out: pathlib.Path) -> set[str]:
+    """The photos, without endings, of which there are files but no line in the report."""
+    begun = {broken.stem(path.name) for path in out.glob("[!.]*") if path.name != REPORT}
+    return begun - {pathlib.Path(name).stem for name in finished(out)}
+
+
+def reached(out: pathlib.Path, target: int, late: Callable[[pathlib.Path], None]) -> bool:
+    """Whether so many photos are done, and `late` has passed since."""
     if len(finished(out)) < target:
         return False
-    time.sleep(delay)
+    late(out)
     return True
+
+
+def wait(seconds: float, out: pathlib.Path) -> None:
+    """A moment that has nothing to do with the files."""
+    time.sleep(seconds)
+
+
+def among_files(out: pathlib.Path) -> None:
+    """Until there are files of a photo that is not done, at most a few seconds."""
+    end = time.perf_counter() + 10
+    while not torn(out) and time.perf_counter() < end:
+        time.sleep(0.001)
+
+
+def bind_root() -> None:
+    """Lets permissions bind this process's programs, although root starts them."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    for capability in READ_ANYTHING:
+        if libc.prctl(DROP, capability, 0, 0, 0):
+            raise OSError(ctypes.get_errno(), "capabilities cannot be dropped")
 
 
 @contextlib.contextmanager

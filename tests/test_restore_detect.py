@@ -264,4 +264,33 @@ def test_settings_name_everything_that_changes_a_mask():
         "tile": 1024,
         "overlap": 64,
         "min_size": 0,
+        "coarse": True,
     }
+
+
+def test_broad_defects_of_large_scans_are_found_from_further_away(monkeypatch):
+    """A network that knows bright things of 8 pixels at most, and a thing that is 24 wide."""
+
+    class Small(Fake):
+        def __call__(self, photo):
+            bright = photo[..., 0] > 0.5
+            wide = [cv2.erode(np.uint8(one), np.ones((9, 9), np.uint8)).any() for one in bright]
+            found = bright & ~np.array(wide)[:, None, None]
+            return {"mask": np.float32(found)[..., None]}
+
+    photo = np.zeros((96, 96, 3), np.uint8)
+    photo[30:54, 30:54] = 255
+    options = dict(tile=96, overlap=0)
+    assert not detect.probability(Small(), photo, **options).any()  # few pixels: near by alone
+    monkeypatch.setattr(detect, "NEAR", 24 * 24)
+    assert not detect.probability(Small(), photo, coarse=False, **options).any()
+    found = detect.probability(Small(), photo, **options)
+    assert (found[32:52, 32:52] > 0.8 * 65535).all()
+    assert not found[:26].any() and not found[58:].any()
+
+
+def test_looking_from_further_away_takes_nothing_back(monkeypatch):
+    photo = noise(130, 90)
+    near = detect.probability(Fake(), photo, tile=64, overlap=16, coarse=False)
+    monkeypatch.setattr(detect, "NEAR", 40 * 40)
+    assert (detect.probability(Fake(), photo, tile=64, overlap=16) >= near).all()

@@ -17,6 +17,8 @@ def add(commands, shared) -> None:
     options.add_weights(detect)
     add("--threshold", type=float, metavar="P", help="probability above which a pixel is a defect")
     add("--tta", action="store_true", help="average over mirror images: four times the work")
+    near = "look at large scans from near by alone: broad defects are missed"
+    add("--no-coarse", dest="coarse", action="store_false", help=near)
     add("--tile", type=int, default=1024, metavar="PX", help="largest tile side (%(default)s)")
     add("--overlap", type=int, default=64, metavar="PX", help="shared by tiles (%(default)s)")
     add("--min-size", type=int, default=0, metavar="PX", help="leave out smaller specks")
@@ -42,6 +44,7 @@ def run(args) -> int:
         tile=args.tile,
         overlap=args.overlap,
         min_size=args.min_size,
+        coarse=args.coarse,
     )
     report = batch.Report(args.out)
     counts = batch.run(jobs, report, detector, detector.settings, args.force)

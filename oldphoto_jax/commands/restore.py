@@ -45,6 +45,8 @@ def _add_mask(add) -> None:
     limit = "leave thicker holes as they are (1024)"
     add("--max-hole", type=int, metavar="PX", help=limit)
     add("--tta", action="store_true", help="average over mirror images: four times the work")
+    near = "look at large scans from near by alone: broad defects are missed"
+    add("--no-coarse", dest="coarse", action="store_false", help=near)
 
 
 def _add_looks(add) -> None:
@@ -135,7 +137,7 @@ def _restoring(args, pictures: list[str], count: int) -> dict:
     """What the restorer is to be like."""
     grow = {} if args.grow is None else {"grow": args.grow, "grow_given": args.grow}
     names = ("detector", "inpainter", "colorizer", "threshold", "min_size", "feather", "max_hole")
-    names += ("tta", "tile", "size", "recolor")
+    names += ("tta", "coarse", "tile", "size", "recolor")
     given = {name: getattr(args, name) for name in names}
     return given | grow | {"outputs": pictures, "strength": dict(args.strength), "count": count}
 
@@ -155,10 +157,17 @@ def _check(args, fills: bool) -> None:
     if given and not fills:
         option = f"--{given[0].replace('_', '-')}"
         raise ValueError(f"{option}: `color` needs no mask; ask for another of the --outputs too")
-    detecting = {"probability": None, "threshold": None, "min_size": 0, "tta": False}
+    detecting = {
+        "probability": None,
+        "threshold": None,
+        "min_size": 0,
+        "tta": False,
+        "coarse": True,
+    }
     found = [name for name, default in detecting.items() if getattr(args, name) != default]
     if args.mask and found:
-        options = " and ".join(f"--{name.replace('_', '-')}" for name in found)
+        names = {"coarse": "no-coarse"}
+        options = " and ".join(f"--{names.get(one, one).replace('_', '-')}" for one in found)
         raise ValueError(f"--mask: is used as it is; leave out {options}")
 
 

@@ -175,7 +175,7 @@ def rgb(pixels: np.ndarray) -> np.ndarray:
 def _appearing(path: Path) -> Iterator[BinaryIO]:
     """A file to be written, which has its name and all of its bytes at the end, or never was."""
     # Always the same name, so that what a killed run left is written over; and a short one
-    part = path.with_name(f".{zlib.crc32(path.name.encode()):08x}.part")
+    part = path.with_name(f".{zlib.crc32(os.fsencode(path.name)):08x}.part")
     try:
         with part.open("wb") as file:
             yield file

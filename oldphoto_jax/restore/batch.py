@@ -267,13 +267,24 @@ def _there(job: Job) -> dict[pathlib.Path, list[int]]:
     return {path: identity(path) for path in job.outputs.values() if os.path.exists(path)}
 
 
+def _differ(before: Entry, entry: Entry, key: str) -> bool:
+    """Whether two entries say different things; settings differ in what both speak of.
+
+    So pictures can be added later by more stages, without those that are there being made again.
+    """
+    old, new = before.get(key), entry.get(key)
+    if key != "settings" or old is None:
+        return old != new
+    return any(old[name] != new[name] for name in old.keys() & new.keys())
+
+
 def _unfinished(job: Job, entry: Entry, report: Report) -> Job:
     """The job without what is done; raises ValueError where doing it would destroy something."""
     if job.name in report.remains:
         return job
     there = {kind for kind, path in job.outputs.items() if path.exists()}
     before = report.done.get(job.name)
-    changed = [how for key, how in SAME.items() if before and before.get(key) != entry.get(key)]
+    changed = [how for key, how in SAME.items() if before and _differ(before, entry, key)]
     if before and not changed:
         missing = {kind: path for kind, path in job.outputs.items() if kind not in there}
         return dataclasses.replace(job, outputs=missing)

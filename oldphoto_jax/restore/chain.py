@@ -93,7 +93,7 @@ def stored(
 def _detecting(settings: Mapping[str, Any]) -> dict[str, Any]:
     """What probabilities depend on."""
     told = settings.get("detect", {})
-    return {name: told.get(name) for name in ("weights", "tta", "tile", "overlap")}
+    return {name: told.get(name) for name in ("weights", "tta", "tile", "overlap", "coarse")}
 
 
 def write_page(

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from oldphoto_jax.photo import files, image, scratch
-from oldphoto_jax.restore import batch, components, holes, tiles
+from oldphoto_jax.restore import batch, components, holes, octaves, tiles
 from oldphoto_jax.restore import stage as stages
 
 TILE, OVERLAP = 1024, 64
+NEAR = 3 << 19  # pixels, 1.6 megapixels: larger photos are looked at from further away, too
 FLIPS = ((), (2,), (1,), (1, 2))  # none, left-right, up-down, both: axes of [N,H,W,C]
 RED = np.array([255, 0, 0])
 
@@ -54,8 +55,13 @@ def probability(
     overlap: int = OVERLAP,
     tiles_at_once: int = 1,
     folder: str | os.PathLike | None = None,
+    coarse: bool = True,
 ) -> np.ndarray:
     """What `detect` finds as [H,W] uint16 at full scale: 65535 is certain, as in the PNG files.
+
+    With `coarse`, photos of more than NEAR pixels are also looked at from further away, at half
+    their size, and at half of that, until they are small; what is found at any of the sizes
+    counts. Broad defects of large scans are beyond what the network sees of them near by.
 
     Large maps lie in scratch space in `folder`; one row of tiles is held in memory. Raises as
     `detect` does, and ValueError where the network answers no numbers.
@@ -71,7 +77,15 @@ def probability(
             scratch.release(pixels)
         return found
 
-    return stages.within_memory(go, tile, overlap, stage.task.multiple)
+    found = stages.within_memory(go, tile, overlap, stage.task.multiple)
+    height, width = found.shape
+    if coarse and height * width > NEAR:
+        small = octaves.halve(pixels, folder)
+        small = probability(stage, small, tta, tile, overlap, tiles_at_once, folder)
+        for band, rows in octaves.double(small, height, width):
+            np.maximum(found[band], rows, out=found[band])
+            scratch.release(found)
+    return found
 
 
 def cut(
@@ -137,6 +151,7 @@ class Detector:
     tile: int = TILE
     overlap: int = OVERLAP
     min_size: int = 0
+    coarse: bool = True
     tiles_at_once: int = 1
 
     def __post_init__(self):
@@ -156,12 +171,12 @@ class Detector:
 
         How many tiles are computed at once is none of it: it changes what rounding may change.
         """
-        names = ("threshold", "tta", "tile", "overlap", "min_size")
+        names = ("threshold", "tta", "tile", "overlap", "min_size", "coarse")
         return {"weights": self.stage.checksum, **{name: getattr(self, name) for name in names}}
 
     def find(self, pixels: np.ndarray, folder: str | os.PathLike | None = None) -> np.ndarray:
         """The `probability` of a file's pixels [H,W,1|3]."""
-        options = dict(tiles_at_once=self.tiles_at_once, folder=folder)
+        options = dict(tiles_at_once=self.tiles_at_once, folder=folder, coarse=self.coarse)
         return probability(self.stage, pixels, self.tta, self.tile, self.overlap, **options)
 
     def mark(

@@ -19,8 +19,9 @@ from oldphoto_jax.photo import files, image
 from oldphoto_jax.restore import colorize, recipes
 from oldphoto_jax.restore.recipes import Recipe
 
-STEP = 128  # pixels by which the shorter sides of buckets differ
 LARGEST = 1.5  # area of the largest bucket, in tiles: more goes tile by tile
+
+STEP = 128  # pixels by which the shorter sides of buckets differ
 
 
 def bucket(height: int, width: int, *, tile: int, multiple: int) -> tuple[int, int] | None:

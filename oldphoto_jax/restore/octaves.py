@@ -1,0 +1,41 @@
+"""Photos at half their size, and what was found there at the full one, some rows at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+
+from oldphoto_jax.photo import scratch
+
+EVEN = 256  # rows in a band; an even number, so that pairs of rows stay together
+
+
+def halve(pixels: np.ndarray, folder: str | os.PathLike | None = None) -> np.ndarray:
+    """Pixels [H,W,C] averaged over areas to half their sides, rounded up; of the same dtype."""
+    height, width, channels = pixels.shape
+    small = scratch.empty((-(-height // 2), -(-width // 2), channels), pixels.dtype, folder)
+    for band in scratch.bands(pixels, small, rows=EVEN):
+        rows = np.ascontiguousarray(pixels[band])
+        half = slice(band.start // 2, -(-band.stop // 2))
+        size = (small.shape[1], half.stop - half.start)
+        averaged = cv2.resize(rows, size, interpolation=cv2.INTER_AREA)
+        small[half] = averaged.reshape(size[1], size[0], channels)
+    return small
+
+
+def double(small: np.ndarray, height: int, width: int) -> Iterator[tuple[slice, np.ndarray]]:
+    """The rows of small [h,w] at twice its size, cut to height x width, band by band.
+
+    Between the pixels it is interpolated linearly, across the edges of bands as within them.
+    """
+    for top in range(0, height, EVEN):
+        bottom = min(top + EVEN, height)
+        first, last = max(top // 2 - 1, 0), min(-(-bottom // 2) + 1, len(small))
+        rows = np.ascontiguousarray(small[first:last])
+        size = (2 * rows.shape[1], 2 * len(rows))
+        large = cv2.resize(rows, size, interpolation=cv2.INTER_LINEAR)
+        begin = top - 2 * first
+        yield slice(top, bottom), large[begin : begin + bottom - top, :width]

@@ -1,0 +1,66 @@
+"""What is asked of the chain for one photo, and what becomes of the photo."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import Any
+
+import numpy as np
+
+from oldphoto_jax.photo import tone
+
+RESTORED, RESTORED_COLOR, COLOR = PICTURES = ("restored", "restored_color", "color")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Request:
+    """A photo, and what is known of its damage already.
+
+    pixels       [H,W,1|3] uint8 or uint16, as from a file
+    mask         [H,W] uint8, 1 where damaged: then nothing is detected and nothing grown
+    probability  [H,W] uint16, 65535 = certain: what was detected before
+    add, remove  [H,W] uint8, 1 where the mask gets, and loses, pixels
+    """
+
+    pixels: np.ndarray
+    mask: np.ndarray | None = None
+    probability: np.ndarray | None = None
+    add: np.ndarray | None = None
+    remove: np.ndarray | None = None
+
+    def __post_init__(self):
+        for name in ("mask", "probability", "add", "remove"):
+            given = getattr(self, name)
+            if given is not None and given.shape != self.pixels.shape[:2]:
+                raise ValueError(
+                    f"{name} has {given.shape} pixels, the photo {self.pixels.shape[:2]}; "
+                    "give equal sizes"
+                )
+        if self.probability is not None and self.probability.dtype != np.uint16:
+            raise ValueError(f"probability is uint16 at full scale, got {self.probability.dtype}")
+
+    @functools.cached_property
+    def kind(self) -> str:
+        """What `tone.kind` says of the photo: gray, toned, faded or color."""
+        return tone.kind(self.pixels)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Restored:
+    """What became of a photo. Pictures are like the photo that came; None if not asked for.
+
+    restored        without its defects; outside of `mask`, and its feather, nothing has changed
+    restored_color  the same in colour
+    color           the photo as it came, in colour: finding defects can err
+    mask            [H,W] uint8, 1 where something was to be filled
+    probability     [H,W] of damage, 0..1; None where a mask was given
+    report          how it went, as in a line of report.jsonl
+    """
+
+    restored: Any
+    restored_color: Any
+    color: Any
+    mask: np.ndarray | None
+    probability: np.ndarray | None
+    report: dict[str, Any]
