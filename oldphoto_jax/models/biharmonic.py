@@ -55,20 +55,28 @@ def _halve(known: Photo, good: Mask) -> tuple[Photo, Mask]:
 
 def _relax(filled: Photo, hole: Mask, iterations: int) -> Photo:
     """Chebyshev's iteration for the biharmonic equation in the hole."""
-    middle, reach = (LARGEST + SMALLEST) / 2, (LARGEST - SMALLEST) / 2
-    quotient = middle / reach
+    keep, gain = _chebyshev(iterations)
 
-    def step(_, state):
-        filled, rest, move, factor = state
-        filled = filled + move
-        rest = rest - hole * _laplace(_laplace(move))
-        new = 1 / (2 * quotient - factor)
-        return filled, rest, new * factor * move + 2 * new / reach * rest, new
+    def step(number, state):
+        filled, move = state
+        rest = -hole * _laplace(_laplace(filled))
+        move = keep[number] * move + gain[number] * rest
+        return filled + move, move
 
-    rest = -hole * _laplace(_laplace(filled))
-    first = (filled, rest, rest / middle, jnp.asarray(1 / quotient, filled.dtype))
     # A loop on the device: unrolled, XLA computes the chain of stencils again at every step.
-    return jax.lax.fori_loop(0, iterations, step, first)[0]
+    return jax.lax.fori_loop(0, iterations, step, (filled, jnp.zeros_like(filled)))[0]
+
+
+def _chebyshev(iterations: int) -> tuple[jax.Array, jax.Array]:
+    """For each step how much of the step before it goes on, and the factor of what is left over."""
+    middle, reach = (LARGEST + SMALLEST) / 2, (LARGEST - SMALLEST) / 2
+    keep, gain, factor = [0.0], [1 / middle], reach / middle
+    for _ in range(iterations - 1):
+        new = 1 / (2 * middle / reach - factor)
+        keep.append(new * factor)
+        gain.append(2 * new / reach)
+        factor = new
+    return jnp.float32(keep), jnp.float32(gain)
 
 
 def _laplace(x: Features) -> Features:
