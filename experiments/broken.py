@@ -45,11 +45,6 @@ def build(folder: pathlib.Path, photos: sources.Photos, count: int) -> None:
             raise OSError(f"{folder / f'{number:03}{ending}'}: cannot be written")
 
 
-def stem(made: str) -> str:
-    """The photo's name without ending, of the name of a file that was made of it."""
-    return pathlib.PurePath(made).name.partition("_")[0]
-
-
 def unreadable(folder: pathlib.Path, good: pathlib.Path) -> dict[str, str]:
     """Lays files that cannot be read into a folder; returns what is wrong with them by name.
 
@@ -79,25 +74,29 @@ def unreadable(folder: pathlib.Path, good: pathlib.Path) -> dict[str, str]:
 
 def bombs(folder: pathlib.Path) -> dict[str, str]:
     """Lays small files with enormous headers into a folder; returns what they are by name."""
-    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
-    png = (
-        b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(b"\0" * 99))
-    )
-    below = struct.pack(">IIBBBBB", 22_000, 22_000, 8, 2, 0, 0, 0)
     files = {
-        "bombpng.png": (png + _chunk(b"IEND", b""), "PNG header of 60000 x 60000"),
+        "bombpng.png": (_png(60_000), "PNG header of 60000 x 60000"),
         "bombtif.tif": (_tiff(1 << 31), "TIFF header of 2^31 x 2^31"),
         "bombwebp.webp": (_webp(1 << 24), "WebP header of 2^24 x 2^24"),
         "bombjpg.jpg": (_jpeg(65_500), "JPEG header of 65500 x 65500"),
         "bombbmp.bmp": (_bmp(1 << 30), "BMP header of 2^30 x 2^30"),
-        "below.png": (
-            png.replace(_chunk(b"IHDR", header), _chunk(b"IHDR", below)),
-            "PNG header of 22000 x 22000, below the limit, without its pixels",
-        ),
     }
     for name, (data, _) in files.items():
         (folder / name).write_bytes(data)
     return {name: what for name, (_, what) in files.items()}
+
+
+def promise(folder: pathlib.Path) -> dict[str, str]:
+    """Lays a file into a folder whose header promises as much as is just allowed, and no pixels."""
+    (folder / "promise.png").write_bytes(_png(22_000))
+    return {"promise.png": "PNG header of 22000 x 22000, which is allowed, without the pixels"}
+
+
+def _png(side: int) -> bytes:
+    """8-bit RGB, with a few bytes in place of its pixels."""
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    chunks = {b"IHDR": header, b"IDAT": zlib.compress(bytes(99)), b"IEND": b""}
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(*chunk) for chunk in chunks.items())
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

@@ -11,7 +11,8 @@ undisturbed and then with each fault, by the command in a process of its own:
     full       the disk of OUT is full half-way (a small tmpfs; where none can be mounted, a limit
                on the size of files), later it has room
     unreadable truncated, empty, locked and other files that are no photos, among good ones
-    bombs      headers that promise more pixels than anybody has memory for
+    bombs      headers that promise more pixels than are allowed; refused without taking memory
+    promise    a header that promises just less, and nothing behind it
     masks      masks of another size
 
 A row of what happened is printed as soon as it did, at the end a table; the exit status is 1 where
@@ -21,35 +22,25 @@ something did that should not.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import ctypes
 import dataclasses
 import functools
 import json
 import os
 import pathlib
-import resource
 import shutil
-import subprocess
+import statistics
 import sys
 import tempfile
-import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from experiments import broken, visit
+from experiments import aftermath, broken, visit
 from oldphoto_jax.data import sources
 from oldphoto_jax.photo import files
 
-REPORT = "report.jsonl"
-BEFORE = "done before with the same settings"  # what the report says of a photo that is finished
 GOOD = 20  # photos among which the broken ones lie
 PATIENCE = 1800  # seconds; no run takes so long, unless it hangs
-READ_ANYTHING = (1, 2)  # capabilities that root has: DAC_OVERRIDE and DAC_READ_SEARCH
-DROP = 24  # prctl's PR_CAPBSET_DROP
-ROOM = 64  # MiB, of the disk that is full no longer
 
 
 @dataclasses.dataclass
@@ -58,49 +49,15 @@ class Row:
 
     fault: str
     happened: str
-    exit: int | str
+    exit: int
     fine: bool
 
 
-def lines(out: pathlib.Path) -> list[dict]:
-    """The whole lines of the report in a folder; none if there is no report yet."""
-    path = out / REPORT
-    text = path.read_bytes().rpartition(b"\n")[0] if path.exists() else b""
-    return [json.loads(line) for line in text.splitlines()]
-
-
-def finished(out: pathlib.Path) -> Counter:
-    """How often each photo was restored, as the report has it."""
-    return Counter(
-        line["photo"]
-        for line in lines(out)
-        if line["status"] != "failed" and line.get("reason") != BEFORE
-    )
-
-
-def tree(folder: pathlib.Path) -> dict[str, bytes]:
-    """All files, hidden ones too, but the report."""
-    paths = (path for path in folder.rglob("*") if path.is_file() and path.name != REPORT)
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
-
-
-def differences(out: pathlib.Path, expected: dict[str, bytes]) -> str:
-    """In words, how the files in a folder differ from those expected; empty if they don't."""
-    made = tree(out)
-    wrong = [name for name in made.keys() & expected.keys() if made[name] != expected[name]]
-    told = {
-        "other bytes in": wrong,
-        "left over:": made.keys() - expected.keys(),
-        "missing:": expected.keys() - made.keys(),
-    }
-    return "; ".join(
-        f"{what} {', '.join(sorted(names)[:5])}" for what, names in told.items() if names
-    )
-
-
-def whole(out: pathlib.Path) -> int:
-    """The number of pictures in a folder, all of which can be read; raises where one cannot."""
-    return len([files.read(path) for path in files.find(out)])
+def judge(fault: str, happened: str, seen: visit.Visit, exit: int, fine: bool) -> Row:
+    """A row; another exit status than `exit` should not have happened, and is explained."""
+    if seen.status != exit:
+        happened += f"; {seen.last}"
+    return Row(fault, happened, seen.status, fine and seen.status == exit)
 
 
 class Faults:
@@ -113,12 +70,13 @@ class Faults:
         self.names = sorted(path.name for path in self.source.iterdir())
         self.undisturbed = folder / "undisturbed"
         self.restore(self.source, self.undisturbed).succeeded()  # compiles
-        self.expected = tree(self.undisturbed)
+        self.expected = aftermath.tree(self.undisturbed)
         shutil.rmtree(self.undisturbed)
         seen = self.restore(self.source, self.undisturbed).succeeded()
-        if told := differences(self.undisturbed, self.expected):
+        if told := aftermath.differences(self.undisturbed, self.expected):
             raise SystemExit(f"two undisturbed runs differ: {told}")
-        self.pace, self.peak = seen.seconds / count, seen.peak
+        self.peak = seen.peak
+        self.pace = statistics.median(line["seconds"] for line in aftermath.lines(self.undisturbed))
 
     def restore(self, source, out: pathlib.Path, *more, **how) -> visit.Visit:
         arguments = ["restore", source, "--out", out, *self.more, *more]
@@ -127,68 +85,73 @@ class Faults:
     def of(self, names: Sequence[str]) -> dict[str, bytes]:
         """What an undisturbed run makes of these photos."""
         stems = {pathlib.Path(name).stem for name in names}
-        return {name: data for name, data in self.expected.items() if broken.stem(name) in stems}
+        return {name: data for name, data in self.expected.items() if aftermath.stem(name) in stems}
 
     def killed(self, kills: int, seed: int = 0) -> Iterator[Row]:
         """One folder, killed and started again until it is done."""
         out, rng = self.folder / "killed", np.random.default_rng(seed)
+        targets = 1 + rng.choice(self.count * 9 // 10, kills, replace=False)
         again = 0
-        for number, target in enumerate(sorted(rng.choice(self.count - 1, kills, replace=False))):
-            late, when = functools.partial(wait, rng.uniform(0, self.pace)), ""
+        for number, target in enumerate(sorted(targets)):
+            late, when = functools.partial(aftermath.wait, rng.uniform(0, self.pace)), ""
             if number % 2:
-                late, when = among_files, ", among a photo's files"
+                late, when = aftermath.among_files, ", among a photo's files"
             seen = self.restore(
-                self.source, out, kill=functools.partial(reached, out, target, late)
+                self.source, out, kill=functools.partial(aftermath.reached, out, target, late)
             )
-            done, parts = finished(out), [*out.rglob("*.part")]
-            again += len(torn(out))
-            yield Row(
+            done, torn, parts = aftermath.finished(out), aftermath.torn(out), out.rglob("*.part")
+            again += len(torn)
+            yield judge(
                 f"`kill -9`, {number + 1} of {kills}{when}",
-                f"{len(done)} photos were done, {len(torn(out))} half-done; "
-                f"{len(parts)} half-written files",
-                seen.status,
-                seen.status == -9 and len(torn(out)) <= 1 and max(done.values(), default=1) == 1,
+                f"{len(done)} photos were done, {len(torn)} half-done; "
+                f"{len([*parts])} half-written files",
+                seen,
+                -9,
+                len(torn) <= 1 and max(done.values(), default=1) == 1,
             )
         seen = self.restore(self.source, out)
-        done, wrong = finished(out), differences(out, self.expected)
+        done, wrong = aftermath.finished(out), aftermath.differences(out, self.expected)
         once = [*done.values()] == [1] * self.count
-        yield Row(
+        yield judge(
             f"the same command after {kills} kills",
             f"{'one line' if once else 'NOT one line'} for each of {self.count} photos; "
-            f"{whole(out)} pictures are whole; all files "
+            f"{aftermath.whole(out)} pictures are whole; all files "
             f"{wrong or 'are those of an undisturbed run, byte by byte, and no others are there'}; "
             f"{again} photos were half-done and done again",
-            seen.status,
-            seen.status == 0 and once and not wrong,
+            seen,
+            0,
+            once and not wrong,
         )
 
     def full(self) -> Iterator[Row]:
         """A disk that is full half-way."""
         out = self.folder / "full"
         blocks = sum(-(-len(data) // 4096) for data in self.expected.values())
-        with disk(out, blocks * 4096 // 2) as (what, limit, enlarge):
+        with aftermath.disk(out, blocks * 4096 // 2) as (what, limit, enlarge):
             seen = self.restore(self.source, out, preexec_fn=limit)
-            there = tree(out)
+            there = aftermath.tree(out)
+            there.pop(aftermath.DOING, None)  # stays where the report could not be written either
             wrong = [name for name in there if there[name] != self.expected.get(name)]
-            failed = [line["reason"] for line in lines(out) if line["status"] == "failed"]
-            reason = seen.err.strip().splitlines()[-1].replace(str(self.folder), "")
-            reason = f"; {failed[0].replace(str(self.folder), '')}" if failed else f"; {reason}"
+            failed = [line["reason"] for line in aftermath.lines(out) if line["status"] == "failed"]
+            reason = failed[0] if failed else seen.last
             yield Row(
                 f"full disk ({what})",
-                f"{len(finished(out))} photos done, {len(failed)} failed{reason}; "
+                f"{len(aftermath.finished(out))} photos done, {len(failed)} failed: "
+                f"{reason.replace(f'{out}/', '')}; "
                 f"{', '.join(wrong) + ': not whole' if wrong else 'every file there is whole'}",
                 seen.status,
                 seen.status in (1, 2) and not wrong,
             )
             enlarge()
             seen = self.restore(self.source, out)
-            told = differences(out, self.expected)
-            yield Row(
+            told = aftermath.differences(out, self.expected)
+            yield judge(
                 "the same command with room again",
-                f"{len(finished(out))} photos done; all files "
+                f"{len(aftermath.finished(out))} photos done; all files "
                 f"{told or 'are those of an undisturbed run, and no others are there'}",
-                seen.status,
-                seen.status == 0 and not told,
+                seen,
+                0,
+                not told,
             )
 
     def unreadable(self) -> Iterator[Row]:
@@ -200,7 +163,12 @@ class Faults:
     def bombs(self) -> Iterator[Row]:
         """Headers that promise too much, among good photos."""
         source = self._among("bombs")
-        yield from self._faulty(source, broken.bombs(source))
+        yield from self._faulty(source, broken.bombs(source), most=1.2 * self.peak)
+
+    def promise(self) -> Iterator[Row]:
+        """A header that promises what is just allowed, among good photos."""
+        source = self._among("promise")
+        yield from self._faulty(source, broken.promise(source))
 
     def masks(self) -> Iterator[Row]:
         """Masks of another size than their photos."""
@@ -229,101 +197,49 @@ class Faults:
             shutil.copy2(self.source / good, source)
         return source
 
-    def _faulty(self, source: pathlib.Path, made: dict[str, str]) -> Iterator[Row]:
-        """A row for each broken file of a folder, by its name, and one for the good ones."""
+    def _faulty(
+        self, source: pathlib.Path, made: dict[str, str], most: float = float("inf")
+    ) -> Iterator[Row]:
+        """A row for each broken file of a folder, by its name, and one for the good ones.
+
+        More than `most` MiB should not be needed.
+        """
         out = self.folder / f"out_{source.name}"
-        seen = self.restore(source, out, preexec_fn=None if os.geteuid() else bind_root)
-        told = {line["photo"]: line for line in lines(out)}
-        begun = {broken.stem(name) for name in tree(out)}
+        seen = self.restore(source, out, preexec_fn=None if os.geteuid() else aftermath.bind_root)
+        told = {line["photo"]: line for line in aftermath.lines(out)}
+        begun = {aftermath.stem(name) for name in aftermath.tree(out)}
         for name, what in made.items():
             line = told.get(name, {"status": "no line", "reason": "passed over as no file"})
             reason = line.get("reason", "").replace(f"{source}/", "")
             written = pathlib.Path(name).stem in begun
             happened = f"{line['status']}: {reason}{'; FILES WERE WRITTEN' if written else ''}"
             fine = line["status"] in ("failed", "no line") and not written
-            yield Row(what, happened, seen.status, fine)
+            yield judge(what, happened, seen, 1, fine)
         good = self.names[:GOOD]
-        wrong = differences(out, self.of(good))
-        yield Row(
+        wrong = aftermath.differences(out, self.of(good))
+        yield judge(
             f"the {len(good)} good photos beside them",
             f"all files {wrong or 'are those of an undisturbed run, and no others are there'}; "
             f"{seen.seconds:.0f} s, peak memory {seen.peak:.0f} MiB (undisturbed {self.peak:.0f})",
-            seen.status,
-            seen.status == 1 and not wrong and seen.peak < 1.2 * self.peak,
+            seen,
+            1,
+            not wrong and seen.peak <= most,
         )
 
     def _told(self, fault: str, out, wrong: set[str], seen: visit.Visit, good: int) -> Row:
         """A row about photos of which those in `wrong` should fail."""
-        failed = {
-            line["photo"]: line["reason"] for line in lines(out) if line["status"] == "failed"
-        }
-        reasons = {reason.rpartition("/")[2] for reason in failed.values()}
+        done, lines = aftermath.finished(out), aftermath.lines(out)
+        failed = {line["photo"]: line["reason"] for line in lines if line["status"] == "failed"}
+        reasons = "; ".join(sorted({reason.rpartition("/")[2] for reason in failed.values()}))
         stems = {pathlib.Path(name).stem for name in wrong}
-        written = [name for name in tree(out) if broken.stem(name) in stems]
-        happened = f"{len(failed)} failed: {'; '.join(sorted(reasons))}; "
-        happened += f"{len(finished(out))} others done; files of those that failed: {len(written)}"
-        fine = failed.keys() == wrong and len(finished(out)) == good and not written
-        return Row(fault, happened, seen.status, fine and seen.status == 1)
+        written = sum(aftermath.stem(name) in stems for name in aftermath.tree(out))
+        happened = f"{len(failed)} failed: {reasons}; {len(done)} others done; "
+        happened += f"{written or 'no'} files of those that failed"
+        fine = failed.keys() == wrong and len(done) == good and not written
+        return judge(fault, happened, seen, 1, fine)
 
 
-def torn(out: pathlib.Path) -> set[str]:
-    """The photos, without endings, of which there are files but no line in the report."""
-    begun = {broken.stem(path.name) for path in out.glob("[!.]*") if path.name != REPORT}
-    return begun - {pathlib.Path(name).stem for name in finished(out)}
-
-
-def reached(out: pathlib.Path, target: int, late: Callable[[pathlib.Path], None]) -> bool:
-    """Whether so many photos are done, and `late` has passed since."""
-    if len(finished(out)) < target:
-        return False
-    late(out)
-    return True
-
-
-def wait(seconds: float, out: pathlib.Path) -> None:
-    """A moment that has nothing to do with the files."""
-    time.sleep(seconds)
-
-
-def among_files(out: pathlib.Path) -> None:
-    """Until there are files of a photo that is not done, at most a few seconds."""
-    end = time.perf_counter() + 10
-    while not torn(out) and time.perf_counter() < end:
-        time.sleep(0.001)
-
-
-def bind_root() -> None:
-    """Lets permissions bind this process's programs, although root starts them."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    for capability in READ_ANYTHING:
-        if libc.prctl(DROP, capability, 0, 0, 0):
-            raise OSError(ctypes.get_errno(), "capabilities cannot be dropped")
-
-
-@contextlib.contextmanager
-def disk(folder: pathlib.Path, size: int):
-    """A small disk at `folder`: what it is, what limits a process to it, what makes room on it."""
-    folder.mkdir()
-    options = ["-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
-    try:
-        mounted = not subprocess.run(["mount", *options], capture_output=True).returncode
-    except FileNotFoundError:
-        mounted = False
-    if not mounted:
-        most = 5000  # bytes; some pictures are larger, and the report is soon
-        limits = (most, most)
-        what = f"files of at most {most} bytes, as no tmpfs can be mounted"
-        yield what, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limits), lambda: None
-        return
-    larger = ["mount", "-o", f"remount,size={ROOM}m", str(folder)]
-    try:
-        what = f"tmpfs of {size >> 10} KiB"
-        yield what, None, lambda: subprocess.run(larger, check=True, capture_output=True)
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
-
-
-FAULTS = ("killed", "full", "unreadable", "bombs", "masks")
+FAULTS = ("killed", "full", "unreadable", "bombs", "promise", "masks")
 
 
 def main() -> int:

@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import json
 import os
 import pathlib
 import re
@@ -36,7 +35,7 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from experiments import visit
+from experiments import aftermath, visit
 from oldphoto_jax.damage.recipe import Damage
 from oldphoto_jax.data import sources
 from oldphoto_jax.photo import files, image
@@ -63,16 +62,10 @@ def aged(photo: np.ndarray, size: tuple[int, int], seed: int) -> np.ndarray:
 def save(path: pathlib.Path, photo: np.ndarray) -> pathlib.Path:
     """Writes photo [H,W,3] uint8; TIFF files without compression."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    told = cv2.imwrite(str(path), photo[..., ::-1], [cv2.IMWRITE_TIFF_COMPRESSION, 1])
-    if not told:
+    plain = [cv2.IMWRITE_TIFF_COMPRESSION, 1] if path.suffix == ".tif" else []
+    if not cv2.imwrite(str(path), photo[..., ::-1], plain):
         raise OSError(f"{path}: cannot be written")
     return path
-
-
-def report(out: pathlib.Path) -> list[dict]:
-    """The lines of the report in a folder."""
-    text = (out / "report.jsonl").read_text("utf-8")
-    return [json.loads(line) for line in text.splitlines()]
 
 
 class Measurements:
@@ -109,7 +102,7 @@ class Measurements:
                 shutil.copyfile(first, source / f"{number:03}.jpg")
         self.restore(source / "000.jpg", "batch", *more)
         seen, out = self.restore(source, "batch", *more)
-        working = sum(line["seconds"] for line in report(out))
+        working = sum(line["seconds"] for line in aftermath.lines(out))
         return {
             "photos/s": photos / seen.seconds,
             "photos/s without start-up": photos / working,
@@ -126,7 +119,7 @@ class Measurements:
         save(path, cv2.resize(old, (width, height), interpolation=cv2.INTER_LINEAR))
         first, _ = self.restore(path, path.name)
         second, out = self.restore(path, path.name)
-        (line,) = report(out)
+        (line,) = aftermath.lines(out)
         return {
             "the photo itself, MiB": height * width * 3 / 2**20,
             "first, s": first.seconds,
@@ -187,9 +180,10 @@ class Measurements:
 
 
 def possible() -> int:
-    """How many buckets there are for photos of any size."""
-    place, sides = Restorer.from_weights().place, range(32, 4097, 32)
-    return len({place(height, width) for height in sides for width in sides} - {None})
+    """How many shapes there are to which photos of any size, and their views, are padded."""
+    place, sides = Restorer.from_weights().place, range(64, 4097, 64)
+    places = {place(height, width) for height in sides for width in sides}
+    return sum(len({*shapes} - {None}) for shapes in zip(*places, strict=True))
 
 
 def compare(one: pathlib.Path, other: pathlib.Path) -> dict:
@@ -238,7 +232,9 @@ def measure(options: argparse.Namespace, photos: sources.Photos) -> Iterator[tup
             rows = []
             for what in planned[part]:
                 one = functools.partial(getattr(measurements, part), **what)
-                rows.append(results.add({"part": part, **what}, one))
+                about = {"part": part, "source": options.photos}
+                row = results.add(about | what, one)
+                rows.append({name: value for name, value in row.items() if name not in about})
                 for out in pathlib.Path(folder).glob("out*"):
                     shutil.rmtree(out)
             yield part, rows

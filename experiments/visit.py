@@ -8,6 +8,7 @@ the highest resident memory, in which mapped files count although the system may
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
 import os
@@ -68,6 +69,11 @@ class Visit:
         """How often JAX told of what, if it was counted."""
         return json.loads(self.out.splitlines()[-1])
 
+    @property
+    def last(self) -> str:
+        """The last line that it said."""
+        return next(iter(self.err.splitlines()[::-1]), "")
+
     def succeeded(self) -> Visit:
         """The visit; ends this program where the command failed."""
         if self.status:
@@ -93,7 +99,8 @@ def visit(
     command = [sys.executable, "-c", COUNTING] if counted else [*COMMAND]
     environment = {**os.environ, "XDG_CACHE_HOME": str(cache), **(environment or {})}
     peak = anonymous = 0
-    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+    text = functools.partial(tempfile.TemporaryFile, "w+", encoding="utf-8", errors="replace")
+    with text() as out, text() as err:
         start = time.perf_counter()
         process = subprocess.Popen(
             [*command, *map(str, arguments)],

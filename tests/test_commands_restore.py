@@ -16,7 +16,7 @@ import pytest
 
 from oldphoto_jax import cli
 from oldphoto_jax.photo import files
-from oldphoto_jax.restore import chain, restorer, sample, stage
+from oldphoto_jax.restore import chain, report, restorer, sample, stage
 from tests import test_restore_chain as toys
 from tests.test_restore_chain import PICTURES, SIZE, last, lines, save, scratched
 
@@ -28,6 +28,13 @@ from oldphoto_jax.restore import stage
 from tests import test_restore_chain
 stage.load = test_restore_chain.load
 sys.exit(cli.main(sys.argv[1:]))
+"""
+
+LOCKED = """
+import pathlib, sys
+from oldphoto_jax.restore import report
+with report.Report(pathlib.Path(sys.argv[1]), "restore").alone():
+    pass
 """
 
 
@@ -67,6 +74,12 @@ def scans(tmp_path):
 def restore(photos, out, *options):
     arguments = [photos, "--out", out, "--tile", "128", "--batch", "1", *options]
     return cli.main(["restore", *map(str, arguments)])
+
+
+def vivid():
+    """A photo that is plainly in colour, [40,40,3] uint8."""
+    y, x = np.mgrid[0:40, 0:40]
+    return np.stack([6 * x, 6 * y, 250 - 6 * x], axis=-1).astype(np.uint8)
 
 
 def pictures(out):
@@ -313,3 +326,75 @@ def test_help_lists_every_option_in_its_group(capsys):
     formats = re.search(r"--format \{(.*?)\}", text)[1].split(",")
     assert tuple(formats) == chain.FORMATS
     assert str(files.MAX_PIXELS) in text and f"({chain.QUALITY})" in text
+
+
+def test_no_other_run_makes_pictures_be_taken_for_made_with_other_settings(scans, tmp_path):
+    """Settings of all runs into a folder count: nothing is mixed of two thresholds."""
+    photo, out = scans / "a.png", tmp_path / "out"
+    assert restore(photo, out, "--threshold", "0.9") == 0
+    assert restore(photo, out, "--outputs", "color") == 0
+    assert restore(photo, out, "--threshold", "0.3") == 1
+    assert "with other settings" in last(out)["a.png"]["reason"]
+    (out / "a_restored.png").unlink()
+    assert restore(photo, out, "--threshold", "0.3") == 1
+    assert restore(photo, out, "--threshold", "0.9") == 0
+    assert (out / "a_restored.png").exists()
+
+
+def test_coloured_anew_when_that_is_asked_for_later(scans, tmp_path):
+    photo = save(tmp_path / "vivid.png", vivid())
+    assert restore(photo, tmp_path / "out") == 0
+    before = files.read(tmp_path / "out" / "vivid_color.png").pixels
+    assert np.array_equal(before, vivid())
+    assert restore(photo, tmp_path / "out", "--recolor") == 1
+    assert restore(photo, tmp_path / "out", "--recolor", "--force") == 0
+    assert not np.array_equal(files.read(tmp_path / "out" / "vivid_color.png").pixels, before)
+
+
+def test_a_mask_that_was_edited_where_it_lies_is_used_and_stays(scans, tmp_path, monkeypatch):
+    photo, out = scans / "a.png", tmp_path / "out"
+    assert restore(photo, out) == 0
+    mask = out / "a_mask.png"
+    pixels = files.read(mask).pixels
+    pixels = np.where(np.indices(pixels.shape)[0] < 5, np.uint8(255), pixels)
+    files.write_png(mask, pixels)
+    edited = mask.read_bytes()
+    for options in (["--force"], ["--force", "--grow", "3"]):
+        assert restore(photo, out, "--mask", str(out), *options) == 0
+        assert mask.read_bytes() == edited
+    real = files.write
+
+    def full(path, photo, **more):
+        if "restored_color" in str(path):
+            raise OSError(28, "No space left on device")
+        real(path, photo, **more)
+
+    monkeypatch.setattr(files, "write", full)
+    assert restore(photo, out, "--mask", str(out), "--force") == 1
+    assert mask.read_bytes() == edited
+
+
+def test_two_runs_never_write_into_one_folder(scans, tmp_path, capsys):
+    with report.Report(tmp_path / "out", "restore").alone():
+        other = [sys.executable, "-c", LOCKED, str(tmp_path / "out")]
+        done = subprocess.run(other, capture_output=True, text=True)
+    assert done.returncode == 1 and "another run is writing into it" in done.stderr
+    assert subprocess.run(other, capture_output=True).returncode == 0
+    assert not list((tmp_path / "out").glob(".lock*"))
+
+
+def test_a_sheet_is_made_again_when_pictures_are_added(scans, tmp_path):
+    photo, out = scans / "a.png", tmp_path / "out"
+    assert restore(photo, out, "--outputs", "color", "--sheet") == 0
+    two = files.read(out / "a_sheet.jpg").pixels.shape
+    assert restore(photo, out, "--sheet") == 0
+    assert files.read(out / "a_sheet.jpg").pixels.shape[1] > 1.5 * two[1]
+
+
+def test_a_photo_marked_all_over_still_gets_its_colours(scans, tmp_path):
+    photo, out = scans / "a.png", tmp_path / "out"
+    assert restore(photo, out, "--threshold", "0") == 0
+    entry = last(out)["a.png"]
+    assert entry["status"] == "beyond_training" and "all of it is marked" in entry["reason"]
+    assert np.array_equal(files.read(out / "a_restored.png").pixels, files.read(photo).pixels)
+    assert (out / "a_color.png").exists()

@@ -11,7 +11,7 @@ import skimage.data
 
 from oldphoto_jax.metrics import image as measure
 from oldphoto_jax.photo import image
-from oldphoto_jax.restore import detect, fill, inpaint, stage
+from oldphoto_jax.restore import colorize, detect, fill, inpaint, stage, tiles
 from oldphoto_jax.restore.classical import METHODS
 
 MARKED, SIMILAR = 0.005, 0.99  # of a clean photo: at most marked, at least SSIM of the restored
@@ -140,3 +140,25 @@ def test_gray_stays_gray(painter, method, depth):
     )
     assert one.shape == gray.shape and one.dtype == three.dtype == depth
     assert (one != gray).any() and np.array_equal(np.repeat(one, 3, axis=-1), three)
+
+
+def shapes(height, width):
+    """What goes to the device of a photo of this size: tiles of detector and filler, its view."""
+    found = {
+        (name, *(tiles.split(side, tile, overlap, 32).side for side in (height, width)))
+        for name, tile, overlap in (
+            ("detector", detect.TILE, detect.OVERLAP),
+            ("filler", fill.TILE, fill.OVERLAP),
+        )
+    }
+    working = colorize.working_size(height, width, colorize.SIZE)
+    return found | {("view", *colorize.view(*working, colorize.SIZE, 32))}
+
+
+def test_device_memory_does_not_grow_with_the_photo():
+    """P10: what a 100-megapixel scan brings to the device is what 6 megapixels bring."""
+    small, medium, large = (shapes(*sides) for sides in ((2400, 3600), (4000, 6000), (8200, 12300)))
+    assert medium == large
+    for name, *sides in small:
+        [limit] = [others for other, *others in large if other == name]
+        assert all(side <= most for side, most in zip(sides, limit, strict=True))

@@ -315,6 +315,31 @@ def test_what_jpeg_cannot_hold_fails_with_words_and_leaves_nothing(tmp_path):
     assert "8 bits only" in told["deep.png"]["reason"]
     assert "no alpha" in told["clear.png"]["reason"]
     assert {path.name.split("_")[0] for path in (tmp_path / "out").glob("*.*g")} == {"fine"}
+    words = "--format jpg: JPEG holds 8 bits only; choose --format png or tif"
+    assert words in told["deep.png"]["reason"] and "choose --format" in told["clear.png"]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "kinds", "words"),
+    [
+        ("a.jpg", "same", PICTURES, "its name ends in .jpg: JPEG holds 8 bits only; choose --for"),
+        ("a.png", "webp", PICTURES, "--format webp: WebP holds RGB of 8 bits only; choose --forma"),
+        ("a.png", "webp", ["color"], "--format webp: WebP holds"),
+    ],
+)
+def test_formats_that_cannot_hold_a_photo_are_refused_before_networks_work(
+    tmp_path, monkeypatch, name, form, kinds, words
+):
+    deep = save(tmp_path / "deep.png", scratched(dtype=np.uint16)).rename(tmp_path / name)
+    monkeypatch.setattr(Restorer, "answer", lambda *_: pytest.fail("the networks were asked"))
+    assert go(deep, tmp_path / "out", form=form, kinds=[*kinds]) == {"failed": 1}
+    assert words in lines(tmp_path / "out")[0]["reason"]
+
+
+def test_webp_holds_gray_photos_in_colour(tmp_path):
+    photo = save(tmp_path / "a.png", scratched())
+    assert go(photo, tmp_path / "gray", form="webp", kinds=["restored"]) == {"failed": 1}
+    assert go(photo, tmp_path / "out", form="webp", kinds=["color"]) == {"ok": 1}
 
 
 # What is known of the damage

@@ -303,7 +303,7 @@ def colourful():
 def test_a_colour_photo_is_left_as_it_is_unless_asked(tmp_path, painter):
     job = save(tmp_path, files.PhotoFile(colourful(), icc=ICC[3]))
     told = colorize.Colorizer(stage=painter)(job)
-    assert told["status"] == batch.NOTHING and "--force" in told["reason"]
+    assert told["status"] == "nothing_to_do" and "--force" in told["reason"]
     assert told["kind"] in tone.COLORED and told["colorfulness"] > 10 and not painter.seen
     result = files.read(job.outputs["color"])
     assert np.array_equal(result.pixels, colourful()) and result.icc == ICC[3]
@@ -319,7 +319,7 @@ def test_strength_0_copies_every_photo(tmp_path, painter, pixels):
     profile = ICC[pixels.shape[-1]]
     job = save(tmp_path, files.PhotoFile(pixels, icc=profile))
     told = colorize.Colorizer(stage=painter, strength=0, recolor=True)(job)
-    assert told["status"] == batch.NOTHING and "strength 0" in told["reason"]
+    assert told["status"] == "nothing_to_do" and "strength 0" in told["reason"]
     result = files.read(job.outputs["color"])
     assert result.icc == profile and np.array_equal(result.pixels, pixels)
     assert (told["colorfulness"] == 0) == (pixels.shape[-1] == 1)

@@ -170,7 +170,7 @@ def test_at_no_strength_nothing_is_done_and_told(tmp_path):
     pixels, mask = scene()
     job = save(tmp_path, pixels, mask)
     told = inpaint.Inpainter(stage=Silent(), strength=0)(job)
-    assert told["status"] == batch.NOTHING and told["reason"] == "strength 0: left as it is"
+    assert told["status"] == "nothing_to_do" and told["reason"] == "strength 0: left as it is"
     assert told["holes"] == {} and told["left"] > 0 and told["filled"] == 0
     assert np.array_equal(files.read(job.outputs["restored"]).pixels, pixels)
 
@@ -213,7 +213,7 @@ def test_a_photo_whose_holes_are_all_left_is_not_called_restored(tmp_path):
     pixels, mask = scene()
     job = save(tmp_path, pixels, mask)
     told = inpaint.Inpainter(method="telea", max_hole=0)(job)
-    assert told["status"] == batch.NOTHING and "thicker than 0 pixels" in told["reason"]
+    assert told["status"] == "nothing_to_do" and "thicker than 0 pixels" in told["reason"]
     assert told["left"] > 0 and np.array_equal(files.read(job.outputs["restored"]).pixels, pixels)
 
 

@@ -1,7 +1,9 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
-from oldphoto_jax.photo import files
+from oldphoto_jax.photo import files, scratch
 from oldphoto_jax.restore import batch, masks
 
 RNG = np.random.default_rng(0)
@@ -27,6 +29,30 @@ def test_white_is_damaged_whatever_the_file(tmp_path, dtype, channels, transpare
     alpha = RNG.integers(0, full, SIZE, dtype) if transparent else None
     mask = masks.read(save(tmp_path / "m.png", pixels, alpha), SIZE)
     assert mask.dtype == np.uint8 and np.array_equal(mask, holes())
+
+
+@pytest.mark.parametrize("share", [0.1, 0.9])
+def test_bands_change_nothing(tmp_path, monkeypatch, share):
+    path = save(tmp_path / "m.png", holes(share)[..., None] * np.uint8(255))
+    monkeypatch.setattr(scratch, "BAND", 7 * SIZE[1])  # rows by sevens, and the rest
+    assert np.array_equal(masks.read(path, SIZE, 0.95), holes(share))
+    if share > masks.MOST:
+        with pytest.raises(ValueError, match="marks 90% of the photo"):
+            masks.read(path, SIZE)
+
+
+def test_beside_the_pixels_of_a_file_only_the_mask_is_held_whole(tmp_path, monkeypatch):
+    size = (2000, 300)
+    pixels = np.zeros((*size, 3), np.uint16)
+    monkeypatch.setattr(files, "read", lambda *_: files.PhotoFile(pixels))
+    monkeypatch.setattr(scratch, "BAND", 20 * size[1])
+    tracemalloc.start()
+    try:
+        masks.read(tmp_path / "m.png", size)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 1.3 * size[0] * size[1]  # bytes; a second array of the size would be 2
 
 
 def test_soft_edges_are_cut_at_half(tmp_path):

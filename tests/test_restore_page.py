@@ -98,7 +98,13 @@ def test_a_card_for_every_photo_and_counts_by_status(tmp_path):
     assert shown == [BEYOND, OK, FAILED, NOTHING]  # by name
     counts = {b["data-show"]: b["aria-pressed"] for b in parsed.all("button") if "data-show" in b}
     assert counts == {"": "true", FAILED: "false", BEYOND: "false", OK: "false", NOTHING: "false"}
-    for words in ("all: 4", "failed: 1", "done, partly guessed: 1", "done: 1", "nothing to do: 1"):
+    for words in (
+        "all: 4",
+        "failed: 1",
+        "done, with holes beyond training: 1",
+        "done: 1",
+        "nothing to do: 1",
+    ):
         assert words in parsed.text
     assert "c.jpg: damaged or cut off" in parsed.text and "in colour already" in parsed.text
     assert "60 × 40 pixels" in parsed.text and "1.2 s" in parsed.text

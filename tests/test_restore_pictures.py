@@ -1,8 +1,12 @@
+import io
+import pathlib
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
+from oldphoto_jax.photo import files
 from oldphoto_jax.restore import pictures
 
 RNG = np.random.default_rng(0)
@@ -77,6 +81,83 @@ def test_deep_pictures_in_colour_are_arrays_since_pil_has_none():
 def test_what_is_no_photo_is_refused(photo, words):
     with pytest.raises(ValueError, match=words):
         pictures.open_picture(photo)
+
+
+@pytest.mark.parametrize("path", ["a.jpg", pathlib.Path("a.jpg")])
+def test_paths_are_to_be_opened_first(path):
+    assert not pictures.several(path)
+    for opener in (pictures.open_picture, pictures.open_mask):
+        with pytest.raises(ValueError, match=r"^a\.jpg: is a path, .* PIL.Image.open.*`oldphoto"):
+            opener(path)
+
+
+def opened(form, array, **beside):
+    """An image as PIL opens it from a file of this format."""
+    file = io.BytesIO()
+    Image.fromarray(array).save(file, form, **beside)
+    return Image.open(file)
+
+
+def tags(orientation):
+    block = Image.Exif()
+    block[0x0112], block[0x010E] = orientation, "Grandmother"
+    return block
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("form", ["PNG", "TIFF"])
+def test_pil_photos_are_turned_upright_once(form, orientation):
+    upright = noise(5, 7, 3)
+    swap, rows, columns = files.UPRIGHT[orientation]
+    stored = upright[:: -1 if rows else 1, :: -1 if columns else 1]
+    stored = np.ascontiguousarray(stored.swapaxes(0, 1) if swap else stored)
+    for given in (opened(form, stored, exif=tags(orientation)) for _ in range(2)):
+        came = pictures.open_picture(given)
+        back = pictures.close_picture(came, came.pixels)
+        assert np.array_equal(came.pixels, upright) and back.size == (7, 5)
+        assert np.array_equal(pictures.open_picture(back).pixels, upright)
+    mask = opened(form, stored[..., 0], exif=tags(orientation))
+    assert np.array_equal(pictures.open_mask(mask), upright[..., 0] != 0)
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
+def test_what_lies_beside_pil_photos_comes_back_for_upright_pixels(form):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    beside = dict(exif=tags(6), icc_profile=profile, dpi=(300, 200), quality=90)
+    came = pictures.open_picture(opened(form, noise(5, 7, 3), **beside))
+    back = pictures.close_picture(came, came.pixels)
+    assert back.info["icc_profile"] == profile and back.getexif()[0x010E] == "Grandmother"
+    assert back.getexif().get(0x0112) == 1
+    if form != "WEBP":  # PIL writes none there
+        assert np.allclose(back.info["dpi"], (200, 300), atol=0.1)
+    file = io.BytesIO()
+    back.save(file, "JPEG", **back.info)
+    again = Image.open(file)
+    assert again.size == (5, 7) and again.info["icc_profile"] == profile
+    assert again.getexif()[0x010E] == "Grandmother" and again.getexif()[0x0112] == 1
+
+
+def test_profiles_stay_with_their_channels():
+    gray = bytes(16) + b"GRAY" + bytes(108)
+    came = pictures.open_picture(opened("PNG", noise(5, 7), icc_profile=gray, dpi=(96, 96)))
+    assert pictures.close_picture(came, came.pixels).info["icc_profile"] == gray
+    colored = pictures.close_picture(came, noise(5, 7, 3))
+    assert colored.info.keys() == {"dpi"}
+    assert pictures.close_picture(came, came.pixels).info.keys() == {"dpi", "icc_profile"}
+    inks = opened("TIFF", noise(5, 7, 4)).convert("CMYK")
+    inks.info["icc_profile"] = bytes(16) + b"CMYK" + bytes(108)
+    came = pictures.open_picture(inks)
+    assert "icc_profile" not in pictures.close_picture(came, came.pixels).info
+
+
+@pytest.mark.parametrize("block", [b"Exif\0\0dear diary", b"Exif\0\0II*\0", b"x"])
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+def test_a_broken_exif_block_says_nothing_and_is_left_out(block):
+    given = Image.fromarray(noise(5, 7, 3))
+    given.info["exif"] = block
+    came = pictures.open_picture(given)
+    assert np.array_equal(came.pixels, np.asarray(given))
+    assert not pictures.close_picture(came, came.pixels).info
 
 
 def test_one_is_told_from_several():

@@ -1,4 +1,6 @@
 import functools
+import inspect
+import textwrap
 
 import jax
 import jax.numpy as jnp
@@ -6,7 +8,10 @@ import numpy as np
 import pytest
 
 from oldphoto_jax.photo import image
-from oldphoto_jax.restore import colorize, detect, holes, program, recipes, stage
+from oldphoto_jax.restore import colorize, detect, holes, program, programs, recipes, stage
+from oldphoto_jax.restore.colorize import Colorizer
+from oldphoto_jax.restore.inpaint import Inpainter
+from oldphoto_jax.restore.restorer import COLOR, FEATHER, RESTORED_COLOR, Request, Restorer
 from oldphoto_jax.tasks.colorize import Colorize
 from oldphoto_jax.tasks.inpaint import Inpaint
 from oldphoto_jax.tasks.segment import Segment
@@ -150,6 +155,104 @@ def test_a_recipe_may_be_compiled_by_whoever_wants(parts):
     assert good.any() and np.array_equal(compiled["restored"][good], batch["photo"][good])
     assert np.ptp(np.asarray(compiled["fill"][0]), axis=-1).max() == 0  # gray stays gray
     assert np.ptp(np.asarray(compiled["fill"][1]), axis=-1).max() > 0
+
+
+WEIGHTS = ("detector", "inpainter", "colorizer")
+GROW = 1
+SETTINGS = {"threshold": 0.8, "grow": GROW, "feather": 2}
+SIZE, STRENGTH = 64, 0.7  # of views; of the fill
+
+
+@pytest.fixture(scope="module")
+def separate(files):
+    """Photos of one bucket, the restorer that has a program for each part, and its answers."""
+    strength = {"inpaint": STRENGTH}
+    restorer = Restorer.from_weights(
+        **{name: files[part] for name, part in zip(WEIGHTS, TASKS, strict=True)},
+        **SETTINGS,
+        **dict(strength=strength, size=SIZE, tile=128, recolor=True, count=2),
+    )
+    requests = [
+        Request(pixels=RNG.integers(0, 256, (*shape, channels), np.uint8))
+        for shape, channels in (((97, 120), 1), ((101, 127), 3))
+    ]
+    assert len({restorer.key(request) for request in requests}) == 1
+    return restorer, requests, restorer.answer(requests)
+
+
+def batch_for(requests):
+    """What a recipe is to be told of photos that fit into 128 pixels, and the sizes to crop to."""
+    frames, sizes = [], []
+    for request in requests:
+        sides, shape = request.pixels.shape[:2], (128, 128)
+        small = colorize.working_size(*sides, SIZE)
+        view = colorize.view(*small, SIZE, TASKS["colorize"].multiple)
+        shrinking = program.shrinking(sides, small, shape, view)
+        frames.append(program.frame(request.pixels, shape) | shrinking)
+        sizes.append((sides, small))
+    return {name: np.stack([one[name] for one in frames]) for name in frames[0]}, sizes
+
+
+@pytest.mark.parametrize("name", [RESTORED_COLOR, COLOR])
+def test_one_program_says_what_separate_programs_say(parts, separate, name):
+    restorer, requests, answers = separate
+    recipe = recipes.color(parts["colorize"])
+    if name == RESTORED_COLOR:
+        recipe = recipes.full(*parts.values(), **SETTINGS, strength=STRENGTH)
+    batch, sizes = batch_for(requests)
+    weights = {name: part.params for name, part in parts.items()}
+    made = jax.device_get(jax.jit(functools.partial(recipes.run, recipe))(weights, batch))
+    for n, ((height, width), small) in enumerate(sizes):
+        answer, one = answers[n], {key: array[n] for key, array in made.items()}
+        luma, chroma = answer[name]
+        np.testing.assert_allclose(image.crop(one["view"], 0, 0, *small), luma, atol=1e-5, rtol=0)
+        found = image.crop(one["chroma"], 0, 0, *small)
+        np.testing.assert_allclose(found, chroma, atol=1e-4, rtol=0)
+        assert np.ptp(chroma) > 0.01
+        if name == RESTORED_COLOR:
+            probability = restorer.probability(requests[n], answer, None)
+            mask = restorer.mask(requests[n], probability, None)
+            assert 0 < mask.mean() < 1
+            whole = one["mask"][:height, :width, 0]
+            inside = np.s_[: height - GROW, : width - GROW]
+            assert np.array_equal(whole[inside], mask[inside])
+            assert (whole >= mask).all()  # what is found beyond the photo grows into it
+            stored = image.to_uint16(one["probability"])[:height, :width, 0]
+            assert np.abs(np.int32(stored) - probability).max() <= 1
+            np.testing.assert_allclose(one["fill"], answer["fill"], atol=1e-5, rtol=0)
+
+
+def test_recipes_that_have_a_name_are_those_of_the_restorer(parts):
+    """With the defaults of both; so does one without the other's stages."""
+    finder, filler, painter = parts.values()
+    clean, full = recipes.clean(finder, filler), recipes.full(finder, filler, painter)
+    restorer = Restorer(*_settled(finder, filler, painter))
+    assert clean == restorer._recipe(("probability", "mask", "fill"))
+    assert full == restorer._recipe(("probability", "mask", "fill", "view", "chroma"))
+    assert recipes.color(painter) == (recipes.View("photo"), *restorer._recipe(("chroma",)))
+    assert (recipes.GROW, recipes.FEATHER) == (programs.GROW, FEATHER)
+
+
+def _settled(finder, filler, painter):
+    yield detect.Detector(stage=finder)
+    yield Inpainter(stage=filler, feather=FEATHER)
+    yield Colorizer(stage=painter)
+
+
+@pytest.mark.parametrize("name", ["clean", "color", "full"])
+def test_what_the_docstrings_show_runs(parts, monkeypatch, name):
+    small = {"segment-lite": "detect", "inpaint-lite": "inpaint", "colorize-lite": "colorize"}
+    monkeypatch.setattr(stage, "load", lambda name: parts[small[name]])
+    text = inspect.getdoc(getattr(recipes, name))
+    example = "\n".join(line for line in text.splitlines() if line.startswith("    "))
+    places = {one.__name__.split(".")[-1]: one for one in (colorize, image, program, recipes)}
+    places |= {"functools": functools, "jax": jax, "np": np, "stage": stage}
+    exec(textwrap.dedent(example), places)
+    if name == "color":
+        assert places["colored"].shape == (90, 120, 3) and np.ptp(places["colored"], -1).max() > 5
+    else:
+        changed = places["restored"] != places["batch"]["photo"]
+        assert np.isfinite(places["restored"]).all() and changed.any()
 
 
 def test_a_recipe_says_the_same_compiled_or_not():

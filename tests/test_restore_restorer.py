@@ -325,6 +325,8 @@ def test_what_users_add_and_remove_is_what_changes(parts):
     add[3, 5:9] = 1
     remove[40:60] = 255
     plain = finish(make(parts), pixels=pixels)
+    for given in (plain.mask, plain.probability, add, remove):
+        given.flags.writeable = False  # masks are the user's
     for known in ({}, {"mask": plain.mask}, {"probability": plain.probability}):
         edited = finish(make(parts), pixels=pixels, add=add, remove=remove, **known)
         assert np.array_equal(edited.mask, (plain.mask | add) & (remove == 0))
@@ -441,8 +443,9 @@ def test_sequences_come_back_in_order(parts, shared):
 
 def test_what_cannot_be_restored_is_told(shared):
     given = photo()
-    with pytest.raises(ValueError, match="leaves nothing of the photo to go by"):
-        shared(given, mask=np.ones((90, 120), np.uint8))
+    made = shared(given, mask=np.ones((90, 120), np.uint8))
+    assert made.report["status"] == "beyond_training" and "all of it" in made.report["reason"]
+    assert np.array_equal(made.restored, given) and made.color.shape == (90, 120, 3)
     with pytest.raises(ValueError, match="uint8 or uint16 at full scale, got float32"):
         shared(image.to_float(given))
     with pytest.raises(ValueError, match="1 masks for 2 photos"):
@@ -488,8 +491,9 @@ def test_holes_beyond_training_are_reported_and_left_on_request(parts):
     [
         (dict(outputs=()), r"outputs \(\): choose some of"),
         (dict(outputs=("colour",)), "colour.*choose some of"),
-        (dict(grow=-1), "grow -1"),
-        (dict(count=0), "0 photos"),
+        (dict(grow=-1), "^grow -1: give 0 or more pixels$"),
+        (dict(grow_given=-2), "^grow -2: give 0 or more pixels$"),
+        (dict(count=0), "^batch 0: give at least one photo$"),
         (dict(outputs=("color",)), "need a colorizer"),
         (dict(outputs=("restored",)), "need the networks of a detector and an inpainter"),
     ],
@@ -521,6 +525,8 @@ def test_weights_are_those_that_are_named(parts, monkeypatch):
     assert told["colorize"]["strength"] == 0.5 and told["inpaint"]["feather"] == 3
     loaded.clear()
     alone = Restorer.from_weights(outputs=(restorer.COLOR,))
-    assert {*alone.settings} == {"colorize"} and [kind for *_, kind in loaded] == [Colorize]
+    assert {*alone.settings} == {"colorize", "recolor"} and [kind for *_, kind in loaded] == [
+        Colorize
+    ]
     with pytest.raises(ValueError, match="strength of detect: there is inpaint and colorize"):
         Restorer.from_weights(strength={"detect": 1.0})

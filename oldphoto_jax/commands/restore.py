@@ -99,12 +99,12 @@ def run(args) -> int:
             if path and (path.exists() or name == "out"):  # else a name of packaged weights
                 setattr(args, name, path.absolute())
     stage.use(args.device)
-    stage.keep_compiled()
     pictures = [name.strip() for name in args.outputs.split(",") if name.strip()]
     kinds = chain.kinds(pictures, args.sheet, args.mask is not None)
     _check(args, chain.MASK in kinds)
     count = stage.photos_at_once() if args.batch is None else args.batch
-    factory = functools.partial(chain.build, _restoring(args, pictures, count), _filing(args))
+    made = chain.build, _restoring(args, pictures, count), _filing(args), args.device
+    factory = functools.partial(*made)
     work = factory(maps={})  # settings that don't fit end the run before anything is written
     seed = sample.SEED if args.seed is None else args.seed
     photos = sample.write(args.out, seed) if args.sample else args.photos
@@ -198,7 +198,8 @@ def _strength(text: str) -> tuple[str, float]:
 def _tell(args, counts, restorer, report) -> None:
     """The last lines: how many photos ended how, what was guessed, what was compiled."""
     told = ", ".join(f"{number} {status}" for status, number in counts.items())
-    print(f"{told}; programs for {restorer.made} shapes", file=sys.stderr)
+    shapes = "" if args.ray else f"; programs for {restorer.made} shapes"
+    print(told + shapes, file=sys.stderr)
     if counts["beyond_training"]:
         most = restorer.inpainter.stage.task.max_size
         what = f"holes thicker than {most} pixels, more than the network was trained on"

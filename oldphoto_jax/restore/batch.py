@@ -18,27 +18,7 @@ from typing import Any
 from tqdm import tqdm
 
 from oldphoto_jax.photo import files
-from oldphoto_jax.restore.report import (
-    BEYOND,
-    DOING,
-    FAILED,
-    NOTHING,
-    OK,
-    REPORT,
-    Entry,
-    Report,
-)
-
-__all__ = [
-    "BEYOND",
-    "DOING",
-    "FAILED",
-    "NOTHING",
-    "OK",
-    "REPORT",
-    "Entry",
-    "Report",
-]
+from oldphoto_jax.restore.report import DONE, FAILED, OK, REPORT, Entry, Report
 
 SAME = {  # what tells whether a photo needs no other outputs, and how to say that it differs
     "settings": "with other settings",
@@ -46,7 +26,7 @@ SAME = {  # what tells whether a photo needs no other outputs, and how to say th
     "inputs": "with another mask",
 }
 LOSSLESS = (".png", ".tif", ".tiff", ".webp")  # BMP files may hold what cannot be written again
-DONE = {"status": NOTHING, "reason": "done before with the same settings"}
+FOLLOWING = ("sheet",)  # outputs that show the others, and are made again with any of them
 FAULTS = (OSError, ValueError, MemoryError)  # of a photo or of its surroundings; others are bugs
 
 
@@ -165,7 +145,8 @@ def run_groups(
     made; a photo with outputs made in any other way fails, for they may have been edited since.
     """
     counts: collections.Counter = collections.Counter()
-    with tqdm(total=len(jobs), unit="photo", disable=None, smoothing=0.1) as bar:
+    bar = tqdm(total=len(jobs), unit="photo", disable=None, smoothing=0.1)
+    with report.alone(), bar:
         for group in groups(checked(jobs, report, settings, force), key, most):
             todo = [pair for pair in group if "status" not in pair[1]]
             report.begin(job.name for job, _ in todo)
@@ -201,6 +182,7 @@ def checked(
             entry["source"] = identity(job.photo)
             if job.inputs:
                 entry["inputs"] = {kind: identity(path) for kind, path in job.inputs.items()}
+                job = _sparing(job)
             job = job if force else _unfinished(job, entry, report)
             if not job.outputs:
                 entry |= DONE
@@ -267,6 +249,13 @@ def _there(job: Job) -> dict[pathlib.Path, list[int]]:
     return {path: identity(path) for path in job.outputs.values() if os.path.exists(path)}
 
 
+def _sparing(job: Job) -> Job:
+    """The job without outputs that are its inputs: a mask that was edited where it lay stays."""
+    given = {path.resolve() for path in job.inputs.values()}
+    outputs = {k: path for k, path in job.outputs.items() if path.resolve() not in given}
+    return dataclasses.replace(job, outputs=outputs)
+
+
 def _differ(before: Entry, entry: Entry, key: str) -> bool:
     """Whether two entries say different things; settings differ in what both speak of.
 
@@ -286,8 +275,10 @@ def _unfinished(job: Job, entry: Entry, report: Report) -> Job:
     before = report.done.get(job.name)
     changed = [how for key, how in SAME.items() if before and _differ(before, entry, key)]
     if before and not changed:
-        missing = {kind: path for kind, path in job.outputs.items() if kind not in there}
-        return dataclasses.replace(job, outputs=missing)
+        missing = job.outputs.keys() - there
+        missing |= job.outputs.keys() & {*FOLLOWING} if missing else set()
+        outputs = {kind: path for kind, path in job.outputs.items() if kind in missing}
+        return dataclasses.replace(job, outputs=outputs)
     if there:
         path = job.outputs[min(there)]
         how = f"was made {' and '.join(changed)}" if before else "was not made of this photo"

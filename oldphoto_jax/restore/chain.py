@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from oldphoto_jax.photo import files, scratch
+from oldphoto_jax.photo import encode, files, scratch
 from oldphoto_jax.photo.files import PhotoFile
 from oldphoto_jax.photo.types import Rows
-from oldphoto_jax.restore import batch, browse, colorize, detect, masks, page, sheet
+from oldphoto_jax.restore import batch, browse, colorize, detect, masks, page, sheet, stage
 from oldphoto_jax.restore.report import Entry, Report
 from oldphoto_jax.restore.restorer import (
     PICTURES,
@@ -63,8 +63,12 @@ def kinds(pictures: Sequence[str], with_sheet: bool = False, masked: bool = Fals
     return [*([SHEET] if with_sheet else []), *(found if fills else []), *pictures]
 
 
-def build(restoring: Mapping[str, Any], filing: Mapping[str, Any], **more: Any) -> Chain:
+def build(
+    restoring: Mapping[str, Any], filing: Mapping[str, Any], device: str = "auto", **more: Any
+) -> Chain:
     """A Chain from the options of `Restorer.from_weights` and its own; in any process."""
+    stage.use(device)
+    stage.keep_compiled()
     return Chain(restorer=Restorer.from_weights(**restoring), **filing, **more)
 
 
@@ -145,7 +149,9 @@ class Chain:
         except batch.FAULTS:
             return None  # reading it will say what is wrong
         where = self.restorer.place(header.height, header.width)
-        return where, tuple(sorted(job.inputs)), job.name in self.maps
+        # Large ones gain nothing from company, and memory would be taken by all of them at once.
+        alone = job.name if self.restorer.tiled(header.height, header.width) else ""
+        return where, tuple(sorted(job.inputs)), job.name in self.maps, alone
 
     def __call__(self, jobs: Sequence[batch.Job]) -> list[Entry | Exception]:
         """Writes the files of jobs of one key; says of each how it went, or what went wrong."""
@@ -172,7 +178,24 @@ class Chain:
                 given[name] = masks.read(job.inputs[name], size, most)
         if path := job.inputs.get("probability") or self.maps.get(job.name):
             given["probability"] = masks.read_probability(path, size)
-        return photo, Request(pixels=photo.pixels, **given)
+        request = Request(pixels=photo.pixels, **given)
+        self._check_formats(job, photo, request)
+        return photo, request
+
+    def _check_formats(self, job: batch.Job, photo: PhotoFile, request: Request) -> None:
+        """Raises ValueError for pictures that their format cannot hold, before any is made."""
+        painter = self.restorer.colorizer
+        colored = painter is not None and painter.reason(request.kind) is None
+        shape = (*photo.pixels.shape[:2], 3)
+        rgb = dataclasses.replace(photo, pixels=np.broadcast_to(photo.pixels, shape), icc=None)
+        for kind in (name for name in PICTURES if name in job.outputs):
+            one = rgb if colored and kind != RESTORED else photo
+            ending = job.outputs[kind].suffix
+            reason = encode.refusal(ending, one, self.quality)
+            if reason and not encode.refusal(".tif", one):  # no fault of the photo's own
+                same = ending == job.photo.suffix
+                asked = f"its name ends in {ending}" if same else f"--format {ending[1:]}"
+                raise ValueError(f"{asked}: {reason.split(';')[0]}; choose --format png or tif")
 
     def _finish(self, ready: tuple[batch.Job, PhotoFile, Request], answer: dict) -> Entry:
         """Writes the files of one photo, the pictures last."""

@@ -60,7 +60,8 @@ def run(
         raise ValueError(f"--ray {address}: run this on a machine of the cluster, with --ray auto")
     _load_ray()
     counts: collections.Counter = collections.Counter()
-    with tqdm(total=len(jobs), unit="photo", disable=None, smoothing=0.1) as bar:
+    bar = tqdm(total=len(jobs), unit="photo", disable=None, smoothing=0.1)
+    with report.alone(), bar:
 
         def tell(entries: Sequence[Entry]) -> None:
             batch.tell(entries, report, counts)

@@ -16,7 +16,7 @@ import numpy as np
 from oldphoto_jax.metrics import color as measure
 from oldphoto_jax.photo import color, files, guided, image, tone
 from oldphoto_jax.photo.types import Array, Gray
-from oldphoto_jax.restore import batch
+from oldphoto_jax.restore import batch, report
 from oldphoto_jax.restore import stage as stages
 
 SIZE = 256  # pixels; the shorter side of what the network sees
@@ -214,7 +214,7 @@ class Colorizer:
         told = {"size": [*photo.pixels.shape[:2]], "kind": kind}
         if reason := self.reason(kind):
             hint = "; --force colours it anew" if self.strength else ""
-            told |= {"status": batch.NOTHING, "reason": reason + hint}
+            told |= {"status": report.NOTHING, "reason": reason + hint}
         else:
             luma, chroma = guess(self.stage, photo.pixels, self.size)
             told["working"] = [*luma.shape[:2]]

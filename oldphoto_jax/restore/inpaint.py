@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from oldphoto_jax.photo import files, image, scratch
-from oldphoto_jax.restore import batch, masks, tiles
+from oldphoto_jax.restore import batch, masks, report, tiles
 from oldphoto_jax.restore import holes as finder
 from oldphoto_jax.restore import stage as stages
 from oldphoto_jax.restore.classical import METHODS, REACH, Filler
@@ -179,29 +179,30 @@ class Inpainter:
 
     def _tell(self, found: list[Hole], chosen: list[str | None]) -> dict[str, Any]:
         """What the report says about the holes and what was chosen for each of them."""
-        guessed = sum(map(self.beyond, found))
+        pairs = [*zip(found, chosen, strict=True)]
+        guessed = sum(self.beyond(hole) for hole, name in pairs if name is not None)
         told = {
             "thickest": max((hole.thickness for hole in found), default=0),
             "holes": dict(collections.Counter(filter(None, chosen))),
             "left": chosen.count(None),
-            "beyond_training": guessed > 0,
+            "beyond_training": any(map(self.beyond, found)),
             "guessed": guessed,
         }
-        pairs = [p for p in zip(found, chosen, strict=True) if p[1] is None or self.beyond(p[0])]
+        pairs = [pair for pair in pairs if pair[1] is None or self.beyond(pair[0])]
         pairs = sorted(pairs, key=lambda pair: -pair[0].thickness)[:LISTED]
         told["thick"] = [
             {"box": list(hole.box), "thickness": hole.thickness, "filled": name is not None}
             for hole, name in pairs
         ]
         if not found:
-            told |= {"status": batch.NOTHING, "reason": "the mask is empty: nothing to fill"}
+            told |= {"status": report.NOTHING, "reason": "the mask is empty: nothing to fill"}
         elif self.strength == 0:
-            told |= {"status": batch.NOTHING, "reason": "strength 0: left as it is"}
+            told |= {"status": report.NOTHING, "reason": "strength 0: left as it is"}
         elif told["beyond_training"]:
-            told["status"] = batch.BEYOND
+            told["status"] = report.BEYOND
         elif not any(chosen):
             reason = f"every hole is thicker than {self.max_hole} pixels: left as they are"
-            told |= {"status": batch.NOTHING, "reason": reason}
+            told |= {"status": report.NOTHING, "reason": reason}
         return told
 
     def _fill(

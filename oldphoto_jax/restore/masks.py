@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from oldphoto_jax.photo import files
+from oldphoto_jax.photo import files, scratch
 from oldphoto_jax.restore import batch
 
 SUFFIX = "_mask"  # NAME_mask.png is what `oldphoto detect` writes
@@ -34,33 +34,37 @@ def read(path: str | os.PathLike, size: tuple[int, int], most: float = MOST) -> 
 
     Any transparency is ignored. Raises ValueError when its size isn't `size` (H, W), and for a
     picture that isn't black and white, is white in more than the share `most`, or has gray but no
-    white.
+    white. Beside the file's pixels and the mask only a band of rows is held.
     """
     pixels = _read(path, size, "mask")
     full = np.iinfo(pixels.dtype).max
-    if pixels.shape[-1] == 3:
-        colored = np.ptp(pixels, axis=-1) > full // 8
-        if colored.mean() > COLORED:
-            raise ValueError(
-                f"{path}: has colours, so it is no mask (an overlay?); a mask is black and white"
-            )
-    gray = pixels.max(axis=-1)
-    between = ((gray > full // 8) & (gray < full - full // 8)).mean()
-    if between > BETWEEN:
+    mask = np.empty(size, np.uint8)
+    colored = between = white = brightest = 0
+    for band in scratch.bands(pixels):
+        gray = pixels[band].max(axis=-1)
+        colored += np.count_nonzero(gray - pixels[band].min(axis=-1) > full // 8)
+        between += np.count_nonzero((gray > full // 8) & (gray < full - full // 8))
+        np.greater(gray, full // 2, out=mask[band], casting="unsafe")
+        white += np.count_nonzero(mask[band])
+        brightest = max(brightest, int(gray.max()))
+    if colored > COLORED * mask.size:
         raise ValueError(
-            f"{path}: {between:.0%} of its pixels are gray, so it is no mask; a mask is white "
-            "where the photo is damaged and black elsewhere"
+            f"{path}: has colours, so it is no mask (an overlay?); a mask is black and white"
         )
-    mask = (gray > full // 2).astype(np.uint8)
-    if gray.any() and not mask.any():
+    if between > BETWEEN * mask.size:
         raise ValueError(
-            f"{path}: nothing in it is white, its brightest pixel is {gray.max()} of {full}; white "
-            f"must mean damaged, so save it with 0 and {full} instead of 0 and {gray.max()}"
+            f"{path}: {between / mask.size:.0%} of its pixels are gray, so it is no mask; a mask "
+            "is white where the photo is damaged and black elsewhere"
         )
-    if mask.mean() > most:
+    if brightest and not white:
         raise ValueError(
-            f"{path}: marks {mask.mean():.0%} of the photo as damaged; white must mean damaged, "
-            "so invert it if it is the other way round"
+            f"{path}: nothing in it is white, its brightest pixel is {brightest} of {full}; white "
+            f"must mean damaged, so save it with 0 and {full} instead of 0 and {brightest}"
+        )
+    if white > most * mask.size:
+        raise ValueError(
+            f"{path}: marks {white / mask.size:.0%} of the photo as damaged; white must mean "
+            "damaged, so invert it if it is the other way round"
         )
     return mask
 

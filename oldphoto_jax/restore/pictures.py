@@ -1,29 +1,45 @@
-"""What people have in their hands, arrays and PIL images, as pixels of a file and back again."""
+"""What people have in their hands, arrays and PIL images, as pixels of a file and back again.
+
+PIL images are turned upright by their EXIF, so that networks never see faces on their side, and
+come back upright. `info` of those that come back has "icc_profile" where it is for their channels,
+"dpi", and "exif" of upright pixels, as far as the image that came had them there:
+
+    made = restorer(PIL.Image.open("a.jpg")).restored
+    made.save("b.jpg", **made.info)
+"""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import os
+import struct
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
+
+from oldphoto_jax.photo import content, exif
 
 DEPTHS = (np.uint8, np.uint16)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Picture:
-    """pixels [H,W,1|3] and alpha [H,W] or None, of the same dtype; and what it came as."""
+    """pixels [H,W,1|3] and alpha [H,W] or None, of the same dtype; and what it came as.
+
+    `info` of a PIL image is what is handed on of its own, and None of an array.
+    """
 
     pixels: np.ndarray
     alpha: np.ndarray | None
     flat: bool  # an array [H,W]
-    pil: bool
+    info: dict[str, Any] | None
 
 
 def several(photos: Any) -> bool:
     """Whether this is a sequence of photos rather than one."""
-    if isinstance(photos, Image.Image):
+    if isinstance(photos, (Image.Image, str, os.PathLike)):
         return False
     return np.ndim(photos) == 4 if hasattr(photos, "__array__") else True
 
@@ -31,11 +47,13 @@ def several(photos: Any) -> bool:
 def open_picture(photo: Any) -> Picture:
     """A Picture of an array [H,W], [H,W,1..4] or of a PIL image.
 
-    PIL's black-and-white images become gray, palette, CMYK and other ones RGB. Raises ValueError
-    for anything else, such as images of 32 bits.
+    PIL's images are turned upright; black-and-white ones become gray, palette, CMYK and other ones
+    RGB. Raises ValueError for anything else, such as images of 32 bits or the path of a file.
     """
-    pil = isinstance(photo, Image.Image)
-    if pil:
+    _refuse_path(photo)
+    info = None
+    if isinstance(photo, Image.Image):
+        photo, info = _upright(photo)
         deep = photo.mode in ("I;16", "I;16B", "I;16L", "I;16N")
         if photo.mode in ("I", "F"):
             raise ValueError(
@@ -59,13 +77,21 @@ def open_picture(photo: Any) -> Picture:
         )
     transparent = array.shape[-1] in (2, 4)
     pixels = array[..., :-1] if transparent else array
-    return Picture(np.ascontiguousarray(pixels), array[..., -1] if transparent else None, flat, pil)
+    return Picture(
+        np.ascontiguousarray(pixels), array[..., -1] if transparent else None, flat, info
+    )
 
 
 def open_mask(mask: Any) -> np.ndarray:
-    """[H,W] uint8, 1 where a mask [H,W] or [H,W,1], array or PIL image, isn't 0."""
-    if isinstance(mask, Image.Image) and mask.mode == "P":
-        mask = mask.convert("L")  # numbers of colours say nothing
+    """[H,W] uint8, 1 where a mask [H,W] or [H,W,1], array or PIL image, isn't 0.
+
+    PIL's are turned upright, as photos are; arrays are of the upright photo. Raises ValueError for
+    anything else.
+    """
+    _refuse_path(mask)
+    if isinstance(mask, Image.Image):
+        mask, _ = _upright(mask)
+        mask = mask.convert("L") if mask.mode == "P" else mask  # numbers of colours say nothing
     array = np.asarray(mask)
     array = array[..., 0] if array.ndim == 3 and array.shape[-1] == 1 else array
     if array.ndim != 2:
@@ -74,12 +100,45 @@ def open_mask(mask: Any) -> np.ndarray:
 
 
 def close_picture(came: Picture, pixels: Any) -> Any:
-    """Pixels (or rows of them) as what `came`: the same kind of thing, with its alpha."""
-    array = pixels[0 : pixels.shape[0]]
+    """Pixels (or rows of them) as what `came`: the same kind of thing, with its alpha and info."""
+    array, pil = pixels[0 : pixels.shape[0]], came.info is not None
     if came.alpha is not None:
         array = np.concatenate([array, came.alpha[..., None]], axis=-1)
-    array = array[..., 0] if array.shape[-1] == 1 and (came.flat or came.pil) else array
-    return Image.fromarray(array) if came.pil and _fits_pil(array) else array
+    array = array[..., 0] if array.shape[-1] == 1 and (came.flat or pil) else array
+    if not pil or not _fits_pil(array):
+        return array
+    made = Image.fromarray(array)
+    made.info |= came.info
+    if not content.fitting(came.info.get("icc_profile"), pixels):
+        made.info.pop("icc_profile", None)
+    return made
+
+
+def _refuse_path(thing: Any) -> None:
+    if isinstance(thing, (str, os.PathLike)):
+        raise ValueError(
+            f"{thing}: is a path, and arrays or PIL images are taken here; open it "
+            "with PIL.Image.open, or restore files with `oldphoto restore`"
+        )
+
+
+def _upright(photo: Image.Image) -> tuple[Image.Image, dict[str, Any]]:
+    """The image as EXIF says it is to be seen, and what is handed on of its `info`."""
+    info = {name: photo.info[name] for name in ("icc_profile", "dpi") if photo.info.get(name)}
+    block = photo.info.get("exif")
+    try:
+        orientation = photo.getexif().get(exif.ORIENTATION, 1)
+    except (SyntaxError, struct.error):  # a broken block says nothing; the pixels are whole
+        return photo, info
+    swap = orientation in (5, 6, 7, 8)
+    if orientation in range(2, 9):
+        photo = ImageOps.exif_transpose(photo)
+    if swap and "dpi" in info:
+        info["dpi"] = info["dpi"][::-1]
+    if block:
+        with contextlib.suppress(ValueError):  # a broken block that PIL takes
+            info["exif"] = exif.PREFIX + exif.upright(block.removeprefix(exif.PREFIX), swap)
+    return photo, info
 
 
 def _fits_pil(array: np.ndarray) -> bool:

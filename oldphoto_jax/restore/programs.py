@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from oldphoto_jax.photo import image
+from oldphoto_jax.photo import image, scratch
 from oldphoto_jax.restore import colorize, detect, holes, program, recipes
 from oldphoto_jax.restore.colorize import Colorizer
 from oldphoto_jax.restore.detect import Detector
@@ -47,11 +47,10 @@ class Programs:
     ):
         if not outputs or {*outputs} - {*PICTURES}:
             raise ValueError(f"outputs {outputs}: choose some of {', '.join(PICTURES)}")
-        if min(grow, grow_given) < 0 or count < 1:
-            raise ValueError(
-                f"grow {grow} and {grow_given}, {count} photos at once: give 0 or more pixels, "
-                "and at least one photo"
-            )
+        if min(grow, grow_given) < 0:
+            raise ValueError(f"grow {min(grow, grow_given)}: give 0 or more pixels")
+        if count < 1:
+            raise ValueError(f"batch {count}: give at least one photo")
         self.fills = bool({RESTORED, RESTORED_COLOR} & {*outputs})
         self.colors = bool({RESTORED_COLOR, COLOR} & {*outputs})
         self.detector = detector if self.fills else None
@@ -81,7 +80,8 @@ class Programs:
             "colorize": self.colorizer,
         }
         told = {name: part.settings for name, part in parts.items() if part}
-        return told | ({"grow": [self.grow, self.grow_given]} if self.fills else {})
+        told |= {"grow": [self.grow, self.grow_given]} if self.fills else {}
+        return told | ({"recolor": self.colorizer.recolor} if self.colors else {})
 
     def key(self, request: Request) -> Hashable:
         """Requests of equal keys can go into `answer` together, `count` of them."""
@@ -91,9 +91,14 @@ class Programs:
         """Photos of sizes with the same place are padded to the same shapes: of bucket and view."""
         return self._bucket(height, width), self._small(height, width) if self.colors else None
 
+    def tiled(self, height: int, width: int) -> bool:
+        """Whether photos of this size are looked at tile by tile."""
+        return self.fills and self._bucket(height, width) is None
+
     def _bucket(self, height: int, width: int) -> tuple[int, int] | None:
         """None where photos of this size go tile by tile, or nothing is filled."""
-        if not self.fills:
+        near_by = self.fills and not (self.detector.coarse and height * width > detect.NEAR)
+        if not near_by:
             return None
         parts = (self.detector, self.inpainter)
         multiple = int(np.lcm.reduce([part.stage.task.multiple for part in parts]))
@@ -138,15 +143,19 @@ class Programs:
     def mask(self, request: Request, probability, folder) -> np.ndarray:
         """[H,W] uint8: what is given or found, grown, then with and without what users drew."""
         if request.mask is not None:
-            mask = holes.grow((request.mask > 0).astype(np.uint8), self.grow_given, folder)
+            mask = scratch.empty(request.mask.shape, np.uint8, folder)
+            for band in scratch.bands(mask, request.mask):
+                np.greater(request.mask[band], 0, out=mask[band], casting="unsafe")
+            mask = holes.grow(mask, self.grow_given, folder)
         else:
             one = self.detector
             mask = detect.cut(probability, one.threshold, one.min_size, folder)
             mask = holes.grow(mask, self.grow, folder)
-        if request.add is not None:
-            mask = mask | (request.add > 0)
-        if request.remove is not None:
-            mask = mask & (request.remove == 0)
+        for band in scratch.bands(mask):
+            if request.add is not None:
+                mask[band] |= request.add[band] > 0
+            if request.remove is not None:
+                mask[band] &= request.remove[band] == 0
         return mask
 
     def _known(self, request: Request) -> tuple[bool, ...]:

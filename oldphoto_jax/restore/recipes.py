@@ -2,13 +2,12 @@
 
 A stage maps the weights and a batch to what it changes: `batch = batch | stage(weights, batch)`.
 Stages are pure functions of arrays, so a recipe may be jitted, sharded or put into a larger
-program by whoever calls `run`:
+program by whoever calls `run`. `clean`, `color` and `full` are the recipes that have a name; others
+are tuples that begin with one of them, such as (*clean(detector, inpainter), View("fill")).
 
-    finder, filler = stage.load("segment-lite"), stage.load("inpaint-lite")
-    recipe = (Detect(finder), Choose(step=32768, grow=2), Inpaint(filler, feather=1))
-    weights = {"detect": finder.params, "inpaint": filler.params}
-    batch = {"photo": photos, "gray": np.zeros(len(photos), bool)}
-    restored = jax.jit(functools.partial(run, recipe))(weights, batch)["restored"]
+`programs` has the same stages and cuts the chain at the view. The colours of a photo then come from
+one and the same program whatever else is asked for, and are the same to the byte; and the largest
+network is compiled for the 5 shapes of views rather than for each of the 37 buckets.
 
 In a batch are, float32 unless said otherwise,
 
@@ -33,9 +32,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from oldphoto_jax.photo import color
+from oldphoto_jax.photo.color import gray_to_rgb, rgb_to_gray, rgb_to_ycbcr
 from oldphoto_jax.photo.types import Batch, Mask
-from oldphoto_jax.restore.detect import FLIPS
+from oldphoto_jax.restore import detect
 from oldphoto_jax.restore.stage import Stage
 
 Weights = Mapping[str, Any]
@@ -43,6 +42,7 @@ Step = Callable[[Weights, Batch], Mapping[str, Any]]
 Recipe = Sequence[Step]
 
 FULL_SCALE = 65535  # of a stored probability
+GROW, FEATHER = 2, 1  # pixels: found masks fit tightly, and leave a rim of the scratch
 REACH = 16  # pixels; beyond, growing and feathering are cheaper on the host
 
 
@@ -62,7 +62,7 @@ class Detect:
 
     def __call__(self, weights: Weights, batch: Batch) -> Batch:
         """Adds `probability`."""
-        flips = FLIPS if self.tta else FLIPS[:1]
+        flips = detect.FLIPS if self.tta else detect.FLIPS[:1]
         answers = [
             jnp.flip(
                 self.stage.predict(weights["detect"], {"photo": jnp.flip(batch["photo"], axes)})[
@@ -119,7 +119,7 @@ class View:
 
     def __call__(self, weights: Weights, batch: Batch) -> Batch:
         """Adds `view`."""
-        gray = color.rgb_to_gray(batch[self.source])[..., 0]
+        gray = rgb_to_gray(batch[self.source])[..., 0]
         high = jax.lax.Precision.HIGHEST
         view = jnp.einsum("nhH,nHW,nwW->nhw", batch["rows"], gray, batch["columns"], precision=high)
         return {"view": view[..., None]}
@@ -133,9 +133,78 @@ class Colorize:
 
     def __call__(self, weights: Weights, batch: Batch) -> Batch:
         """Adds `chroma`."""
-        photo = color.gray_to_rgb(batch["view"])
+        photo = gray_to_rgb(batch["view"])
         answer = self.stage.predict(weights["colorize"], {"photo": photo})["photo"]
-        return {"chroma": 0.5 + self.stage.task.gain * (color.rgb_to_ycbcr(answer)[..., 1:] - 0.5)}
+        return {"chroma": 0.5 + self.stage.task.gain * (rgb_to_ycbcr(answer)[..., 1:] - 0.5)}
+
+
+def clean(
+    detector: Stage,
+    inpainter: Stage,
+    *,
+    threshold: float | None = None,
+    tta: bool = False,
+    grow: int = GROW,
+    feather: int = FEATHER,
+    strength: float = 1.0,
+) -> Recipe:
+    """Defects found and filled: `restored` of `photo` [N,H,W,3] and `gray` [N].
+
+        finder, filler = stage.load("segment-lite"), stage.load("inpaint-lite")
+        recipe = recipes.clean(finder, filler)
+        weights = {"detect": finder.params, "inpaint": filler.params}
+        photos = np.random.default_rng(0).random((2, 128, 192, 3), np.float32)
+        batch = {"photo": photos, "gray": np.zeros(2, bool)}
+        restored = jax.jit(functools.partial(recipes.run, recipe))(weights, batch)["restored"]
+
+    Pixels are damaged whose probability reaches `threshold` in 0..1, by default that of the
+    detector's weights. `grow` and `feather` are in pixels.
+    """
+    threshold = detector.task.threshold if threshold is None else threshold
+    return (
+        Detect(detector, tta),
+        Choose(detect.step(threshold), grow),
+        Inpaint(inpainter, feather, strength),
+    )
+
+
+def color(colorizer: Stage) -> Recipe:
+    """Colours for photos as they came: `chroma` of `photo` [N,H,W,3], `rows` and `columns`.
+
+        painter = stage.load("colorize-lite")
+        pixels = np.random.default_rng(0).integers(0, 256, (90, 120, 1), np.uint8)
+        sides, shape, size = pixels.shape[:2], (128, 128), 128
+        small = colorize.working_size(*sides, size)
+        view = colorize.view(*small, size, painter.task.multiple)
+        one = program.frame(pixels, shape) | program.shrinking(sides, small, shape, view)
+        batch = {name: array[None] for name, array in one.items()}
+        go = jax.jit(functools.partial(recipes.run, recipes.color(painter)))
+        made = go({"colorize": painter.params}, batch)
+        luma, chroma = (image.crop(made[name][0], 0, 0, *small) for name in ("view", "chroma"))
+        colored = colorize.paint(pixels, np.asarray(luma), np.asarray(chroma))
+
+    Of what is padded, `photo` to `shape` and `view` beyond `small`, nothing is kept.
+    """
+    return View("photo"), Colorize(colorizer)
+
+
+def full(detector: Stage, inpainter: Stage, colorizer: Stage, **options: Any) -> Recipe:
+    """What `clean` does, with the same options, and colours for what it restored: `chroma`.
+
+        finder, filler = stage.load("segment-lite"), stage.load("inpaint-lite")
+        painter = stage.load("colorize-lite")
+        recipe = recipes.full(finder, filler, painter, threshold=0.5)
+        weights = {"detect": finder.params, "inpaint": filler.params, "colorize": painter.params}
+        pixels = np.random.default_rng(0).integers(0, 256, (90, 120, 1), np.uint8)
+        sides, shape, small, view = (90, 120), (128, 128), (96, 128), (96, 128)
+        one = program.frame(pixels, shape) | program.shrinking(sides, small, shape, view)
+        batch = {name: array[None] for name, array in one.items()}
+        made = jax.jit(functools.partial(recipes.run, recipe))(weights, batch)
+        restored, chroma = made["restored"], made["chroma"]
+
+    The batch is that of `color`.
+    """
+    return *clean(detector, inpainter, **options), View("restored"), Colorize(colorizer)
 
 
 def widen(mask: Mask, radius: int, fade: bool = False) -> Mask:

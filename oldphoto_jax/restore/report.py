@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
+import os
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
+
+from oldphoto_jax.weights import cache
 
 REPORT, DOING = "report.jsonl", ".doing"
 OK, NOTHING, BEYOND, FAILED = "ok", "nothing_to_do", "beyond_training", "failed"
+
+DONE = {"status": NOTHING, "reason": "done before with the same settings"}
+MERGED = ("settings", "inputs")  # what later lines of a photo add to
+UNLOCKABLE = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)  # some network file systems
 
 Entry = dict[str, Any]  # a line of the report
 
@@ -38,6 +47,32 @@ class Report:
             self.remains = set(doing["names"]) - since
         self._lines, self._names = len(told), set(self.remains)
         self._note()
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keeps other processes from the files of this stage; raises ValueError if one is at it.
+
+        The lock goes with the process, whatever ends it.
+        """
+        path = self.path.with_name(f".lock-{self.stage}")
+        with path.open("ab") as file:
+            try:
+                # The run before may have taken the file away between opening and locking it.
+                free = cache.locked(file) and os.path.exists(path)
+            except OSError as error:
+                if error.errno not in UNLOCKABLE:
+                    raise
+                free = True
+            if not free:
+                raise ValueError(
+                    f"--out {self.path.parent}: another run is writing into it; wait for its end, "
+                    "or choose another folder"
+                )
+            try:
+                yield
+            finally:
+                with contextlib.suppress(PermissionError):  # on Windows open files stay
+                    path.unlink(missing_ok=True)
 
     def begin(self, names: Iterable[str]) -> None:
         """Notes that the files of these photos are being made."""
@@ -79,5 +114,12 @@ class Report:
         return entry.get("stage", self.stage) == self.stage
 
     def _remember(self, entry: Entry) -> None:
-        if entry["status"] != FAILED and self._mine(entry):
-            self.done[entry["photo"]] = entry
+        """Keeps what the outputs of a photo were made with; they may be of several runs."""
+        if entry["status"] == FAILED or not self._mine(entry):
+            return
+        before = self.done.get(entry["photo"], {})
+        if before and entry.get("reason") == DONE["reason"]:
+            return
+        made = {key: {**before.get(key, {}), **entry.get(key, {})} for key in MERGED}
+        made = {key: value for key, value in made.items() if value}
+        self.done[entry["photo"]] = {**entry, **made}

@@ -20,7 +20,7 @@ from PIL import Image
 
 from oldphoto_jax.photo import image
 from oldphoto_jax.photo.types import Array, Gray, Rows
-from oldphoto_jax.restore import batch, colorize, detect, holes, pictures
+from oldphoto_jax.restore import colorize, detect, fill, holes, pictures, report
 from oldphoto_jax.restore import stage as stages
 from oldphoto_jax.restore.colorize import Colorizer
 from oldphoto_jax.restore.detect import Detector
@@ -87,8 +87,9 @@ class Restorer(Programs):
             )
             if fills
             else None,
-            Inpainter(
-                stage=stages.load(inpainter, INPAINTER, Inpaint),
+            _inpainter(
+                stages.load(inpainter, INPAINTER, Inpaint),
+                tile,
                 feather=feather,
                 strength=strength["inpaint"],
                 **filler,
@@ -155,8 +156,8 @@ class Restorer(Programs):
         if self.fills:
             probability = self.probability(request, answer, folder)
             mask = self.mask(request, probability, folder)
-            fill = answer["fill"][:height, :width] if "fill" in answer else None
-            restored, found = self.inpainter.mend(pixels, mask, folder, fill)
+            known = answer["fill"][:height, :width] if "fill" in answer else None
+            restored, found = self._mend(pixels, mask, known, folder)
             told |= {"marked": round(holes.share(mask), 6)} | found
             if found["left"]:  # the programs' view shows them filled
                 answer = {name: one for name, one in answer.items() if name != RESTORED_COLOR}
@@ -178,6 +179,14 @@ class Restorer(Programs):
         wanted = {name: made[name] if name in self.outputs else None for name in PICTURES}
         return Restored(**wanted, mask=mask, probability=probability, report=told)
 
+    def _mend(self, pixels, mask, known, folder) -> tuple[np.ndarray, dict[str, Any]]:
+        """What the inpainter makes of the photo; where no good pixel is left, the photo itself."""
+        if holes.share(holes.grow(mask, self.inpainter.feather, folder)) < 1:
+            return self.inpainter.mend(pixels, mask, folder, known)
+        reason = "all of it is marked as damaged, so that nothing is left to go by: not restored"
+        told = {"filled": 0.0, "thickest": max(mask.shape), "holes": {}, "left": 1, "guessed": 0}
+        return pixels, told | {"thick": [], "status": report.BEYOND, "reason": reason}
+
     def _view(self, answer, name: str, pixels: Rows) -> tuple[Gray, Array]:
         """Luma and chroma of the small view of these pixels."""
         if name not in answer:
@@ -191,13 +200,21 @@ class Restorer(Programs):
         return colorize.Painted(pixels, luma, chroma, self.colorizer.strength)
 
 
+def _inpainter(stage: stages.Stage, tile: int, **more: Any) -> Inpainter:
+    """An inpainter whose tiles are no larger than the detector's."""
+    multiple = stage.task.multiple
+    tile = max(min(tile, fill.TILE) // multiple, 1) * multiple
+    overlap = min(fill.OVERLAP, tile // multiple // 2 * multiple)
+    return Inpainter(stage=stage, tile=tile, overlap=overlap, **more)
+
+
 def _status(told: dict[str, Any], reason: str | None, colors: bool) -> dict[str, Any]:
     """How it went with the photo as a whole, from what is told of its holes and its colours."""
     notes = [note for note in (told.get("reason"), reason) if note]
     colored = colors and reason is None
-    status = told.get("status", batch.NOTHING if "marked" not in told else batch.OK)
-    if status == batch.NOTHING and colored:
-        status = batch.OK
+    status = told.get("status", report.NOTHING if "marked" not in told else report.OK)
+    if status == report.NOTHING and colored:
+        status = report.OK
     return {"status": status} | ({"reason": "; ".join(notes)} if notes else {})
 
 

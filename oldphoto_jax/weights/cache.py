@@ -38,7 +38,7 @@ def alone(path: pathlib.Path) -> Iterator[None]:
     """Lets one process in at a time; when one dies, the system takes the lock at `path` from it."""
     with open(path, "ab") as file:
         waiting = False
-        while not _locked(file):
+        while not locked(file):
             if not waiting:
                 print(f"another process holds {path}: waiting for it", file=sys.stderr)
             waiting = True
@@ -46,7 +46,8 @@ def alone(path: pathlib.Path) -> Iterator[None]:
         yield  # closing the file gives the lock back
 
 
-def _locked(file) -> bool:
+def locked(file) -> bool:
+    """Takes the lock of an open file, unless another process has it; closing gives it back."""
     try:
         if sys.platform == "win32":
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)

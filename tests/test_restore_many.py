@@ -1,0 +1,144 @@
+"""Many photos by `oldphoto restore` in processes of its own, with real networks, if tiny ones.
+
+One run compiles and tells what the others must make: a second one, one on eight devices, one that
+is killed. Photos that fit into a bucket and one that goes tile by tile are among them.
+"""
+
+import collections
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from oldphoto_jax.photo import files
+from oldphoto_jax.tasks.colorize import Colorize
+from oldphoto_jax.tasks.inpaint import Inpaint
+from oldphoto_jax.tasks.segment import Segment
+from tests import untrained
+
+ROOT = pathlib.Path(__file__).parent.parent
+TASKS = {
+    "detector": Segment(width=4, threshold=0.9),
+    "inpainter": Inpaint(levels=2, width=4),
+    "colorizer": Colorize(depth=18, stages=3, width=4, decoder_width=4),
+}
+SIZES = {"a": (60, 90), "b": (70, 101), "c": (66, 92), "d": (64, 100), "tiles": (90, 200)}
+PICTURES = ("restored", "restored_color", "color")
+FILES = {f"{name}_{kind}.png" for name in SIZES for kind in ("prob", "mask", *PICTURES)}
+
+# Counts what JAX reports, and dies at the renaming of the file of this number, counted from 1.
+COMMAND = """
+import collections, json, os, signal, sys
+import jax
+from oldphoto_jax import cli
+told, replace, fatal = collections.Counter(), os.replace, int(sys.argv[1])
+jax.monitoring.register_event_listener(lambda name, **_: told.update([name]))
+jax.monitoring.register_event_duration_secs_listener(lambda name, *_, **__: told.update([name]))
+def dying(source, target):
+    told["files"] += 1
+    if told["files"] == fatal:
+        os.kill(os.getpid(), signal.SIGKILL)
+    replace(source, target)
+os.replace = dying
+status = cli.main(sys.argv[2:])
+print(json.dumps(told | {"devices": jax.local_device_count()}))
+sys.exit(status)
+"""
+MISSES, HITS = (f"/jax/compilation_cache/cache_{what}" for what in ("misses", "hits"))
+ASKED = "/jax/core/compile/backend_compile_duration"  # of every program, kept or not
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Photos in in/, and weights that have learned nothing."""
+    folder = tmp_path_factory.mktemp("many")
+    (folder / "in").mkdir()
+    for seed, (name, size) in enumerate(SIZES.items()):
+        rng = np.random.default_rng(seed)
+        soft = cv2.GaussianBlur(rng.random(size, np.float32), (0, 0), 3)
+        soft = (soft - soft.min()) / np.ptp(soft)
+        soft[rng.random(size) > 0.995] = 1
+        files.write_png(folder / "in" / f"{name}.png", np.uint8(soft * 255)[..., None])
+    for name, task in TASKS.items():
+        untrained.save(folder / f"{name}.safetensors", task)
+    return folder
+
+
+def restore(folder, out, devices=1, fatal=0):
+    """Runs the command, with the cache in cache/; its exit status and what was counted."""
+    # The last of several flags of one name is the one that counts.
+    flags = os.environ.get("XLA_FLAGS", "")
+    environment = os.environ | {
+        "XLA_FLAGS": f"{flags} --xla_force_host_platform_device_count={devices}",
+        "XDG_CACHE_HOME": str(folder / "cache"),
+        "LOCALAPPDATA": str(folder / "cache"),
+    }
+    words = [sys.executable, "-c", COMMAND, fatal, "restore", folder / "in", "--out", folder / out]
+    words += [word for name in TASKS for word in (f"--{name}", folder / f"{name}.safetensors")]
+    words += ["--tile", 128, "--size", 64, "--batch", 8]
+    done = subprocess.run(
+        [str(word) for word in words], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode in (0, -getattr(signal, "SIGKILL", 9)), done.stderr
+    told = json.loads(done.stdout) if done.returncode == 0 else {}
+    return done.returncode, collections.Counter(told)
+
+
+def made(folder, out):
+    return {path.name: path.read_bytes() for path in (folder / out).glob("[!.]*.png")}
+
+
+def lines(folder, out):
+    return [json.loads(line) for line in (folder / out / "report.jsonl").open(encoding="utf-8")]
+
+
+@pytest.fixture(scope="module")
+def first(folder):
+    """What was counted in the first run, and its files."""
+    status, told = restore(folder, "first")
+    found = made(folder, "first")
+    assert status == 0 and found.keys() == FILES and told["devices"] == 1
+    masks = [files.read(folder / "first" / f"{name}_mask.png").pixels for name in SIZES]
+    assert all(0 < mask.mean() < 250 for mask in masks)
+    return told, found
+
+
+def test_a_second_run_compiles_nothing(folder, first):
+    """P22: every program comes from the cache, to the last helper, and says the same."""
+    before, expected = first
+    assert before[MISSES] > 0
+    _, told = restore(folder, "second")
+    assert told[MISSES] == 0 and told[HITS] == told[ASKED] == before[ASKED] > 0
+    assert made(folder, "second") == expected
+
+
+def test_eight_devices_write_what_one_writes(folder, first):
+    """P23: the same masks, and pictures within one code value."""
+    _, told = restore(folder, "eight", devices=8)
+    assert told["devices"] == 8 and made(folder, "eight").keys() == FILES
+    for name in FILES:
+        one, eight = (files.read(folder / out / name).pixels for out in ("first", "eight"))
+        away = np.abs(np.int32(one) - eight).max()
+        assert away <= (0 if "_mask" in name else 1), name
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no signal there ends a process at once")
+@pytest.mark.parametrize("fatal", [13])
+def test_a_killed_run_leaves_whole_files_and_is_completed(folder, first, fatal):
+    """P13: killed between writing a file and naming it; no photo is told of twice."""
+    _, expected = first
+    out = f"killed at {fatal}"
+    status, _ = restore(folder, out, fatal=fatal)
+    left = made(folder, out)
+    assert status == -signal.SIGKILL and [*(folder / out).glob(".*.part")]
+    assert left and left.items() < expected.items()
+    assert restore(folder, out)[0] == 0 and made(folder, out) == expected
+    assert sorted(line["photo"] for line in lines(folder, out)) == [f"{n}.png" for n in SIZES]
+    assert {line["status"] for line in lines(folder, out)} <= {"ok", "beyond_training"}
+    assert not [*(folder / out).glob("*.part"), *(folder / out).glob(".doing*")]
