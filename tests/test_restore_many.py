@@ -26,9 +26,9 @@ ROOT = pathlib.Path(__file__).parent.parent
 TASKS = {
     "detector": Segment(width=4, threshold=0.9),
     "inpainter": Inpaint(levels=2, width=4),
-    "colorizer": Colorize(depth=18, stages=3, width=4, decoder_width=4),
+    "colorizer": Colorize(depth=18, stages=2, width=4, decoder_width=4),
 }
-SIZES = {"a": (60, 90), "b": (70, 101), "c": (66, 92), "d": (64, 100), "tiles": (90, 200)}
+SIZES = {"a": (60, 90), "b": (70, 101), "c": (66, 92), "d": (64, 95), "tiles": (132, 196)}
 PICTURES = ("restored", "restored_color", "color")
 FILES = {f"{name}_{kind}.png" for name in SIZES for kind in ("prob", "mask", *PICTURES)}
 
@@ -78,6 +78,7 @@ def restore(folder, out, devices=1, fatal=0):
         "XLA_FLAGS": f"{flags} --xla_force_host_platform_device_count={devices}",
         "XDG_CACHE_HOME": str(folder / "cache"),
         "LOCALAPPDATA": str(folder / "cache"),
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",  # compiling takes longer than all the rest
     }
     words = [sys.executable, "-c", COMMAND, fatal, "restore", folder / "in", "--out", folder / out]
     words += [word for name in TASKS for word in (f"--{name}", folder / f"{name}.safetensors")]
