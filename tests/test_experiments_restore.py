@@ -246,6 +246,6 @@ def test_a_file_that_was_made_otherwise_after_a_kill_is_found(photos, tmp_path, 
 @pytest.mark.slow
 def test_the_command_withstands_being_killed(photos, tmp_path):
     more = visit.untrained(tmp_path / "networks")
-    faults = restore_faults.Faults(tmp_path, photos, 8, more)
-    rows = [*faults.killed(2), *faults.full(), *faults.masks()]
+    faults = restore_faults.Faults(tmp_path, photos, 40, more)
+    rows = [*faults.killed(3), *faults.full(), *faults.masks()]
     assert [row for row in rows if not row.fine] == []

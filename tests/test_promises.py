@@ -13,6 +13,7 @@ from oldphoto_jax.metrics import image as measure
 from oldphoto_jax.photo import image
 from oldphoto_jax.restore import colorize, detect, fill, inpaint, stage, tiles
 from oldphoto_jax.restore.classical import METHODS
+from oldphoto_jax.restore.restorer import Restorer
 
 MARKED, SIMILAR = 0.005, 0.99  # of a clean photo: at most marked, at least SSIM of the restored
 POINTS = 0.05  # of recall that a large scan may cost
@@ -162,3 +163,99 @@ def test_device_memory_does_not_grow_with_the_photo():
     for name, *sides in small:
         [limit] = [others for other, *others in large if other == name]
         assert all(side <= most for side, most in zip(sides, limit, strict=True))
+
+
+JOINED, STEEPER = dict(tile=128, overlap=32), 1.05  # slopes across joins of tiles, by those inside
+SIDE = 320  # pixels, three tiles
+
+
+def joins(multiple):
+    """[SIDE-1] bool: where one tile fades into the next, between neighbouring pixels."""
+    along, across = tiles.split(SIDE, **JOINED, multiple=multiple), np.zeros(SIDE - 1, bool)
+    assert len(along.starts) == 3
+    for index in (1, 2):
+        begin = tiles.fade(along, index, JOINED["overlap"])
+        across[begin - 1 : begin + JOINED["overlap"] // 2] = True
+    return across
+
+
+def slopes(pixels, where, multiple):
+    """Mean differences of neighbours that both lie `where` [H,W] says: at joins, and inside."""
+    found = [], []
+    for photo, seen in ((pixels, where), (pixels.swapaxes(0, 1), where.T)):
+        steps = np.abs(np.diff(photo.astype(float), axis=1)).mean(axis=-1)
+        both, across = (seen[:, 1:] & seen[:, :-1]) > 0, joins(multiple)
+        for values, place in zip(found, (across, ~across), strict=True):
+            values.append(steps[:, place][both[:, place]])
+    return [np.concatenate(values).mean() for values in found]
+
+
+def grid():
+    """Holes 4 pixels wide that cross every join of tiles, [SIDE,SIDE] uint8."""
+    mask = np.zeros((SIDE, SIDE), np.uint8)
+    for n in range(20, SIDE, 40):
+        mask[n : n + 4] = 1
+        mask[:, n : n + 4] = 1
+    return mask
+
+
+def scene(name):
+    """[SIDE,SIDE,3] uint16: of one colour, or a cat without grain."""
+    if name == "flat":
+        return np.full((SIDE, SIDE, 3), (30000, 25000, 20000), np.uint16)
+    return image.to_uint16(
+        image.resize(image.to_float(clean("chelsea")), 600, 902)[100:420, 200:520]
+    )
+
+
+@pytest.mark.parametrize("name", ["flat", "natural"])
+@pytest.mark.parametrize("method", [pytest.param("network", marks=SLOW), *METHODS])
+def test_no_seams_where_tiles_of_a_fill_meet(painter, method, name):
+    """P11: neither against the rest of the fill, nor against a fill without tiles."""
+    network, multiple = method == "network", painter.task.multiple if method == "network" else 1
+    pixels, mask = scene(name), grid()
+    one = dict(tile=SIDE, overlap=0)
+    tiled, whole = (
+        fill.fill(
+            *(pixels, mask, inpaint.network(painter, **cut) if network else METHODS[method]),
+            **cut,
+            multiple=multiple,
+        )
+        for cut in (JOINED, one)
+    )
+    at_joins, inside = slopes(tiled, mask, multiple)
+    assert at_joins <= STEEPER * inside
+    assert at_joins <= STEEPER * slopes(whole, mask, multiple)[0]
+
+
+def test_a_seam_would_be_seen():
+    """Without it the laws above and below would hold for any fill."""
+    pixels, across = scene("natural"), joins(32)
+    step = np.cumsum(np.r_[0, across & ~np.r_[False, across[:-1]]]) % 2  # where a join begins
+    seamed = pixels + np.uint16(4000 * step)[:, None]
+    before, after = (slopes(one, grid(), 32)[0] for one in (pixels, seamed))
+    assert after > STEEPER * before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["flat", "natural"])
+def test_no_seams_in_restored_and_coloured_photos(segmenter, painter, name):
+    """P11: also against one program for the whole, where what is seen has slopes of its own."""
+    colorizer = colorize.Colorizer(stage=stage.load("colorize-lite"), recolor=True)
+    pixels, mask = scene(name), grid()
+
+    def restore(**cut):
+        finder = detect.Detector(stage=segmenter, **cut)
+        filler = inpaint.Inpainter(stage=painter, feather=1, **cut)
+        return Restorer(finder, filler, colorizer)(pixels, mask)
+
+    tiled, whole = restore(**JOINED), restore() if name == "natural" else None
+    for picture in ("restored", "restored_color"):
+        one, everywhere = np.asarray(getattr(tiled, picture)), np.ones_like(mask)
+        assert (one != pixels).any()
+        at_joins, inside = slopes(one, mask, 32)
+        assert at_joins <= STEEPER * inside
+        at_joins, inside = slopes(one, everywhere, 32)
+        if whole:
+            inside = slopes(np.asarray(getattr(whole, picture)), everywhere, 32)[0]
+        assert at_joins <= STEEPER * inside

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from oldphoto_jax.photo import image
-from oldphoto_jax.restore import colorize, detect, holes, program, programs, recipes, stage
+from oldphoto_jax.restore import colorize, detect, holes, program, recipes, stage
 from oldphoto_jax.restore.colorize import Colorizer
 from oldphoto_jax.restore.inpaint import Inpainter
-from oldphoto_jax.restore.restorer import COLOR, FEATHER, RESTORED_COLOR, Request, Restorer
+from oldphoto_jax.restore.restorer import COLOR, RESTORED_COLOR, Request, Restorer
 from oldphoto_jax.tasks.colorize import Colorize
 from oldphoto_jax.tasks.inpaint import Inpaint
 from oldphoto_jax.tasks.segment import Segment
@@ -230,12 +230,11 @@ def test_recipes_that_have_a_name_are_those_of_the_restorer(parts):
     assert clean == restorer._recipe(("probability", "mask", "fill"))
     assert full == restorer._recipe(("probability", "mask", "fill", "view", "chroma"))
     assert recipes.color(painter) == (recipes.View("photo"), *restorer._recipe(("chroma",)))
-    assert (recipes.GROW, recipes.FEATHER) == (programs.GROW, FEATHER)
 
 
 def _settled(finder, filler, painter):
     yield detect.Detector(stage=finder)
-    yield Inpainter(stage=filler, feather=FEATHER)
+    yield Inpainter(stage=filler, feather=recipes.FEATHER)
     yield Colorizer(stage=painter)
 
 

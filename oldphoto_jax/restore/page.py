@@ -35,7 +35,12 @@ CAPTIONS = {
     "prob": "probability of damage",
     "sheet": "before and after",
 }
-WORDS = {FAILED: "failed", BEYOND: "done, with holes beyond training", OK: "done", NOTHING: "nothing to do"}
+WORDS = {
+    FAILED: "failed",
+    BEYOND: "done, with holes beyond training",
+    OK: "done",
+    NOTHING: "nothing to do",
+}
 TONES = {
     tone.GRAY: "gray",
     tone.TONED: "toned",

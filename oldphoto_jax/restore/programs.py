@@ -21,8 +21,6 @@ from oldphoto_jax.restore.detect import Detector
 from oldphoto_jax.restore.inpaint import Inpainter
 from oldphoto_jax.restore.request import COLOR, PICTURES, RESTORED, RESTORED_COLOR, Request
 
-GROW = 2  # pixels: found masks fit tightly, and leave a rim of the scratch
-
 
 class Programs:
     """The part of a restorer that runs on devices; `restorer.Restorer` is the rest.
@@ -40,7 +38,7 @@ class Programs:
         colorizer: Colorizer | None = None,
         *,
         outputs: Sequence[str] = PICTURES,
-        grow: int = GROW,
+        grow: int = recipes.GROW,
         grow_given: int = 0,
         count: int = 1,
         devices: Sequence[jax.Device] | None = None,
@@ -246,13 +244,18 @@ class Programs:
 
     def _recipe(self, steps: tuple[str, ...]) -> recipes.Recipe:
         """The stages that find what is asked for."""
-        finder, filler, painter = self.detector, self.inpainter, self.colorizer
-        source = "restored" if "fill" in steps else "photo"
-        stages = {
-            "probability": lambda: recipes.Detect(finder.stage, finder.tta),
-            "mask": lambda: recipes.Choose(detect.step(finder.threshold), self.grow),
-            "fill": lambda: recipes.Inpaint(filler.stage, filler.feather, filler.strength),
-            "view": lambda: recipes.View(source),
-            "chroma": lambda: recipes.Colorize(painter.stage),
-        }
-        return tuple(stages[step]() for step in steps)
+        stages = {"view": recipes.View("restored" if "fill" in steps else "photo")}
+        if self.fills:
+            clean = recipes.clean(
+                self.detector.stage,
+                self.inpainter.stage,
+                threshold=self.detector.threshold,
+                tta=self.detector.tta,
+                grow=self.grow,
+                feather=self.inpainter.feather,
+                strength=self.inpainter.strength,
+            )
+            stages |= dict(zip(("probability", "mask", "fill"), clean, strict=True))
+        if self.colors:
+            stages["chroma"] = recipes.color(self.colorizer.stage)[-1]
+        return tuple(stages[step] for step in steps)

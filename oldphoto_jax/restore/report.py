@@ -83,8 +83,13 @@ class Report:
         """Appends lines, at once, in UTF-8 whatever bytes the names have."""
         entries = list(entries)
         lines = [json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries]
-        with self.path.open("ab") as file:  # what cannot be encoded becomes an escape of JSON
-            file.write("".join(lines).encode("utf-8", "backslashreplace"))
+        text = "".join(lines).encode("utf-8", "backslashreplace")  # an escape of JSON
+        try:
+            with self.path.open("ab") as file:
+                file.write(text)
+        except OSError as error:
+            reason = f"{self.path} cannot be written ({error.strerror}); mend that, and the same"
+            raise OSError(error.errno, f"{reason} command goes on from here") from error
         self._lines += len(lines)
         for entry in entries:
             self._remember(entry)

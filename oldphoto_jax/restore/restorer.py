@@ -20,7 +20,7 @@ from PIL import Image
 
 from oldphoto_jax.photo import image
 from oldphoto_jax.photo.types import Array, Gray, Rows
-from oldphoto_jax.restore import colorize, detect, fill, holes, pictures, report
+from oldphoto_jax.restore import colorize, detect, fill, holes, pictures, recipes, report
 from oldphoto_jax.restore import stage as stages
 from oldphoto_jax.restore.colorize import Colorizer
 from oldphoto_jax.restore.detect import Detector
@@ -39,7 +39,6 @@ from oldphoto_jax.tasks.inpaint import Inpaint
 from oldphoto_jax.tasks.segment import Segment
 
 DETECTOR, INPAINTER, COLORIZER = "segment-lite", "inpaint-lite", "colorize-lite"
-FEATHER = 1  # pixels
 
 
 class Restorer(Programs):
@@ -57,7 +56,7 @@ class Restorer(Programs):
         min_size: int = 0,
         tile: int = detect.TILE,
         coarse: bool = True,
-        feather: int = FEATHER,
+        feather: int = recipes.FEATHER,
         max_hole: int | None = None,
         strength: dict[str, float] | None = None,
         size: int = colorize.SIZE,
