@@ -393,6 +393,7 @@ def test_drops_are_not_silently_left_where_they_were():
 def test_the_readme_names_every_experiment():
     text = (ROOT / "experiments" / "README.md").read_text("utf-8")
     helpers = {"__init__", "run", "plan", "report", "curves", "inpaint_torch"}
+    helpers |= {"aftermath", "broken", "visit"}  # of restore_faults and restore_speed
     for path in (ROOT / "experiments").glob("*.py"):
         assert path.stem in helpers or f"`{path.name}`" in text
     for path in (LAYERS, LOSS):
