@@ -72,10 +72,9 @@ class Restorer(Programs):
         strength = {"inpaint": 1.0, "colorize": 1.0} | (strength or {})
         if unknown := strength.keys() - {"inpaint", "colorize"}:
             raise ValueError(f"strength of {', '.join(unknown)}: there is inpaint and colorize")
-        fills = {RESTORED, RESTORED_COLOR} & {*outputs}
-        filler = {} if max_hole is None else {"max_hole": max_hole}
-        return cls(
-            Detector(
+        finder = filler = painter = None
+        if {RESTORED, RESTORED_COLOR} & {*outputs}:
+            finder = Detector(
                 stage=stages.load(detector, DETECTOR, Segment),
                 threshold=threshold,
                 tta=tta,
@@ -84,28 +83,17 @@ class Restorer(Programs):
                 overlap=min(detect.OVERLAP, tile // 2),
                 coarse=coarse,
             )
-            if fills
-            else None,
-            _inpainter(
-                stages.load(inpainter, INPAINTER, Inpaint),
-                tile,
-                feather=feather,
-                strength=strength["inpaint"],
-                **filler,
-            )
-            if fills
-            else None,
-            Colorizer(
+            limit = {} if max_hole is None else {"max_hole": max_hole}
+            options = dict(feather=feather, strength=strength["inpaint"], **limit)
+            filler = _inpainter(stages.load(inpainter, INPAINTER, Inpaint), tile, **options)
+        if {RESTORED_COLOR, COLOR} & {*outputs}:
+            painter = Colorizer(
                 stage=stages.load(colorizer, COLORIZER, Colorize),
                 strength=strength["colorize"],
                 size=size,
                 recolor=recolor,
             )
-            if {RESTORED_COLOR, COLOR} & {*outputs}
-            else None,
-            outputs=outputs,
-            **more,
-        )
+        return cls(finder, filler, painter, outputs=outputs, **more)
 
     def __call__(self, photos, mask=None) -> Restored | list[Restored]:
         """Restores an array, a PIL image, or a sequence of them; `mask` likewise, if given.
