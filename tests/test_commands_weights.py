@@ -1,7 +1,8 @@
-"""`oldphoto weights`: list, verify, get."""
+"""`oldphoto weights`: list, card, verify, get."""
 
 import dataclasses
 import json
+import pathlib
 import shutil
 
 import numpy as np
@@ -42,16 +43,31 @@ def test_the_list_has_every_row(capsys):
         where = "to fetch" if row.source.places else "package"
         assert line.startswith(row.name) and f"{row.source.size / 1e6:.1f}  {where}" in line
         assert all(word in line for word in (row.source.sha256[:12], row.use, row.licence))
+        thick = row.card.trained_max if row.card else None
+        assert line.split(row.source.sha256[:12])[0].split()[-1] == str(thick or "-")
 
 
 def test_the_list_as_json(capsys, row):
     store.save(row.path, {"a": np.float32([1, 2])}, {})
     assert cli.main(["weights", "list", "--json"]) == 0
     facts = {fact["name"]: fact for fact in json.loads(capsys.readouterr().out)}
-    assert facts["segment-lite"]["where"] == "package"
+    along = facts["segment-lite"]
+    assert along["where"] == "package" and along["card"]["config"] == "configs/segment.py"
     fetched = facts[row.name]
     assert fetched["where"] == "cache" and fetched["path"] == str(row.path)
     assert fetched["source"]["places"] == list(row.source.places)
+
+
+def test_a_card_is_the_part_of_the_zoo(capsys):
+    document = (pathlib.Path(__file__).parents[1] / "MODEL_ZOO.md").read_text("utf-8")
+    assert cli.main(["weights", "card", "segment-lite"]) == 0
+    card = capsys.readouterr().out
+    assert card.startswith("## segment-lite\n") and card in document and "Known failures" in card
+    fetched = catalogue.row("resnet50-imagenet")
+    assert cli.main(["weights", "card", fetched.name]) == 0
+    card = capsys.readouterr().out
+    facts = (fetched.licence, fetched.source.sha256, *fetched.source.places)
+    assert all(fact in card for fact in facts)
 
 
 def test_verify_tells_of_every_wrong_file(capsys, row, folder):
@@ -92,11 +108,15 @@ def test_get_prints_the_path_alone(capsys, row):
 
 
 @pytest.mark.parametrize(
-    ("name", "words"),
-    [("resnet50-imagenet", "put it at"), ("vgg99", "there are no weights 'vgg99'")],
+    ("verb", "name", "words"),
+    [
+        ("get", "resnet50-imagenet", "put it at"),
+        ("get", "vgg99", "there are no weights 'vgg99'"),
+        ("card", "vgg99", "there are no weights 'vgg99' in the catalogue; it has segment-lite"),
+    ],
 )
-def test_get_tells_in_one_line_what_is_wrong(capsys, name, words):
-    assert cli.main(["weights", "get", name]) == 2
+def test_it_tells_in_one_line_what_is_wrong(capsys, verb, name, words):
+    assert cli.main(["weights", verb, name]) == 2
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith("oldphoto: ") and words in line
 

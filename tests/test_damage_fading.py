@@ -1,10 +1,9 @@
-"""Ageing and look-alikes: photo to photo, seeded, without a mask."""
+"""Ageing: photo to photo, seeded, without a mask."""
 
 import numpy as np
 import pytest
 
 from oldphoto_jax.damage import fading
-from oldphoto_jax.damage.lookalikes import LOOKALIKES
 
 OPERATIONS = [
     "fade",
@@ -52,17 +51,3 @@ def test_jpeg_keeps_colours_in_their_channels():
     red = np.zeros((32, 32, 3), np.float32)
     red[..., 0] = 1
     np.testing.assert_allclose(fading.jpeg(red, 95), red, atol=0.03)
-
-
-@pytest.mark.parametrize("name", LOOKALIKES)
-def test_lookalikes_show_and_are_seeded(name, photo):
-    draw = LOOKALIKES[name]
-    before, shown = photo.copy(), 0
-    for seed in range(8):
-        drawn = draw(photo, np.random.default_rng(seed))
-        assert drawn.shape == photo.shape and drawn.dtype == np.float32
-        assert drawn.min() >= -1e-5 and drawn.max() <= 1 + 1e-5
-        np.testing.assert_array_equal(drawn, draw(photo, np.random.default_rng(seed)))
-        shown += np.abs(drawn - photo).max() > 0.1
-    assert shown >= 4
-    np.testing.assert_array_equal(photo, before)

@@ -12,6 +12,7 @@ from oldphoto_jax.damage.blend import VISIBLE, thickness
 from oldphoto_jax.damage.defects import KINDS
 from oldphoto_jax.damage.lookalikes import LOOKALIKES
 from oldphoto_jax.damage.recipe import Damage
+from oldphoto_jax.task import describe, restore
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +105,32 @@ def test_a_kind_alone_marks_something(photo, name):
     assert any(run(recipe, photo, seed)["mask"].any() for seed in range(5))
 
 
+def test_drawn_alone_is_everything_else_excluded(photo):
+    alone = Damage(clean=0.0, only=("tear", "hair"))
+    others = Damage(clean=0.0, exclude=tuple(KINDS.keys() - {"tear", "hair"}))
+    assert alone.kinds() == others.kinds() and set(alone.kinds()) == {"tear", "hair"}
+    for seed in range(5):
+        one, other = run(alone, photo, seed), run(others, photo, seed)
+        assert {k: v.tobytes() for k, v in one.items()} == {
+            k: v.tobytes() for k, v in other.items()
+        }
+
+
+def test_weights_of_an_excluded_kind_may_stay_when_others_are_drawn_alone(photo):
+    recipe = Damage(only=("crease",), exclude=("hair",), weights={"hair": 2.0, "crease": 3.0})
+    assert {name: kind.weight for name, kind in recipe.kinds().items()} == {
+        "crease": 3 * KINDS["crease"].weight
+    }
+    assert run(recipe, photo, 0)["mask"].any()
+
+
+def test_a_recipe_written_before_there_was_only_draws_as_ever():
+    old = describe(Damage(exclude=("tear",)))
+    del old["only"]
+    assert restore(old) == Damage(exclude=("tear",))
+    assert set(Damage().kinds()) == set(KINDS)
+
+
 def test_lookalikes_and_ageing_touch_photo_and_target_alike(photo):
     recipe = Damage(clean=1.0, lookalikes=1.0, ageing=1.0, scan=1.0)
     out = run(recipe, photo, 0)
@@ -117,9 +144,9 @@ def test_gray_photos_stay_gray_without_a_tone(photo):
 
 
 def test_the_recipe_is_plain_data():
-    recipe = Damage(exclude=("hair",), weights={"crease": 2.0})
+    recipe = Damage(exclude=("hair",), only=("crease", "tear"), weights={"crease": 2.0})
     fields = json.loads(json.dumps(dataclasses.asdict(recipe)))
-    again = Damage(**(fields | {"exclude": tuple(fields["exclude"])}))
+    again = Damage(**(fields | {name: tuple(fields[name]) for name in ("exclude", "only")}))
     assert again == recipe == pickle.loads(pickle.dumps(recipe))
     assert recipe.kinds()["crease"].weight == 2 * KINDS["crease"].weight
 
@@ -133,6 +160,9 @@ def test_the_recipe_is_plain_data():
         ({"exclude": ("scrach",)}, "'scrach'"),
         ({"weights": {"folding": 1.0}}, "'folding'"),
         ({"exclude": tuple(KINDS)}, "no kind is left"),
+        ({"only": ("scrach",)}, "no kind 'scrach'"),
+        ({"only": ("tear", "hair"), "exclude": ("hair",)}, "'hair' is in only, and exclude"),
+        ({"only": ("tear",), "weights": {"tear": 0.0}}, "no kind is left"),
     ],
 )
 def test_impossible_settings_are_refused(photo, fields, words):

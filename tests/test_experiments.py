@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import experiments
-from experiments import convolution_speed, inpaint_speed, norm_memory, speed
+from experiments import convolution_speed, depthwise_speed, inpaint_speed, norm_memory, speed
 from oldphoto_jax.data import sources
 
 NETWORK = dict(levels=3, width=4, batch=2, seed=0, compile=False)
@@ -33,6 +33,11 @@ def test_the_pipeline_is_timed_without_a_network(command):
 def test_gradients_of_convolutions_are_timed():
     for convolution in (jax.lax.conv_general_dilated, convolution_speed.convolve):
         assert convolution_speed.milliseconds(convolution, 1, 8, 2, 3) > 0
+
+
+def test_depthwise_convolutions_are_timed_forward_and_backward():
+    for way in depthwise_speed.WAYS:
+        assert min(depthwise_speed.milliseconds(way, 1, 6, 2, 3, 2)) > 0
 
 
 def test_scratches_and_specks_cover_a_few_percent_at_every_size(monkeypatch, tmp_path):

@@ -42,6 +42,7 @@ FLOORS = {
     "configs": ("tasks", "damage", "train.config", "train.optimizer", "data.sources"),
     "experiments": ("configs", "main"),
     "experiments.convolution_speed": ("layers",),
+    "experiments.depthwise_speed": ("layers",),
     "experiments.norm_memory": ("layers",),  # measures a part, as no configuration could
     "experiments.inpaint_speed": ("models", "weights"),
     "experiments.inpaint_torch": (),

@@ -2,11 +2,17 @@ import dataclasses
 import json
 import types
 
+import cv2
 import numpy as np
 import pytest
 
+from oldphoto_jax.damage import sprites
+from oldphoto_jax.damage.defects import KINDS
+from oldphoto_jax.damage.recipe import Damage
 from oldphoto_jax.data.sources import Samples
-from oldphoto_jax.restore import evaluate
+from oldphoto_jax.restore import evaluate, stage
+from oldphoto_jax.tasks.segment import Segment
+from tests import untrained
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +102,82 @@ def test_results_are_json_and_tables_show_every_method(exam):
     assert lines[-1] == result["protocol"]
     for part in ("3 crops of 96 px", "2 photos", "seed 1", "oldphoto_jax "):
         assert part in result["protocol"]
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The kinds that were drawn since the test began, in order."""
+    calls = []
+
+    def watch(name, draw):
+        def watched(*args):
+            calls.append(name)
+            return draw(*args)
+
+        return watched
+
+    for name, kind in KINDS.items():
+        watched = dataclasses.replace(kind, draw=watch(name, kind.draw))
+        monkeypatch.setitem(KINDS, name, watched)
+    draw = sprites.Textures.draw
+    monkeypatch.setattr(
+        sprites.Textures, "draw", lambda self, kind, *rest: watch(kind, draw)(self, kind, *rest)
+    )
+    return calls
+
+
+@pytest.fixture(scope="module")
+def textures(tmp_path_factory):
+    """Two families: film with hair and blobs, and cracks."""
+    root = tmp_path_factory.mktemp("textures")
+    for name in ("film/hair", "film/blob", "cracks"):
+        (root / name).mkdir(parents=True)
+        line = cv2.line(np.zeros((60, 200), np.uint8), (5, 10), (190, 50), 255, 2)
+        cv2.imwrite(str(root / name / "a.png"), line)
+    return root
+
+
+def test_an_exam_of_some_kinds_draws_no_other(exam, textures, drawn):
+    asked = dataclasses.replace(exam, count=12, only=("tear", "film"), textures=textures)
+    masks = [example["mask"] for _, example in asked.examples(False)]
+    assert set(drawn) == {"tear", "film/hair", "film/blob"} and np.mean(masks) > 0
+    drawn.clear()
+    list(dataclasses.replace(exam, count=12).examples(False))
+    assert len(set(drawn)) > 5  # the watch sees every kind
+    drawn.clear()
+    assert not any(example["mask"].any() for _, example in asked.examples(True))
+    assert not drawn
+
+
+def test_the_protocol_names_the_kinds_and_clean_crops_are_asked_as_ever(exam):
+    every, tears = (
+        evaluate.evaluate(dataclasses.replace(exam, only=only), [EAGER]) for only in ((), ("tear",))
+    )
+    assert "; only damage of the kinds tear; " in tears["protocol"]
+    assert "only damage" not in every["protocol"]
+    assert tears["figures"][0]["clean_marked"] == every["figures"][0]["clean_marked"] == 1
+    assert tears["figures"][0]["iou"] != every["figures"][0]["iou"]
+
+
+def test_unseen_is_what_the_weights_were_trained_without(tmp_path, exam, drawn):
+    held = ("tear", "crack")
+    file = tmp_path / "held.safetensors"
+    untrained.save(file, Segment(width=4, damage=Damage(exclude=held)))
+    kinds = evaluate.unseen("held", stage.load(file))
+    assert kinds == held
+    list(dataclasses.replace(exam, count=12, only=kinds).examples(False))
+    assert set(drawn) == set(held)
+    seen = types.SimpleNamespace(task=Segment(width=4))
+    with pytest.raises(ValueError, match="all: no kind of damage was kept .* name kinds by --only"):
+        evaluate.unseen("all", seen)
+
+
+def test_families_of_textures_need_their_folder(exam, textures):
+    with pytest.raises(ValueError, match="called film; .* give their folder by --textures"):
+        dataclasses.replace(exam, only=("tear", "film"))
+    other = dataclasses.replace(exam, only=("flim",), textures=textures)
+    with pytest.raises(ValueError, match="no kind 'flim'; there are blot, .*film/hair"):
+        evaluate.evaluate(other, [BLIND])
 
 
 def test_an_exam_without_photos_is_refused():

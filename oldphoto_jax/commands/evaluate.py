@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pathlib
 import sys
@@ -18,6 +19,7 @@ def add(commands, shared) -> None:
     segment = tasks.add_parser("segment", parents=[shared], help=text, description=text)
     _add_exam(segment)
     _add_damage(segment)
+    _add_kinds(segment)
     add = segment.add_argument
     add("--method", action="append", default=[], choices=["tophat"], help="beside, or instead of")
     add("--tta", action="store_true", help="average over mirror images")
@@ -61,6 +63,14 @@ def _add_damage(task) -> None:
     add("--seed", type=int, default=0, help="another seed damages otherwise (%(default)s)")
 
 
+def _add_kinds(task) -> None:
+    kinds = task.add_mutually_exclusive_group()
+    text = "kinds of damage, or families of --textures, drawn alone (all)"
+    kinds.add_argument("--only", nargs="+", default=[], metavar="KIND", help=text)
+    text = "draw only kinds that the network, the first of several, was trained without"
+    kinds.add_argument("--unseen", action="store_true", help=text)
+
+
 def _add_lpips(task) -> None:
     text = "network of LPIPS (alex, where it is installed)"
     task.add_argument("--lpips", choices=["alex", "vgg"], help=text)
@@ -72,13 +82,16 @@ def _segment(args) -> int:
 
     stage.keep_compiled()
     weights = args.weights or ([] if args.method else [None])
-    exam = evaluate.Exam(**_exam(args, "textures", "seed"))
-    methods = [
-        evaluate.network(
-            str(path or options.DETECTOR), stage.load(path, options.DETECTOR, Segment), args.tta
-        )
+    if args.unseen and not weights:
+        raise ValueError("--unseen: only weights tell what they have not seen; give --weights")
+    exam = evaluate.Exam(only=tuple(args.only), **_exam(args, "textures", "seed"))
+    stages = [
+        (str(path or options.DETECTOR), stage.load(path, options.DETECTOR, Segment))
         for path in weights
     ]
+    if args.unseen:
+        exam = dataclasses.replace(exam, only=evaluate.unseen(*stages[0]))
+    methods = [evaluate.network(name, loaded, args.tta) for name, loaded in stages]
     methods += [evaluate.METHODS[name] for name in args.method]
     result = evaluate.evaluate(exam, methods)
     return _show(result, evaluate.table(result), args.json)

@@ -1,4 +1,4 @@
-"""`oldphoto weights`: what networks there are, whether they are whole, fetching those that lack."""
+"""`oldphoto weights`: what networks there are, what is known of each, whether files are whole."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import dataclasses
 import json
 import sys
 
+NAME = "see oldphoto weights list"
+
 
 def add(commands, shared) -> None:
     """The command's part of the command line."""
-    text = "list the weights that come along or can be fetched; verify them; get one"
+    text = "list the weights that come along or can be fetched; show one's card; verify; get"
     weights = commands.add_parser("weights", help=text, description=text)
     actions = weights.add_subparsers(required=True, metavar="ACTION")
 
@@ -18,11 +20,15 @@ def add(commands, shared) -> None:
         one.set_defaults(command=run)
         return one
 
-    listed = action("list", list_all, "name, size, where, checksum, licence, what for")
-    listed.add_argument("--json", action="store_true", help="as JSON, with the addresses")
+    listed = action(
+        "list", list_all, "name, size, where, thickest defect learned, checksum, licence"
+    )
+    listed.add_argument("--json", action="store_true", help="as JSON, with addresses and cards")
+    text = "print what is known of one: how it was trained, what it reaches, where it fails"
+    action("card", card, text).add_argument("name", metavar="NAME", help=NAME)
     action("verify", verify, "compare every file here with its published checksum")
     text = "fetch weights into the user's cache folder, as safetensors; print their path"
-    action("get", get, text).add_argument("name", metavar="NAME", help="see oldphoto weights list")
+    action("get", get, text).add_argument("name", metavar="NAME", help=NAME)
 
 
 def list_all(args) -> int:
@@ -32,11 +38,21 @@ def list_all(args) -> int:
     if args.json:
         print(json.dumps([_facts(row) for row in catalogue.ROWS], indent=1))
         return 0
-    layout = "{:26} {:>8}  {:8}  {:12}  {}"
-    print(layout.format("name", "MB", "where", "SHA-256", "what for; licence"))
+    layout = "{:27} {:>8}  {:8}  {:>6}  {:12}  {}"
+    print(layout.format("name", "MB", "where", "max px", "SHA-256", "what for; licence"))
     for row in catalogue.ROWS:
         size, start = f"{row.source.size / 1e6:.1f}", row.source.sha256[:12]
-        print(layout.format(row.name, size, _where(row), start, f"{row.use}; {row.licence}"))
+        thick = (row.card and row.card.trained_max) or "-"
+        words = f"{row.use}; {row.licence}"
+        print(layout.format(row.name, size, _where(row), thick, start, words))
+    return 0
+
+
+def card(args) -> int:
+    """Prints one card, as it stands in MODEL_ZOO.md; returns the exit status."""
+    from oldphoto_jax.weights import catalogue, zoo
+
+    print(zoo.card(catalogue.find(args.name)), end="")
     return 0
 
 

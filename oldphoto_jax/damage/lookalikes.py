@@ -10,42 +10,11 @@ import cv2
 import numpy as np
 
 from oldphoto_jax.damage.canvas import Canvas
-from oldphoto_jax.damage.noise import anywhere, clouds, field, ragged, wander
+from oldphoto_jax.damage.noise import anywhere, clouds, field, ragged, wander, white
+from oldphoto_jax.damage.patterns import dots, fence, lace, page, rigging, stripes, tiles
+from oldphoto_jax.damage.scenery import paint, patch
 
 LETTERS = string.ascii_letters + string.digits + " .,&-"
-
-
-def _paint(photo: np.ndarray, alpha: np.ndarray, rng: np.random.Generator, light: float):
-    """Puts alpha [H,W] into the scene in one ink, with a lens's softness and the scene's light."""
-    alpha = cv2.GaussianBlur(alpha, (0, 0), rng.uniform(0.35, 0.9))
-    pale = rng.random() < light
-    level = rng.uniform(0.7, 1.0) if pale else rng.uniform(0.0, 0.3)
-    ink = np.clip(level * rng.uniform(0.85, 1.1, 3), 0, 1).astype(np.float32)
-    shading = np.clip(1 + 0.2 * field(alpha.shape, rng, 0.2 * min(alpha.shape)), 0.4, 1.2)
-    place = np.flatnonzero(alpha > 0.01)
-    goal = np.clip(ink * shading.take(place)[:, None], 0, 1)
-    opacity = np.float32(rng.uniform(0.5, 1.0)) * alpha.take(place)[:, None]
-    painted = photo.copy()
-    flat = painted.reshape(-1, 3)
-    flat[place] += opacity * (goal - flat[place])
-    return painted
-
-
-def _patch(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """A soft-edged region [H,W] for a pattern: about a third of the photo."""
-    side = min(shape)
-    level = field(shape, rng, rng.uniform(0.25, 0.6) * side)
-    return np.clip(6 * (level - rng.uniform(0, 0.6)), 0, 1).astype(np.float32)
-
-
-def _turned(shape: tuple[int, int], rng: np.random.Generator, bend: float):
-    """Coordinates (u, v) in pixels, turned at random and bent like cloth by `bend` pixels."""
-    angle = rng.uniform(0, np.pi)
-    x = np.arange(shape[1], dtype=np.float32)[None]
-    y = np.arange(shape[0], dtype=np.float32)[:, None]
-    cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
-    folds = [np.float32(bend) * field(shape, rng, 0.2 * min(shape)) for _ in range(2)]
-    return cos * x + sin * y + folds[0], cos * y - sin * x + folds[1]
 
 
 def text(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -69,7 +38,7 @@ def text(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     middle = (shape[1] / 2, shape[0] / 2)
     turn = cv2.getRotationMatrix2D(middle, rng.normal(0, 8), 1)
     alpha = cv2.warpAffine(board, turn, shape[::-1]).astype(np.float32) / 255
-    return _paint(photo, alpha, rng, light=0.5)
+    return paint(photo, alpha, rng, light=0.5)
 
 
 def handwriting(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -87,7 +56,7 @@ def handwriting(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         line = start + np.stack([x * 0.6 - 0.25 * y, y], axis=1)
         press = 1 + 0.4 * ragged(len(t), rng, 6)
         canvas.stroke(line, max(0.1 * size, 0.8) * press, rng.uniform(0.6, 1))
-    return _paint(photo, canvas.alpha(), rng, light=0.3)
+    return paint(photo, canvas.alpha(), rng, light=0.3)
 
 
 def wires(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -101,45 +70,7 @@ def wires(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         y = row + (tilt + rng.normal(0, 0.05)) * width * (t - 0.5) + sag
         path = np.stack([t * width * 1.1 - 5, y], axis=1)
         canvas.stroke(path if rng.random() < 0.7 else path[:, ::-1], width_here)
-    return _paint(photo, canvas.alpha(), rng, light=0.3)
-
-
-def lace(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Net, lace or wire mesh over part of the scene."""
-    shape = photo.shape[:2]
-    u, v = _turned(shape, rng, bend=rng.uniform(0, 6))
-    pitch = np.float32(np.pi / rng.uniform(4, 14))
-    thin = rng.uniform(0.75, 0.93)
-    threads = np.maximum(np.abs(np.cos(u * pitch)), np.abs(np.cos(v * pitch)))
-    alpha = np.clip((threads - thin) / (1 - thin) * 1.5, 0, 1)
-    return _paint(photo, (alpha * _patch(shape, rng)).astype(np.float32), rng, light=0.6)
-
-
-def stripes(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Striped or checked cloth, woven and folded."""
-    shape = photo.shape[:2]
-    u, v = _turned(shape, rng, bend=rng.uniform(2, 10))
-    pitch = np.float32(2 * np.pi / rng.uniform(5, 24))
-    width = rng.uniform(-0.3, 0.85)
-    bands = np.clip(4 * (np.cos(u * pitch) - width), 0, 1)
-    if rng.random() < 0.3:
-        bands = np.maximum(bands, np.clip(4 * (np.cos(v * pitch) - width), 0, 1))
-    return _paint(photo, (bands * _patch(shape, rng)).astype(np.float32), rng, light=0.5)
-
-
-def fence(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Railings: even upright bars with one or two cross rails."""
-    canvas = Canvas(photo.shape[:2])
-    height, width = canvas.shape
-    pitch, bar = rng.uniform(0.02, 0.1) * width + 4, rng.uniform(0.8, 4)
-    top, bottom = np.sort(rng.uniform(0, 1, 2)) * height
-    lean = rng.normal(0, 0.06)
-    first, last = np.sort(rng.uniform(-0.2, 1.2, 2)) * width
-    for x in np.arange(first, last, pitch):
-        canvas.stroke(np.array([[x, top], [x + lean * (bottom - top), bottom + 4]]), bar)
-    for y in rng.uniform(top, bottom, int(rng.integers(1, 3))):
-        canvas.stroke(np.array([[first, y], [last, y + lean * 20]]), bar * 1.2)
-    return _paint(photo, canvas.alpha(), rng, light=0.35)
+    return paint(photo, canvas.alpha(), rng, light=0.3)
 
 
 def strands(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -158,7 +89,7 @@ def strands(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         rng.uniform(0.3, 0.9, count),
         rng.normal(0, 0.12) + rng.normal(0, 0.02, count),
     )
-    return _paint(photo, canvas.alpha(), rng, light=0.4)
+    return paint(photo, canvas.alpha(), rng, light=0.4)
 
 
 def whiskers(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -175,7 +106,7 @@ def whiskers(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         rng.uniform(0.5, 1, count),
         rng.normal(0, 0.1) + rng.normal(0, 0.04, count),
     )
-    return _paint(photo, canvas.alpha(), rng, light=0.6)
+    return paint(photo, canvas.alpha(), rng, light=0.6)
 
 
 def grass(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -194,7 +125,7 @@ def grass(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         rng.uniform(0.4, 1, count),
         rng.normal(0, 0.08, count),
     )
-    return _paint(photo, canvas.alpha(), rng, light=0.45)
+    return paint(photo, canvas.alpha(), rng, light=0.45)
 
 
 def highlights(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -223,15 +154,104 @@ def glints(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     path = wander(start, angle, reach, rng, 1.2, step=apart)
     sizes, strengths = np.full(len(path), size), rng.uniform(0.5, 1, len(path))
     canvas.specks(path, sizes, strengths, rng, longest=1.2)
-    return _paint(photo, canvas.alpha(), rng, light=0.85)
+    return paint(photo, canvas.alpha(), rng, light=0.85)
 
 
 def bark(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Veined surfaces: bark, marble, dry ground, foliage; rough at every scale."""
     shape = photo.shape[:2]
     veins = np.abs(clouds(shape, rng, rng.uniform(0.04, 0.15) * min(shape) + 4, octaves=4))
-    alpha = np.clip(1 - veins / np.float32(rng.uniform(0.06, 0.2)), 0, 1) * _patch(shape, rng)
-    return _paint(photo, (alpha * rng.uniform(0.4, 1)).astype(np.float32), rng, light=0.35)
+    alpha = np.clip(1 - veins / np.float32(rng.uniform(0.06, 0.2)), 0, 1) * patch(shape, rng)
+    return paint(photo, (alpha * rng.uniform(0.4, 1)).astype(np.float32), rng, light=0.35)
+
+
+def leaves(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Foliage: crowds of small leaves of one tone, thick here and thin there; flowers in grass."""
+    shape = photo.shape[:2]
+    canvas = Canvas(shape)
+    size, count = 2 * 6 ** rng.random(), int(rng.integers(250, 1000))
+    clumps = anywhere(shape, rng, int(rng.integers(1, 4)), 0)
+    reach = size * np.sqrt(count / len(clumps)) * rng.uniform(0.35, 0.55)
+    places = clumps[rng.integers(len(clumps), size=count)] + rng.uniform(-reach, reach, (count, 2))
+    places = places[((places >= 0) & (places < shape[::-1])).all(axis=1)]
+    x, y = places.astype(int).T
+    crowd = field(shape, rng, 0.6 * reach)[y, x] + 0.2 * white((len(places),), rng)
+    places = places[crowd > rng.uniform(-0.6, 0.3)]
+    sizes = size * rng.uniform(0.5, 1.2, len(places))
+    strengths = rng.uniform(0.6, 1, len(places))
+    if rng.random() < 0.5:
+        canvas.specks(places, sizes, strengths, rng, longest=1.8)
+    else:
+        angles = rng.uniform(0, 2 * np.pi) + rng.normal(0, 1, len(places))
+        widths, bends = 0.6 * sizes, rng.normal(0, 0.1, len(places))
+        canvas.streaks(places, angles, 1.3 * sizes, widths, strengths, bends)
+    front = canvas.alpha()
+    width = 2 * round(1.5 * size) + 1
+    depth = cv2.blur(cv2.blur(front, (width, width)), (width, width))  # leaves farther back
+    alpha = np.maximum(front, np.float32(rng.uniform(0, 1)) * depth)
+    tone = 1 + np.float32(0.2) * field(shape, rng, 2 * size)
+    return paint(photo, alpha, rng, light=0.4, tone=tone, faintest=0.7)
+
+
+def buttons(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Buttons, coins, rings and bubbles: round, with a lit side, a dark side and a shadow."""
+    shape = photo.shape[:2]
+    count, size = int(rng.integers(2, 14)), rng.uniform(4, 30)
+    start = anywhere(shape, rng, 1, -0.2)[0]
+    if rng.random() < 0.5:  # in a row, as on a coat
+        angle, apart = rng.uniform(0, 2 * np.pi), size * rng.uniform(1.3, 4)
+        steps = (np.arange(count)[:, None] - count // 2) * apart
+        centers = start + steps * np.array([np.cos(angle), np.sin(angle)])
+    else:
+        centers = start + rng.normal(0, rng.uniform(1, 4) * size, (count, 2))
+    sizes = np.full(count, size) if rng.random() < 0.6 else rng.uniform(4, size, count)
+    alpha, tone, shadow = (np.full(shape, level, np.float32) for level in (0, 1, 0))
+    squash, sun = rng.uniform(0.6, 1), rng.uniform(0, 2 * np.pi)
+    make = (_button, _ring, _bubble)[rng.integers(3)]
+    toward = np.array([np.cos(sun), np.sin(sun)])
+    for (x, y), diameter in zip(centers, sizes, strict=True):
+        window, across, down = _window(shape, x, y, diameter)
+        down = down / squash
+        reach, lit = np.hypot(across, down), (across * toward[0] + down * toward[1]) / diameter
+        cover, shade = make(reach / (diameter / 2), 2 * lit, diameter / 2)
+        tone[window] += cover * (shade - tone[window])
+        alpha[window] = np.maximum(alpha[window], cover)
+        away = np.hypot(across + 0.12 * diameter * toward[0], down + 0.12 * diameter * toward[1])
+        shadow[window] = np.maximum(shadow[window], away < diameter / 2)
+    if make is not _bubble:
+        shadow = cv2.GaussianBlur(shadow, (0, 0), 0.06 * size + 0.5)
+        photo = photo * cv2.merge([1 - np.float32(0.5) * shadow] * 3)
+    return paint(photo, alpha, rng, light=0.7, tone=tone, faintest=0.8)
+
+
+def _window(shape: tuple[int, int], x: float, y: float, diameter: float):
+    """The part of the photo around (x, y), and how far its pixels lie from there."""
+    reach = diameter + 2
+    left, right = (int(np.clip(x + side, 0, shape[1])) for side in (-reach, reach))
+    top, bottom = (int(np.clip(y + side, 0, shape[0])) for side in (-reach, reach))
+    across = np.arange(left, right, dtype=np.float32)[None] - np.float32(x)
+    down = np.arange(top, bottom, dtype=np.float32)[:, None] - np.float32(y)
+    return (slice(top, bottom), slice(left, right)), across, down
+
+
+def _button(reach: np.ndarray, lit: np.ndarray, radius: float):
+    """A disc with a raised rim; `reach` is 1 at its edge, `lit` -1..1 towards the sun."""
+    slope = np.where(reach > 0.8, lit, np.where(reach > 0.6, -lit, 0.3 * lit))
+    return np.clip((1 - reach) * radius + 0.5, 0, 1), 0.8 + 0.5 * slope
+
+
+def _ring(reach: np.ndarray, lit: np.ndarray, radius: float):
+    """A round wire or band; its outer slope faces the sun where its inner slope does not."""
+    band = np.clip((0.2 - np.abs(reach - 0.8)) * radius + 0.5, 0, 1)
+    return band, 0.8 + 0.5 * np.where(reach > 0.8, lit, -lit)
+
+
+def _bubble(reach: np.ndarray, lit: np.ndarray, radius: float):
+    """A thin clear shell: a bright rim towards the sun, a faint one away from it, a glint."""
+    rim = np.clip((0.08 - np.abs(reach - 0.92)) * radius + 0.7, 0, 1) * (0.55 + 0.35 * lit)
+    body = 0.12 * np.clip((1 - reach) * radius + 0.5, 0, 1)
+    glint = np.clip(1 - 5 * np.hypot(lit - 0.55, np.sqrt(np.maximum(reach**2 - lit**2, 0))), 0, 1)
+    return np.clip(np.maximum(rim, body) + glint, 0, 1), np.ones_like(reach)
 
 
 LOOKALIKES = {
@@ -247,4 +267,10 @@ LOOKALIKES = {
     "highlights": highlights,
     "glints": glints,
     "bark": bark,
+    "dots": dots,
+    "page": page,
+    "tiles": tiles,
+    "rigging": rigging,
+    "leaves": leaves,
+    "buttons": buttons,
 }

@@ -60,6 +60,8 @@ class Damage:
     """A folder of damage shapes, see `sprites.Textures`; none if empty."""
     exclude: tuple[str, ...] = ()
     """Kinds or families of textures never drawn."""
+    only: tuple[str, ...] = ()
+    """Kinds or families drawn alone, all if empty; paper grain is ageing, and stays."""
     weights: dict[str, float] = dataclasses.field(default_factory=dict)
     """Multiplies how often a kind is drawn: {"crease": 2.0}."""
 
@@ -100,11 +102,15 @@ class Damage:
                 words = [look for word, look in SPRITE_LOOKS.items() if word in name.split("/")[-1]]
                 weight = SPRITE_WEIGHT / len(folder.shapes)
                 known[name] = Kind(_Sprite(folder, name), [*words, "dust"][0], weight)
-        kept = {k: v for k, v in known.items() if not sprites.excluded(k, self.exclude)}
+        kept = {k: v for k, v in known.items() if self._draws(k)}
         for name in self.weights.keys() & kept.keys():
             weight = kept[name].weight * self.weights[name]
             kept[name] = dataclasses.replace(kept[name], weight=weight)
         return kept
+
+    def _draws(self, name: str) -> bool:
+        chosen = not self.only or sprites.within(name, self.only)
+        return chosen and not sprites.within(name, self.exclude)
 
     def _age(self, photo: np.ndarray, rng: np.random.Generator, gray: bool) -> np.ndarray:
         photo = fading.age(photo, rng, gray)
@@ -163,13 +169,22 @@ class Damage:
         if self.textures:
             known |= set(sprites.load(self.textures, tuple(self.exclude)).names)
         families = {"/".join(k.split("/")[: i + 1]) for k in known for i in range(k.count("/") + 1)}
-        for name in (*self.exclude, *self.weights):
+        for name in (*self.exclude, *self.only, *self.weights):
             if name not in families:
                 raise ValueError(
                     f"damage: no kind {name!r}; there are {', '.join(sorted(families))}"
                 )
+        for name in self.only:
+            if sprites.within(name, self.exclude):
+                raise ValueError(
+                    f"damage: {name!r} is in only, and exclude={list(self.exclude)} forbids it; "
+                    "name it in one of them"
+                )
         if sum(kind.weight for kind in kinds.values()) <= 0 and self.clean < 1:
-            raise ValueError("damage: no kind is left to draw; exclude fewer, or set clean=1")
+            raise ValueError(
+                "damage: no kind is left to draw; exclude fewer, name others in only, "
+                "or set clean=1"
+            )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -34,7 +34,7 @@ class Textures:
             unusable += sorted(set(paths) - set(good))
             if good:
                 self.names += (name,)
-                if not excluded(name, exclude):
+                if not within(name, exclude):
                     shelf = self.grains if _is_grain(good[0]) else self.shapes
                     shelf[name] = tuple(good)
         if unusable:
@@ -79,9 +79,9 @@ def load(folder: str, exclude: tuple[str, ...]) -> Textures:
     return Textures(folder, exclude)
 
 
-def excluded(name: str, exclude: tuple[str, ...]) -> bool:
-    """Whether a kind or a family (a leading part of its path) is held out."""
-    return any(name == held or name.startswith(held + "/") for held in exclude)
+def within(name: str, families: tuple[str, ...]) -> bool:
+    """Whether a kind is one of these, or in one of these families (leading parts of its path)."""
+    return any(name == family or name.startswith(family + "/") for family in families)
 
 
 def _by_folder(root: Path) -> dict[str, list[str]]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from oldphoto_jax.damage.defects import KINDS
 from oldphoto_jax.metrics import mask as metrics
 from oldphoto_jax.metrics.stream import Stream
 from oldphoto_jax.photo import image
@@ -36,21 +37,37 @@ COLUMNS = {
 
 @dataclasses.dataclass(kw_only=True)
 class Exam(exams.Exam):
-    """Crops with defects to find, and the same crops without any."""
+    """Crops with defects to find, and the same crops without any.
+
+    `only` are the kinds of damage, or families of textures, drawn alone; all if empty. Raises
+    ValueError for a family without textures.
+    """
+
+    only: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        super().__post_init__()
+        unknown = [name for name in self.only if name not in KINDS]
+        if unknown and not self.textures:
+            raise ValueError(
+                f"no kind of damage is called {', '.join(unknown)}; if it is a family of textures, "
+                f"give their folder by --textures. Without one there are {', '.join(KINDS)}"
+            )
 
     def examples(self, clean: bool) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
         """Name and example, photo [H,W,3] and mask [H,W,1]; with `clean` nothing is damaged."""
         task = Segment(size=self.size)
-        damage = dataclasses.replace(task.damage, clean=float(clean))
+        damage = dataclasses.replace(task.damage, clean=float(clean), only=self.only)
         return self.draw(dataclasses.replace(task, damage=damage))
 
     def protocol(self, digest: str) -> str:
         """All that the figures depend on, in one line; `digest` is that of the examples."""
+        kinds = f"; only damage of the kinds {', '.join(self.only)}" if self.only else ""
         return (
-            f"{self.questions('segment', digest)}; AP and ROC-AUC over all pixels, scores in 16 "
-            f"bits; IoU, Dice, F1 ({TOLERANCE} px tolerance) and recall by defect width pooled at "
-            "each method's own threshold; clean: share of pixels marked on the same crops "
-            "undamaged"
+            f"{self.questions('segment', digest)}{kinds}; AP and ROC-AUC over all pixels, scores "
+            f"in 16 bits; IoU, Dice, F1 ({TOLERANCE} px tolerance) and recall by defect width "
+            "pooled at each method's own threshold; clean: share of pixels marked on the same "
+            "crops undamaged"
         )
 
 
@@ -73,6 +90,20 @@ def network(name: str, stage: Stage, tta: bool = False) -> Method:
 
     name = f"{name} (tta)" if tta else name
     return Method(name, score, stage.task.threshold, stage.checksum, stage.task.multiple)
+
+
+def unseen(name: str, stage: Stage) -> tuple[str, ...]:
+    """The kinds and families of textures that a network was trained without, for `Exam.only`.
+
+    Raises ValueError, which calls it `name`, when there are none.
+    """
+    kinds = tuple(stage.task.damage.exclude)
+    if not kinds:
+        raise ValueError(
+            f"{name}: no kind of damage was kept from these weights, so none is unseen; give some "
+            "trained with --config.task.damage.exclude, or name kinds by --only"
+        )
+    return kinds
 
 
 METHODS = {"tophat": Method("tophat", tophat.tophat, tophat.THRESHOLD)}

@@ -1,18 +1,20 @@
 """Finding defects: which pixels of an old photograph are damage and not picture.
 
 A U-Net on an ImageNet-style encoder, trained on real photographs that our generators aged.
-Network and losses follow the Mail.ru restorer (https://habr.com/ru/companies/vk/articles/459696/):
-AlbuNet-18, first convolution with stride 1, no max-pool, weighted cross-entropy plus Dice.
+Losses follow the Mail.ru restorer (https://habr.com/ru/companies/vk/articles/459696/): weighted
+cross-entropy plus Dice. So does the network "albunet", AlbuNet-18 with stride 1 in its first
+convolution and without max-pool; "lite" is a U-Net on EfficientNet-Lite0, for laptops.
 """
 
 import dataclasses
+import math
 
 import jax
 
 from oldphoto_jax.damage.recipe import Damage
 from oldphoto_jax.losses import mask as losses
 from oldphoto_jax.metrics import mask as metrics
-from oldphoto_jax.models import resnet, unet
+from oldphoto_jax.models import efficientnet, lite_unet, resnet, unet
 from oldphoto_jax.task import Task
 from oldphoto_jax.tasks.crop import crop
 
@@ -29,6 +31,7 @@ class Segment(Task):
 
     size: int = 256  # side of the training crop, pixels
     enlarge: tuple[float, float] = (0.7, 2.0)  # scans are larger and softer than web photos
+    network: str = "albunet"  # or "lite", to which the next seven fields mean nothing
     depth: int = 18
     width: int = 64
     decoder_width: int = 0  # 0 = half of `width`, as published
@@ -36,13 +39,18 @@ class Segment(Task):
     stem_stride: int = 1
     pool: bool = False
     norm: str = "batch"  # or "inplace"
+    widths: tuple[int, ...] = lite_unet.WIDTHS  # of the decoder of "lite", the deepest first
     damage: Damage = dataclasses.field(default_factory=Damage)
     weight: dict[str, float] = dataclasses.field(default_factory=WEIGHT.copy)
     positive_weight: float = 0.0  # of a defect pixel; 0 = clean/defect ratio of each batch
     threshold: float = 0.5
 
     def networks(self, rngs):
-        """The segmenter alone."""
+        """The segmenter alone. Raises ValueError for an unknown one."""
+        if self.network not in ("albunet", "lite"):
+            raise ValueError(f"network {self.network!r} is unknown; choose 'albunet' or 'lite'")
+        if self.network == "lite":
+            return {"segmenter": lite_unet.LiteUNet(widths=self.widths, rngs=rngs)}
         segmenter = unet.AlbuNet(
             self.depth,
             width=self.width,
@@ -58,6 +66,8 @@ class Segment(Task):
     @property
     def multiple(self) -> int:
         """Sides that the network takes are multiples of this."""
+        if self.network == "lite":
+            return lite_unet.LiteUNet.stride
         return 16 * self.stem_stride * (2 if self.pool else 1)
 
     @property
@@ -99,12 +109,13 @@ class Segment(Task):
         }
 
     def informed(self, figures):
-        """Takes the threshold at which the validation split overlapped best."""
-        best = figures.get("ranking/best_threshold", self.threshold)
-        return dataclasses.replace(self, threshold=float(best))
+        """Takes the threshold at which the validation split overlapped best, if it had defects."""
+        best = float(figures.get("ranking/best_threshold", self.threshold))
+        return dataclasses.replace(self, threshold=best) if math.isfinite(best) else self
 
     def _logits(self, nets, batch):
-        return nets["segmenter"](resnet.normalize(batch["photo"]))
+        normalize = efficientnet.normalize if self.network == "lite" else resnet.normalize
+        return nets["segmenter"](normalize(batch["photo"]))
 
     def _positive_weight(self, mask):
         """Clean pixels for every defect pixel, within reason on batches with few defects."""

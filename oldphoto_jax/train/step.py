@@ -59,7 +59,8 @@ def _turn(rules, frozen, name: str, loss: Loss, state: TrainState, batch) -> tup
 
 def _move(rules, frozen, name: str, loss: Loss, state: TrainState, batch) -> tuple[Part, Terms]:
     """One player's move: only its own weights and statistics change."""
-    part, still = state.parts[name], rules.optimizers[name].freeze_weights_in
+    part, optimizer = state.parts[name], rules.optimizers[name]
+    still = optimizer.freeze_weights_in
 
     def objective(params):
         params = _hold(params, jax.lax.stop_gradient(params), still)
@@ -70,10 +71,12 @@ def _move(rules, frozen, name: str, loss: Loss, state: TrainState, batch) -> tup
     grads, (terms, rest) = jax.grad(objective, has_aux=True)(part.params)
     terms = terms | {"gradient": optax.tree_utils.tree_norm(grads)}
     updates, opt = rules.transforms[name].update(grads, part.opt, part.params)
+    for inside, share in optimizer.shares.items():
+        slower = jax.tree.map(lambda update, share=share: share * update, updates)
+        updates = _hold(updates, slower, inside)
     params = _hold(optax.apply_updates(part.params, updates), part.params, still)
     ema = part.ema
     if ema is not None:
-        optimizer = rules.optimizers[name]
         # Young averages would remember the random start: the decay grows to its full value.
         moves = (state.step // optimizer.every).astype(jnp.float32)
         decay = jnp.minimum(optimizer.ema, (1 + moves) / (10 + moves))
@@ -82,7 +85,7 @@ def _move(rules, frozen, name: str, loss: Loss, state: TrainState, batch) -> tup
 
 
 def _hold(new, old, still: str):
-    """The new weights, but the old ones inside the part called `still` ("" holds nothing)."""
+    """The new values, but the old ones inside the part called `still` ("" holds nothing)."""
     if not still:
         return new
     wanted, found = still.split("."), []
@@ -94,7 +97,7 @@ def _hold(new, old, still: str):
 
     chosen = jax.tree_util.tree_map_with_path(choose, new, old)
     if not any(found):
-        raise ValueError(f"freeze_weights_in names {still!r}, but the network has no such part")
+        raise ValueError(f"the optimizer names {still!r}, but the network has no such part")
     return chosen
 
 

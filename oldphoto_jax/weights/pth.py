@@ -59,9 +59,10 @@ BROKEN = (
 def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """The state dict in a .pth, .pt or .safetensors file, as NumPy arrays by PyTorch's keys.
 
-    Takes both of PyTorch's formats, finds a state dict under "state_dict", "model_state" or
-    "model", and drops the "module." that DataParallel puts before every key. Raises WeightsError
-    for a missing, broken or suspicious file.
+    Takes both of PyTorch's formats, also the only .pth file in a zip such as a Python wheel. Finds
+    a state dict under "state_dict", "model_state" or "model", and drops the "module." that
+    DataParallel puts before every key. Raises WeightsError for a missing, broken or suspicious
+    file.
     """
     path = pathlib.Path(path)
     if path.suffix == ".safetensors":
@@ -69,50 +70,62 @@ def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise WeightsError(f"{path}: no such weights file")
     try:
-        content = _read_zip(path) if zipfile.is_zipfile(path) else _read_old(path)
-        return _state_dict(content)
+        with open(path, "rb") as file:
+            return _state_dict(_content(file))
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from error
     except BROKEN as error:
         raise WeightsError(f"{path}: not a whole PyTorch weights file ({error})") from error
 
 
-def _read_zip(path: pathlib.Path) -> Any:
+def _content(file: IO[bytes]) -> Any:
+    """What was saved, in either format or inside of a zip."""
+    if not zipfile.is_zipfile(file):
+        return _read_old(file)
+    with zipfile.ZipFile(file) as archive:
+        inside = [name for name in archive.namelist() if name.endswith(".pth")]
+        if not inside:
+            return _read_zip(archive)
+        if len(inside) > 1:
+            raise WeightsError(f"a zip of {len(inside)} .pth files; unpack it and name one of them")
+        return _content(io.BytesIO(archive.read(inside[0])))
+
+
+def _read_zip(archive: zipfile.ZipFile) -> Any:
     """The format since PyTorch 1.6: a zip of one pickle and one file for each storage."""
-    with zipfile.ZipFile(path) as archive:
-        (pickled,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
-        folder = pickled.removesuffix("data.pkl")
-        if f"{folder}byteorder" in archive.namelist():
-            _check_little(archive.read(f"{folder}byteorder") == b"little")
+    (pickled,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
+    folder = pickled.removesuffix("data.pkl")
+    if f"{folder}byteorder" in archive.namelist():
+        _check_little(archive.read(f"{folder}byteorder") == b"little")
 
-        @functools.cache
-        def storage(dtype: np.dtype, key: str, count: int) -> np.ndarray:
-            return np.frombuffer(archive.read(f"{folder}data/{key}"), dtype, count)
+    @functools.cache
+    def storage(dtype: np.dtype, key: str, count: int) -> np.ndarray:
+        return np.frombuffer(archive.read(f"{folder}data/{key}"), dtype, count)
 
-        return Reader(io.BytesIO(archive.read(pickled)), storage).load()
+    return Reader(io.BytesIO(archive.read(pickled)), storage).load()
 
 
-def _read_old(path: pathlib.Path) -> Any:
+def _read_old(file: IO[bytes]) -> Any:
     """The format before PyTorch 1.6: five pickles in a row, then the storages."""
-    limit, storages = path.stat().st_size, {}
+    limit, storages = file.seek(0, io.SEEK_END), {}
+    file.seek(0)
 
     def storage(dtype: np.dtype, key: str, count: int) -> np.ndarray:
         if not 0 <= count * dtype.itemsize <= limit:
             raise WeightsError(f"a storage of {count} numbers in a file of {limit} bytes")
         return storages.setdefault(key, np.zeros(count, dtype))
 
-    with open(path, "rb") as file:
-        if Reader(file, storage).load() != MAGIC:
-            raise WeightsError("neither of PyTorch's formats")
-        Reader(file, storage).load()  # protocol version
-        _check_little(Reader(file, storage).load()["little_endian"])
-        content = Reader(file, storage).load()
-        for key in Reader(file, storage).load():
-            array = storages[key]
-            content_size = np.frombuffer(file.read(8), "<i8", 1).item()
-            if content_size != array.size:
-                raise WeightsError(f"storage {key} has {content_size} numbers, not {array.size}")
-            array[:] = np.frombuffer(file.read(array.nbytes), array.dtype, array.size)
+    if Reader(file, storage).load() != MAGIC:
+        raise WeightsError("neither of PyTorch's formats")
+    Reader(file, storage).load()  # protocol version
+    _check_little(Reader(file, storage).load()["little_endian"])
+    content = Reader(file, storage).load()
+    for key in Reader(file, storage).load():
+        array = storages[key]
+        content_size = np.frombuffer(file.read(8), "<i8", 1).item()
+        if content_size != array.size:
+            raise WeightsError(f"storage {key} has {content_size} numbers, not {array.size}")
+        array[:] = np.frombuffer(file.read(array.nbytes), array.dtype, array.size)
     return content
 
 

@@ -20,6 +20,7 @@ __all__ = [
     "albunet",
     "alexnet",
     "convert",
+    "efficientnet_lite",
     "partial_unet",
     "read",
     "resnet",
@@ -27,12 +28,20 @@ __all__ = [
 ]
 
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
+LITE_BLOCKS = (1, 2, 2, 3, 3, 4, 1)  # of EfficientNet-Lite0's stages
 VGG_BLOCKS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 COUNTERS = "num_batches_tracked"  # PyTorch counts its norm's batches; nothing depends on it
 
 # How our axes are drawn from theirs: convolutions are OIHW there and HWIO here; transposed ones
-# are IOHW there and HWOI here (`nnx.ConvTranspose(transpose_kernel=True)`).
-AXES = {"conv": (2, 3, 1, 0), "deconv": (2, 3, 1, 0), "linear": (1, 0), "same": None}
+# are IOHW there and HWOI here (`nnx.ConvTranspose(transpose_kernel=True)`). Depthwise ones have
+# I = 1 there, and HWO here.
+AXES = {
+    "conv": (2, 3, 1, 0),
+    "deconv": (2, 3, 1, 0),
+    "depthwise": (2, 3, 1, 0),
+    "linear": (1, 0),
+    "same": None,
+}
 
 
 class Row(NamedTuple):
@@ -142,6 +151,28 @@ def alexnet(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return convert(state, rows, ignored=("classifier.",))
 
 
+def efficientnet_lite(
+    state: Mapping[str, np.ndarray], *, stages: int = 7, head: bool = True
+) -> dict[str, np.ndarray]:
+    """The weights of ml-illustrated's EfficientNet-Lite0 for `models.efficientnet`.
+
+    Stages beyond `stages` are ignored, and without `head` the classifier is. Raises WeightsError.
+    """
+    rows, block = [*_conv_norm("_conv_stem", "_bn0", "early.stem", "early.norm")], 0
+    for i, count in enumerate(LITE_BLOCKS[:stages]):
+        for j in range(count):
+            ours = f"early.stages.{i}.{j}" if i < 2 else f"late.{i - 2}.{j}"
+            rows += _inverted(f"_blocks.{block}", ours, expanded=block > 0)
+            block += 1
+    ignored = [f"_blocks.{i}." for i in range(block, sum(LITE_BLOCKS))]
+    if head:
+        rows += [*_conv_norm("_conv_head", "_bn1", "head.conv", "head.norm")]
+        rows += _layer("_fc", "head.linear", "linear")
+    else:
+        ignored += ["_conv_head.", "_bn1.", "_fc."]
+    return convert(state, rows, ignored=tuple(ignored))
+
+
 def convert(
     state: Mapping[str, np.ndarray], rows: Iterable[Row], ignored: tuple[str, ...] = ()
 ) -> dict[str, np.ndarray]:
@@ -168,7 +199,12 @@ def _turn(array: np.ndarray, row: Row) -> np.ndarray:
         return array
     if array.ndim != len(axes):
         raise WeightsError(f"{row.theirs} has shape {array.shape}: not that of a {row.layout}")
-    return np.ascontiguousarray(array.transpose(axes))
+    array = np.ascontiguousarray(array.transpose(axes))
+    if row.layout != "depthwise":
+        return array
+    if array.shape[2] != 1:
+        raise WeightsError(f"{row.theirs} mixes {array.shape[2]} channels: it is not depthwise")
+    return array[:, :, 0]
 
 
 def _without_aliases(state: Mapping[str, np.ndarray], aliases: Mapping[str, str]):
@@ -199,6 +235,19 @@ def _resnet(depth: int, theirs: str = "", ours: str = "") -> Iterator[Row]:
             if j == 0 and (i > 0 or depth == 50):
                 there, here = f"{there}.downsample", f"{here}.shortcut"
                 yield from _conv_norm(f"{there}.0", f"{there}.1", f"{here}.conv", f"{here}.norm")
+
+
+def _inverted(theirs: str, ours: str, *, expanded: bool) -> Iterator[Row]:
+    """An inverted residual block of EfficientNet."""
+    if expanded:
+        yield from _conv_norm(
+            f"{theirs}._expand_conv", f"{theirs}._bn0", f"{ours}.expand", f"{ours}.expand_norm"
+        )
+    yield Row(f"{theirs}._depthwise_conv.weight", f"{ours}.depthwise.kernel", "depthwise")
+    yield from _norm(f"{theirs}._bn1", f"{ours}.depthwise_norm")
+    yield from _conv_norm(
+        f"{theirs}._project_conv", f"{theirs}._bn2", f"{ours}.project", f"{ours}.project_norm"
+    )
 
 
 def _conv_norm(conv: str, norm: str, our_conv: str, our_norm: str) -> Iterator[Row]:

@@ -1,0 +1,94 @@
+"""A U-Net for laptops: an ImageNet encoder that is cheap, and a decoder that never enlarges fully.
+
+As AlbuNet (https://arxiv.org/abs/1801.05746) it hands every scale of a pretrained encoder to the
+decoder; as in feature pyramids (Lin et al., 2017, https://arxiv.org/abs/1612.03144) they are added,
+not stacked. Full resolution is kept in channels: pixels go in by space-to-depth and come out by
+depth-to-space (Shi et al., 2016, https://arxiv.org/abs/1609.05158), so that lines one pixel wide
+are drawn at half the sides, at a quarter of the work.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+import jax.numpy as jnp
+from flax import nnx
+
+from oldphoto_jax.layers import blocks
+from oldphoto_jax.layers.norm import BatchNorm
+from oldphoto_jax.models.efficientnet import EfficientNetLite
+from oldphoto_jax.photo.types import Features, Logits
+
+WIDTHS = (96, 64, 48, 32)  # at 1/16, 1/8, 1/4 and 1/2 of the sides
+
+
+class LiteUNet(nnx.Module):
+    """Logits for every pixel of a photo, from an EfficientNet-Lite0 encoder.
+
+    `widths` are the decoder's channels, from the deepest scale to the finest. Input: see
+    `efficientnet.normalize`. Raises ValueError unless there are four widths.
+    """
+
+    stride = 32
+
+    def __init__(self, *, c_out: int = 1, widths: Sequence[int] = WIDTHS, rngs: nnx.Rngs):
+        if len(widths) != len(WIDTHS) or min(widths) < 1:
+            raise ValueError(f"widths are {widths}; give one for each of 1/16, 1/8, 1/4 and 1/2")
+        conv = functools.partial(blocks.conv, rngs=rngs)
+        self.encoder = EfficientNetLite(stages=6, rngs=rngs)
+        *skips, deepest = self.encoder.channels
+        self.fine = conv(3 * 4, widths[-1], bias=False)
+        self.fine_norm = BatchNorm(widths[-1], "relu")
+        self.center = conv(deepest, widths[0], 1)
+        self.levels = nnx.List()
+        c = widths[0]
+        for c_skip, width in zip(reversed(skips), widths, strict=True):
+            self.levels.append(Level(c, c_skip, width, rngs=rngs))
+            c = width
+        self.final = conv(c, 4 * c_out, 1)
+
+    def __call__(self, x: Features) -> Logits:
+        """Maps [N,H,W,3] to float32 logits [N,H,W,c_out].
+
+        Raises ValueError unless both sides are multiples of `stride`.
+        """
+        *skips, deepest = self.encoder.features(x)
+        x = to_depth(x.astype(deepest.dtype))
+        y, fine = self.center(deepest), self.fine_norm(self.fine(x))
+        for level, skip in zip(self.levels, reversed(skips), strict=True):
+            y = level(y, skip, fine if level is self.levels[-1] else None)
+        return to_space(self.final(y)).astype(jnp.float32)
+
+
+class Level(nnx.Module):
+    """One scale of the decoder: what comes from below, doubled, and the encoder's, added."""
+
+    def __init__(self, c_in: int, c_skip: int, c: int, *, rngs: nnx.Rngs):
+        self.narrow = blocks.conv(c_in, c, 1, rngs=rngs)
+        self.skip = blocks.conv(c_skip, c, 1, rngs=rngs)
+        self.conv1 = blocks.conv(c, c, bias=False, rngs=rngs)
+        self.norm1 = BatchNorm(c, "relu")
+        self.conv2 = blocks.conv(c, c, bias=False, rngs=rngs)
+        self.norm2 = BatchNorm(c, "relu")
+
+    def __call__(self, x: Features, skip: Features, more: Features | None = None) -> Features:
+        """Maps [N,H,W,c_in] and skip [N,2H,2W,c_skip] to [N,2H,2W,c]; adds `more`, if any."""
+        y = blocks.double(self.narrow(x)) + self.skip(skip)
+        y = y if more is None else y + more
+        y = self.norm1(self.conv1(y))
+        return self.norm2(self.conv2(y))
+
+
+def to_depth(x: Features) -> Features:
+    """Each 2x2 pixels become one with four times the channels: [N,H,W,C] to [N,H/2,W/2,4C]."""
+    n, h, w, c = x.shape
+    x = x.reshape(n, h // 2, 2, w // 2, 2, c).transpose(0, 1, 3, 2, 4, 5)
+    return x.reshape(n, h // 2, w // 2, 4 * c)
+
+
+def to_space(x: Features) -> Features:
+    """What `to_depth` did, undone: [N,H,W,4C] to [N,2H,2W,C]."""
+    n, h, w, c = x.shape
+    x = x.reshape(n, h, w, 2, 2, c // 4).transpose(0, 1, 3, 2, 4, 5)
+    return x.reshape(n, 2 * h, 2 * w, c // 4)

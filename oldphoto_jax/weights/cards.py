@@ -1,0 +1,108 @@
+"""The facts of the networks that come with the package; what they reach and where they fail stands
+beside each weights file as `files/NAME.md`, and `zoo` makes MODEL_ZOO.md of both.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Card:
+    """How a packaged network was trained, and what it reaches by which protocol.
+
+    `command` is what a shell runs from the checkout, with `config` and its `variant`; `remark`
+    says of the training what neither shows. `trained_max` is the thickness in pixels of the
+    largest defect or hole that it was shown. `threshold` and `gain` were `chosen` after training.
+    Numbers in `figures` are those in the tables of the file's text, to the same digits.
+    """
+
+    network: str
+    config: str
+    variant: str
+    remark: str = ""
+    command: str
+    time: str
+    data: str
+    trained_max: int | None = None
+    threshold: float | None = None
+    gain: float | None = None
+    chosen: str = ""
+    figures: str
+    protocol: str
+
+
+SEGMENT_LITE = Card(
+    network="AlbuNet-18, width 16, decoder width 4, full resolution",
+    config="configs/segment.py",
+    variant="lite",
+    command="""\
+python -m oldphoto_jax.main --config=configs/segment.py:lite --workdir=runs/segment-lite \\
+  --config.photos=data/splits/train.txt --config.validation=data/splits/val.txt \\
+  --config.task.damage.textures=data/textures""",
+    time="70 minutes on 2 cores that had other work beside it",
+    data="5,183 photographs with seeded damage, in part from scanned textures",
+    trained_max=64,
+    threshold=0.538,
+    chosen="F1 was best there on the validation split",
+    figures="AP 0.500, ROC-AUC 0.883, IoU 0.332, F1 2 px 0.630, marked on clean photos 0.61 %",
+    protocol=(
+        "oldphoto_jax 0.1.0 segment, 290 crops of 384 px from 290 photos, seed 0, sha256 of names "
+        "and pixels a3b20a58c7fa22f7; AP and ROC-AUC over all pixels; the others pooled at each "
+        "method's own threshold. One run, one seed."
+    ),
+)
+INPAINT_LITE = Card(
+    network=(
+        "partial-convolution U-Net, 5 levels, width 32, on a biharmonic draft; kernels in bfloat16"
+    ),
+    config="configs/inpaint.py",
+    variant="lite",
+    remark="encoder batch norm frozen from step 2,600",
+    command="""\
+python -m oldphoto_jax.main --config=configs/inpaint.py:lite --workdir=runs/inpaint-lite \\
+  --config.photos=data/splits/train.txt --config.validation=data/splits/val.txt \\
+  --config.task.damage.textures=data/textures""",
+    time="57 minutes on 2 cores that had other work beside it (7.6 images/s, median)",
+    data="the photographs of segment-lite, with the same damage and more and larger holes",
+    trained_max=64,
+    figures="hole PSNR 24.51, hole SSIM 0.783, LPIPS 0.0312, photo PSNR 39.34, photo SSIM 0.9755",
+    protocol=(
+        "oldphoto_jax 0.1.0 inpaint, 290 crops of 384 px from 290 photos (287 with holes, "
+        "3,073,882 pixels), seed 0, sha256 of names and pixels c963362ed1dedac3; holes up to 64 px "
+        "thick, large ones in a share of 0.15; 8 bits in and out; hole PSNR and SSIM (uniform "
+        "window) pooled over all pixels of the holes; LPIPS v0.1 (alex, weights 443c5bc35326b81e). "
+        "One run, one seed."
+    ),
+)
+COLORIZE_LITE = Card(
+    network=(
+        "AlbuNet-50 less its deepest stage, on ImageNet's ResNet-50, which stays as it is; decoder "
+        "width 16 with batch norm, chroma at a quarter of the sides; kernels in bfloat16"
+    ),
+    config="configs/colorize.py",
+    variant="lite",
+    remark="L1 alone; half of the crops aged",
+    command="""\
+grep -v /ccp data/splits/train.txt | grep -E '^(faces|photos-people)/' > data/splits/people.txt
+grep /ccp data/splits/train.txt > data/splits/fashion.txt
+grep '^photos/' data/splits/train.txt > data/splits/scenes.txt
+python -m oldphoto_jax.main --config=configs/colorize.py:lite --workdir=runs/colorize-lite \\
+  --config.validation=data/splits/val.txt --config.photos=\\
+"6*data/splits/people.txt + 1*data/splits/fashion.txt + 4*data/splits/scenes.txt\"""",
+    time="28 minutes on 2 cores (7.8 images/s, median)",
+    data="the photographs of segment-lite: people six parts, street fashion one, scenes four",
+    gain=1.44,
+    chosen=(
+        "in the end chroma is multiplied by this, so that validation photos reach 0.6 of the "
+        "truth's colourfulness"
+    ),
+    figures="PSNR 24.09, SSIM 0.9440, LPIPS 0.1675, ab error 13.79, ab AuC 0.9080, CF 23.80",
+    protocol=(
+        "oldphoto_jax 0.1.0 colorize, 290 photos resized and centre-cropped to 256 px, sha256 of "
+        "names and pixels f0e89e1ab5e58429; shown as BT.601 luma, as users ask (256 px); 8 bits in "
+        "and out; means over photos; LPIPS v0.1 and features of AlexNet, weights 443c5bc35326b81e. "
+        "The Fréchet distance of so few photos only compares methods of this table, and is no FID. "
+        "One run, one seed."
+    ),
+)

@@ -1,0 +1,144 @@
+"""MODEL_ZOO.md, made of the catalogue's rows, the cards and the weights files themselves.
+
+`python -m oldphoto_jax.weights.zoo MODEL_ZOO.md` writes it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pathlib
+import sys
+from collections.abc import Sequence
+
+from oldphoto_jax.weights import catalogue, store
+from oldphoto_jax.weights.catalogue import Row, WeightsError
+
+HEAD = """\
+# Weights of the zoo
+
+Made by `python -m oldphoto_jax.weights.zoo MODEL_ZOO.md` of `oldphoto_jax/weights/catalogue.py`,
+`cards.py` and `files/NAME.md` beside it: change those, not this file. What comes with the package
+lies as safetensors under `oldphoto_jax/weights/files/`; each file holds its task and configuration
+in its metadata. `oldphoto weights list` shows all of them, `oldphoto weights card NAME` one card,
+`oldphoto weights verify` whether the files are whole.
+"""
+FETCHED = """\
+## Fetched when needed
+
+Only training needs these. They are published by others, fetched once, checked, and turned into
+safetensors in the user's cache folder by `oldphoto weights get NAME`. Size and SHA-256 are those of
+the file that is fetched, under its own licence.
+
+| name | what for | licence | MB | SHA-256 | from |
+|---|---|---|---|---|---|
+"""
+
+
+def card(row: Row) -> str:
+    """What is known of one row, as Markdown whose links start at the checkout.
+
+    Raises WeightsError when a file that should come with the package is missing or damaged.
+    """
+    if row.card is None:
+        pairs = {"what for": row.use, "licence": row.licence} | _source(row)
+        return f"## {row.name}\n\n{_table(pairs)}"
+    first, _, rest = prose(row).partition("\n\n")
+    command = f"Trained in {row.card.time}, by\n\n```bash\n{row.card.command}\n```\n"
+    return "\n".join([f"## {row.name}\n", f"{first}\n", _table(facts(row)), command, rest])
+
+
+def prose(row: Row) -> str:
+    """What the packaged row reaches and where it fails: the file beside its weights.
+
+    Its first paragraph says what the network does. Raises WeightsError when there is none.
+    """
+    path = row.path.with_suffix(".md")
+    try:
+        return path.read_text("utf-8")
+    except FileNotFoundError as error:
+        raise WeightsError(f"{path}: the card is missing; install the package again") from error
+
+
+def facts(row: Row) -> dict[str, str]:
+    """The facts of a packaged row, with what its weights file says of itself; name -> Markdown.
+
+    Raises WeightsError when the file is missing or holds other bytes than were published.
+    """
+    path = catalogue.packaged(row.name)
+    arrays, metadata = store.load(path)
+    count = sum(array.size for array in arrays.values())
+    kinds = " and ".join(sorted({str(array.dtype) for array in arrays.values()}))
+    known, size = row.card, row.source.size
+    training = "; ".join(filter(None, [_training(metadata), known.remark]))
+    link = f"[{path.name}](oldphoto_jax/weights/files/{path.name})"
+    lines = {
+        "what for": row.use,
+        "network": f"{known.network}; {count:,} numbers in {kinds}",
+        "file": f"{link}, {size / 1e6:.1f} MB ({size:,} bytes)",
+        "SHA-256": f"`{row.source.sha256}`",
+        "configuration": f"[{known.config}]({known.config}), variant `{known.variant}`: {training}",
+        "data": known.data,
+    }
+    if known.trained_max is not None:
+        lines["trained maximum"] = f"{known.trained_max} px thick"
+    for name in ("threshold", "gain"):
+        if (value := getattr(known, name)) is not None:
+            lines[name] = f"{value:g}: {known.chosen}"
+    return lines | {"figures": known.figures, "protocol": known.protocol, "licence": row.licence}
+
+
+def document() -> str:
+    """The text of MODEL_ZOO.md. Raises what `card` raises."""
+    along = [card(row) for row in catalogue.ROWS if row.card is not None]
+    lines = []
+    for row in catalogue.ROWS:
+        if row.card is None:
+            cells = [row.name, row.use, row.licence, *_source(row).values()]
+            lines.append(f"| {' | '.join(_cell(cell) for cell in cells)} |\n")
+    return "\n".join([HEAD, *along, FETCHED + "".join(lines)])
+
+
+def _training(metadata: dict[str, str]) -> str:
+    run = json.loads(metadata["config"])
+    steps, kept = run["steps"], int(metadata["step"])
+    text = f"{steps:,} steps of {run['batch_size']} crops of {run['task']['size']} px"
+    if kept != steps:
+        text += f" (kept: those of step {kept:,})"
+    return f"{text}, seed {run['seed']}"
+
+
+def _source(row: Row) -> dict[str, str]:
+    hosts = [f"[{place.split('/')[2]}]({place})" for place in row.source.places]
+    return {
+        "MB": f"{row.source.size / 1e6:.1f}",
+        "SHA-256": f"`{row.source.sha256}`",
+        "from": ", ".join(hosts),
+    }
+
+
+def _table(pairs: dict[str, str]) -> str:
+    lines = [f"| {name} | {_cell(text)} |\n" for name, text in pairs.items()]
+    return "".join(["| | |\n|---|---|\n", *lines])
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", r"\|")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    text = __doc__.splitlines()[0]
+    parser = argparse.ArgumentParser("python -m oldphoto_jax.weights.zoo", description=text)
+    parser.add_argument("target", help="Markdown file to write")
+    args = parser.parse_args(argv)
+    try:
+        pathlib.Path(args.target).write_text(document(), "utf-8", newline="\n")
+    except (WeightsError, OSError) as error:
+        print(f"zoo: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,126 @@
+"""Look-alikes: photo to photo, seeded, without a mask; even and shaded as things of a scene are."""
+
+import cv2
+import numpy as np
+import pytest
+
+from oldphoto_jax.damage import scenery
+from oldphoto_jax.damage.lookalikes import LOOKALIKES
+
+SEEDS = range(12)
+
+
+@pytest.fixture(scope="module")
+def photo():
+    y, x = np.mgrid[0:72, 0:88] / 88
+    return np.stack([x, y, 0.5 + 0.3 * np.sin(12 * x)], axis=2).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def changes():
+    """What kinds of patterns add to a flat gray photo, by name: a list of [160,192] each."""
+    flat = np.full((160, 192, 3), 0.5, np.float32)
+    names = ("dots", "page", "tiles", "rigging", "leaves", "buttons")
+    return {
+        name: [
+            (LOOKALIKES[name](flat, np.random.default_rng(seed)) - flat).mean(axis=2)
+            for seed in SEEDS
+        ]
+        for name in names
+    }
+
+
+@pytest.mark.parametrize("name", LOOKALIKES)
+def test_lookalikes_show_and_are_seeded(name, photo):
+    draw = LOOKALIKES[name]
+    before, shown = photo.copy(), 0
+    for seed in range(8):
+        drawn = draw(photo, np.random.default_rng(seed))
+        assert drawn.shape == photo.shape and drawn.dtype == np.float32
+        assert drawn.min() >= -1e-5 and drawn.max() <= 1 + 1e-5
+        np.testing.assert_array_equal(drawn, draw(photo, np.random.default_rng(seed)))
+        shown += np.abs(drawn - photo).max() > 0.1
+    assert shown >= 4
+    np.testing.assert_array_equal(photo, before)
+
+
+@pytest.mark.parametrize("name", LOOKALIKES)
+@pytest.mark.parametrize("shape", [(16, 16), (20, 150), (150, 33)])
+def test_lookalikes_fit_photos_of_any_shape(name, shape):
+    flat = np.full((*shape, 3), 0.5, np.float32)
+    for seed in range(4):
+        drawn = LOOKALIKES[name](flat, np.random.default_rng(seed))
+        assert drawn.shape == flat.shape and np.isfinite(drawn).all()
+
+
+def repetition(change):
+    """How like itself a pattern is after a step: the second peak of its autocorrelation."""
+    fine = change - cv2.GaussianBlur(change, (0, 0), 12)
+    spectrum = np.abs(np.fft.rfft2(fine * np.outer(np.hanning(160), np.hanning(192)))) ** 2
+    match = np.fft.fftshift(np.fft.irfft2(spectrum))
+    match /= match.max()
+    valley = match < 0.05  # the first peak ends where it first falls
+    _, places = cv2.connectedComponents((~valley).astype(np.uint8))
+    return match[places != places[80, 96]].max()
+
+
+def straightness(change):
+    """The longest straight edge, as a share of the shorter side."""
+    edges = cv2.Canny((np.abs(change) > 0.08).astype(np.uint8) * 255, 50, 150)
+    lines = cv2.HoughLinesP(edges, 1, np.pi / 360, 30, minLineLength=20, maxLineGap=2)
+    if lines is None:
+        return 0.0
+    ends = lines.reshape(-1, 4).astype(float)
+    return np.hypot(*(ends[:, :2] - ends[:, 2:]).T).max() / 160
+
+
+def sides(change):
+    """Of what became brighter and what became darker, the smaller as a share of the larger."""
+    bright, dark = (change > 0.08).sum(), (change < -0.08).sum()
+    return min(bright, dark) / max(bright, dark, 1)
+
+
+def crowding(change):
+    """How much more ink the fullest tenth of the photo holds than the whole on average."""
+    ink = (np.abs(change) > 0.08).astype(np.float32)
+    blocks = np.sort(cv2.resize(ink, (12, 10), interpolation=cv2.INTER_AREA).ravel())
+    return blocks[-12:].mean() / max(ink.mean(), 1e-6)
+
+
+def medians(measure, changes):
+    return {name: np.median([measure(change) for change in changes[name]]) for name in changes}
+
+
+def test_dots_and_lines_of_print_repeat_where_leaves_do_not(changes):
+    repeated = medians(repetition, changes)
+    assert repeated["dots"] > 2 * repeated["leaves"]
+    assert repeated["page"] > 2 * repeated["leaves"]
+
+
+def test_tiles_and_rigging_are_straight_where_leaves_and_buttons_are_not(changes):
+    straight = medians(straightness, changes)
+    assert min(straight["tiles"], straight["rigging"]) > 0.3
+    assert max(straight["leaves"], straight["buttons"]) < 0.1
+
+
+def test_leaves_are_crowded_where_dots_are_spread(changes):
+    crowded = medians(crowding, changes)
+    assert crowded["leaves"] > 2 * crowded["dots"]
+
+
+def test_buttons_have_a_lit_side_and_a_dark_one(changes):
+    solid = [sides(change) > 0.2 for change in changes["buttons"]]
+    assert np.mean(solid) >= 0.5  # bubbles are clear
+    assert not any(sides(change) > 0.2 for change in changes["dots"] + changes["leaves"])
+
+
+def test_paint_leaves_no_seams_and_nothing_where_there_is_no_ink():
+    flat, rng = np.full((75, 40, 3), 0.5, np.float32), np.random.default_rng(0)
+    everywhere = scenery.paint(flat, np.ones((75, 40), np.float32), rng, light=1, uneven=0)
+    assert np.ptp(everywhere, axis=(0, 1)).max() < 1e-6 and everywhere.min() > 0.53
+    alpha = np.zeros((75, 40), np.float32)
+    alpha[50:60, 10:20] = 1
+    change = scenery.paint(flat, alpha, rng, light=1) - flat
+    assert np.abs(change[50:60, 10:20]).min() > 0.01
+    change[45:65, 5:25] = 0
+    assert not change.any()

@@ -1,0 +1,125 @@
+"""MODEL_ZOO.md is what the catalogue, the cards and the weights files say, and they agree."""
+
+import importlib
+import json
+import pathlib
+import re
+import shlex
+
+import pytest
+
+from oldphoto_jax import cli
+from oldphoto_jax.weights import catalogue, store, zoo
+
+ROOT = pathlib.Path(__file__).parents[1]
+PACKAGED = [row for row in catalogue.ROWS if not row.source.places]
+FETCHED = [row for row in catalogue.ROWS if row.source.places]
+every_packaged = pytest.mark.parametrize("row", PACKAGED, ids=lambda row: row.name)
+
+
+@pytest.fixture(scope="module")
+def document():
+    return (ROOT / "MODEL_ZOO.md").read_text("utf-8")
+
+
+def metadata(row, name):
+    return json.loads(store.load(row.path)[1][name])
+
+
+def words(row):
+    """The words of the command that trained it; what prepares lists may stand before."""
+    lines = row.card.command.replace("\\\n", "").splitlines()
+    return shlex.split(lines[-1])
+
+
+def test_the_zoo_is_what_its_program_makes(tmp_path):
+    target = tmp_path / "zoo.md"
+    assert zoo.main([str(target)]) == 0
+    committed = (ROOT / "MODEL_ZOO.md").read_bytes()
+    again = "run: python -m oldphoto_jax.weights.zoo MODEL_ZOO.md"
+    assert target.read_bytes() == committed, again
+
+
+@every_packaged
+def test_a_packaged_row_has_every_fact(row):
+    card = row.card
+    for name in ("network", "config", "variant", "command", "time", "data", "figures", "protocol"):
+        assert getattr(card, name), name
+    assert (card.threshold is None and card.gain is None) or card.chosen
+    assert "sha256 of names and pixels" in card.protocol
+    text = zoo.prose(row)
+    headings = re.findall("^### (.*)$", text, re.M)
+    assert {"Figures", "Data", "Known failures"} <= set(headings) and not text.startswith("#")
+
+
+def test_what_is_fetched_has_no_card_but_a_line(document):
+    assert FETCHED
+    for row in FETCHED:
+        assert row.card is None
+        [line] = [line for line in document.splitlines() if line.startswith(f"| {row.name} |")]
+        assert all(text in line for text in (row.use, row.licence, row.source.sha256))
+        assert all(f"]({place})" in line for place in row.source.places)
+
+
+@every_packaged
+def test_facts_agree_with_the_file(row):
+    task, card = metadata(row, "task"), row.card
+    sizes = [task[part]["max_size"] for part in ("damage", "holes") if part in task]
+    assert card.trained_max == max(sizes, default=None)
+    for name in ("threshold", "gain"):
+        assert (getattr(card, name) is None) == (name not in task)
+        if name in task:
+            assert getattr(card, name) == pytest.approx(task[name], abs=5e-4)
+    module = importlib.import_module(card.config.removesuffix(".py").replace("/", "."))
+    assert type(module.get_config(card.variant).task).__module__ == task["class"].split(":")[0]
+
+
+@every_packaged
+def test_the_command_gave_the_file(row):
+    program, run = words(row), metadata(row, "config")
+    assert program[:3] == ["python", "-m", "oldphoto_jax.main"]
+    assert f"--config={row.card.config}:{row.card.variant}" in program
+    changes = [word for word in program if word.startswith("--config.")]
+    assert any(change.startswith("--config.photos=") for change in changes)
+    for change in changes:
+        path, _, text = change.removeprefix("--config.").partition("=")
+        value = run
+        for key in path.split("."):
+            value = value[key]
+        assert text == str(value), change
+
+
+@every_packaged
+def test_figures_are_those_of_its_lines_in_the_tables(row):
+    figures = re.findall(r"\d+\.\d+", row.card.figures)
+    lines = re.findall(rf"^\| {row.name} \|.*", zoo.prose(row), re.M)
+    assert len(figures) > 2 and set(figures) <= set(re.findall(r"\d+\.\d+", "".join(lines)))
+
+
+def test_commands_of_the_zoo_are_understood(document):
+    blocks = re.findall(r"^```bash\n(.*?)^```", document, re.M | re.S)
+    lines = [line for block in blocks for line in block.replace("\\\n", "").splitlines()]
+    ours = [line for line in lines if line.startswith("oldphoto ")]
+    assert len(ours) >= len(PACKAGED)
+    for line in ours:
+        assert callable(cli.parser().parse_args(shlex.split(line)[1:]).command), line
+
+
+def test_links_and_pictures_of_the_zoo_are_there(document):
+    links = re.findall(r"\]\(([^)\s]+)\)", document)
+    assert len(links) > len(PACKAGED)
+    for link in links:
+        assert link.startswith("https://") or (ROOT / link).exists(), link
+
+
+def test_a_missing_card_and_a_damaged_file_are_told(tmp_path, monkeypatch, capsys):
+    row = PACKAGED[0]
+    monkeypatch.setattr(catalogue, "FILES", tmp_path)
+    with pytest.raises(store.WeightsError, match=rf"{row.name}\.md: .*install the package again"):
+        zoo.prose(row)
+    (tmp_path / f"{row.name}.md").write_text("What it does.\n\nMore.\n", "utf-8")
+    (tmp_path / f"{row.name}.safetensors").write_bytes(b"junk")
+    with pytest.raises(store.WeightsError, match="wrong SHA-256.*install the package again"):
+        zoo.card(row)
+    assert zoo.main([str(tmp_path / "zoo.md")]) == 1
+    assert capsys.readouterr().err.startswith("zoo: ") and not (tmp_path / "zoo.md").exists()
