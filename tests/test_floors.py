@@ -55,6 +55,13 @@ FLOORS = {
     "experiments.plan": ("train.config", "train.workdir", "data.sources"),
     "experiments.report": ("train.workdir",),
     "experiments.tone_kinds": ("damage", "data.sources", "photo"),
+    "experiments.segment_mistakes": (
+        "restore.detect",
+        "restore.evaluate",
+        "restore.stage",
+        "photo",
+        "data.sources",
+    ),
     "experiments.sheet": (
         "restore.colorize",
         "restore.stage",

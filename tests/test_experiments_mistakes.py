@@ -1,0 +1,73 @@
+"""The picture of mistakes shows what a network marks, in the colours that its text names."""
+
+import cv2
+import numpy as np
+import pytest
+
+from experiments import segment_mistakes as mistakes
+from oldphoto_jax.photo import files
+from oldphoto_jax.restore import stage
+from oldphoto_jax.tasks.segment import Segment
+from tests import untrained
+
+GRAY = 90
+
+
+@pytest.fixture(autouse=True)
+def the_cache_of_the_user_stays_untouched(monkeypatch):
+    monkeypatch.setattr(stage, "keep_compiled", lambda: None)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Two plain gray photos; the second has a white square."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name, square in (("a.png", 0), ("b.png", 16)):
+        pixels = np.full((64, 64, 3), GRAY, np.uint8)
+        pixels[:square, :square] = 255
+        files.write_png(folder / name, pixels)
+    return folder
+
+
+class Bright(stage.Stage):
+    """Calls all that is brighter than the gray a defect."""
+
+    def __init__(self):
+        self.task = Segment(threshold=0.9, width=4)
+
+    def __call__(self, photo, **_):
+        return {"mask": photo.max(-1, keepdims=True).astype(np.float32)}
+
+
+def test_false_marks_are_red_and_the_worst_comes_first(photos, tmp_path):
+    row = mistakes.false_marks(Bright(), mistakes.sources.open_photos(photos))
+    assert [share for share, _ in row] == [0, pytest.approx(1 / 16)]
+    picture = mistakes.draw([row], count=2)
+    first, second = np.split(picture, 2, axis=1)
+    photo, marked = np.split(first, 2, axis=1)
+    assert (photo[:8, :8] == 255).all() and (marked[:8, :8, 0] > 200).all()
+    assert (marked[:8, :8, 1:] < 100).all()
+    assert np.array_equal(*np.split(second, 2, axis=1))  # nothing was marked
+
+
+def test_misses_are_red_and_what_is_found_green(photos):
+    row = mistakes.misses(Bright(), mistakes.sources.open_photos(photos), size=64)
+    assert row and all(0 <= lost <= 1 for lost, _ in row)
+    shown = np.concatenate([np.split(pair, 2, axis=1)[1] for _, pair in row])
+    red, green = shown[..., 0] - shown[..., 1], shown[..., 1] - shown[..., 0]
+    assert (red > 0.4).any() or (green > 0.4).any()
+
+
+def test_the_command_writes_the_picture(photos, tmp_path, capsys):
+    weights = untrained.save(tmp_path / "w.safetensors", Segment(width=4, threshold=0.5))
+    out = tmp_path / "mistakes.jpg"
+    mistakes.main([f"--weights={weights}", f"--photos={photos}", "--count=1", f"--out={out}"])
+    assert str(out) in capsys.readouterr().out
+    assert cv2.imread(str(out)).shape == (2 * mistakes.CELL, 2 * mistakes.CELL, 3)
+
+
+def test_a_place_that_cannot_be_written_is_told(photos, tmp_path):
+    weights = untrained.save(tmp_path / "w.safetensors", Segment(width=4, threshold=0.5))
+    with pytest.raises(SystemExit, match="can't be written"):
+        mistakes.main([f"--weights={weights}", f"--photos={photos}", f"--out={tmp_path}/no/m.jpg"])
