@@ -21,6 +21,11 @@ One kind of damage is kept out, to be asked about later: `oldphoto evaluate segm
 
 Cost: (to come)
 Expected: (to come)
+
+Variant `:lite_scratch`, without a network, or to compare: the same, but all of it learns, from
+random weights.
+
+    python -m oldphoto_jax.main --config=configs/segment.py:lite_scratch --workdir=runs/scratch
 """
 
 import dataclasses
@@ -32,7 +37,7 @@ from oldphoto_jax.train.optimizer import Adam
 
 
 def get_config(variant: str = "article") -> Config:
-    """Returns the configuration of the variant "article" or "lite"."""
+    """Returns the configuration of the variant "article", "lite" or "lite_scratch"."""
     article = Config(
         task=Segment(size=1024, width=64, norm="inplace"),
         optimizers={
@@ -47,36 +52,53 @@ def get_config(variant: str = "article") -> Config:
     )
     if variant == "article":
         return article
+    lite = _lite(article)
     if variant == "lite":
-        return dataclasses.replace(
-            article,
-            task=Segment(
-                network="lite",
-                size=256,
-                positive_weight=2.0,
-                damage=Damage(exclude=("flakes",), lookalikes=0.5),
-            ),
-            optimizers={
-                "segmenter": Adam(
-                    rate=2e-3,
-                    warmup=100,
-                    schedule="cosine",
-                    clip=1.0,
-                    ema=0.995,
-                    weight_decay=1e-4,
-                    shares={"encoder": 0.25},
-                    freeze_norm_from=0,
-                    freeze_norm_in="encoder",
-                    freeze_weights_in="encoder.early",
-                )
-            },
-            weights={"segmenter.encoder": "efficientnet-lite0-imagenet"},
-            batch_size=8,
-            validation_batch=8,
-            steps=2600,
-            precision="float32",
-            evaluate_every=400,
-            save_every=200,
-            workers=0,
+        return lite
+    if variant == "lite_scratch":
+        optimizer = dataclasses.replace(
+            lite.optimizers["segmenter"],
+            shares={},
+            freeze_norm_from=-1,
+            freeze_norm_in="",
+            freeze_weights_in="",
         )
-    raise ValueError(f"configs/segment.py has no variant {variant!r}; choose 'article' or 'lite'")
+        return dataclasses.replace(lite, weights={}, optimizers={"segmenter": optimizer})
+    raise ValueError(
+        f"configs/segment.py has no variant {variant!r}; choose 'article', 'lite' or 'lite_scratch'"
+    )
+
+
+def _lite(article: Config) -> Config:
+    """The configuration for a laptop."""
+    return dataclasses.replace(
+        article,
+        task=Segment(
+            network="lite",
+            size=256,
+            positive_weight=2.0,
+            damage=Damage(exclude=("flakes",), lookalikes=0.5),
+        ),
+        optimizers={
+            "segmenter": Adam(
+                rate=2e-3,
+                warmup=100,
+                schedule="cosine",
+                clip=1.0,
+                ema=0.995,
+                weight_decay=1e-4,
+                shares={"encoder": 0.25},
+                freeze_norm_from=0,
+                freeze_norm_in="encoder",
+                freeze_weights_in="encoder.early",
+            )
+        },
+        weights={"segmenter.encoder": "efficientnet-lite0-imagenet"},
+        batch_size=8,
+        validation_batch=8,
+        steps=2600,
+        precision="float32",
+        evaluate_every=400,
+        save_every=200,
+        workers=0,
+    )

@@ -19,6 +19,8 @@ from oldphoto_jax.data import sources
 from oldphoto_jax.photo import image
 from oldphoto_jax.restore import detect, evaluate
 from oldphoto_jax.restore import stage as stages
+from oldphoto_jax.tasks.segment import Segment
+from oldphoto_jax.weights.store import WeightsError
 
 COUNT, CELL, SEEDS = 3, 256, 4
 FOUND, MISSED, WRONG = np.array([(0, 190, 60), (255, 0, 0), (40, 80, 255)], np.float32) / 255
@@ -55,14 +57,19 @@ def misses(
         shown = tint(photo, mask & marked, FOUND)
         shown = tint(tint(shown, mask & ~marked, MISSED), marked & ~mask, WRONG)
         lost = 1 - (mask & marked).sum() / (mask | marked).sum()
-        worst[name] = max(worst.get(name, (0.0, None)), (lost, _pair(photo, shown)), key=_lost)
+        worst[name] = max(worst.get(name, (-1.0, None)), (lost, _pair(photo, shown)), key=_lost)
     return list(worst.values())
 
 
 def draw(rows: list[list[tuple[float, np.ndarray]]], count: int) -> np.ndarray:
-    """The worst `count` of each row, the worst first, as one picture [H,W,3] uint8."""
+    """The worst `count` of each row, the worst first, as one picture [H,W,3] uint8.
+
+    Empty rows are left out. Raises ValueError when all are.
+    """
+    if not any(rows):
+        raise ValueError("none of these photos has anything to show")
     lines = []
-    for row in rows:
+    for row in filter(None, rows):
         worst = sorted(row, key=_lost, reverse=True)[:count]
         lines.append(np.concatenate([pair for _, pair in worst], axis=1))
     width = max(line.shape[1] for line in lines)
@@ -95,8 +102,12 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--count", type=int, default=COUNT, help="pairs in a row")
     parser.add_argument("--out", type=pathlib.Path, required=True, help="a .jpg or .png")
     options = parser.parse_args(sys.argv[1:] if argv is None else argv)
-    stage, photos = stages.load(options.weights), sources.open_photos(options.photos)
-    picture = draw([false_marks(stage, photos), misses(stage, photos)], options.count)
+    try:
+        stage = stages.load(options.weights, kind=Segment)
+        photos = sources.open_photos(options.photos)
+        picture = draw([false_marks(stage, photos), misses(stage, photos)], options.count)
+    except (OSError, ValueError, WeightsError) as error:
+        sys.exit(f"experiments.segment_mistakes: {error}")
     quality = [cv2.IMWRITE_JPEG_QUALITY, QUALITY] if options.out.suffix == ".jpg" else []
     if not cv2.imwrite(str(options.out), picture[..., ::-1], quality):
         sys.exit(f"experiments.segment_mistakes: {options.out} can't be written")

@@ -7,6 +7,7 @@ import pytest
 from experiments import segment_mistakes as mistakes
 from oldphoto_jax.photo import files
 from oldphoto_jax.restore import stage
+from oldphoto_jax.tasks.inpaint import Inpaint
 from oldphoto_jax.tasks.segment import Segment
 from tests import untrained
 
@@ -51,12 +52,26 @@ def test_false_marks_are_red_and_the_worst_comes_first(photos, tmp_path):
     assert np.array_equal(*np.split(second, 2, axis=1))  # nothing was marked
 
 
-def test_misses_are_red_and_what_is_found_green(photos):
-    row = mistakes.misses(Bright(), mistakes.sources.open_photos(photos), size=64)
+@pytest.mark.parametrize(("answer", "ink"), [(1.0, 1), (0.0, 0)])
+def test_what_is_found_is_green_and_what_is_missed_is_red(photos, answer, ink):
+    """One that marks everything has found everything, one that marks nothing has missed it."""
+
+    class Same(Bright):
+        def __call__(self, photo, **_):
+            return {"mask": np.full((*photo.shape[:-1], 1), answer, np.float32)}
+
+    row = mistakes.misses(Same(), mistakes.sources.open_photos(photos), size=64)
     assert row and all(0 <= lost <= 1 for lost, _ in row)
-    shown = np.concatenate([np.split(pair, 2, axis=1)[1] for _, pair in row])
-    red, green = shown[..., 0] - shown[..., 1], shown[..., 1] - shown[..., 0]
-    assert (red > 0.4).any() or (green > 0.4).any()
+    before, shown = np.split(np.concatenate([pair for _, pair in row]), 2, axis=1)
+    channels = (shown - before).max(axis=(0, 1))
+    assert channels[ink] > 0.3 and channels[1 - ink] < 0.2
+
+
+def test_a_photo_without_a_fault_still_has_its_picture():
+    whole = np.full((4, 8, 3), 0.5, np.float32)
+    assert mistakes.draw([[(0.0, whole)], []], count=2).shape == (4, 8, 3)
+    with pytest.raises(ValueError, match="anything to show"):
+        mistakes.draw([[], []], count=2)
 
 
 def test_the_command_writes_the_picture(photos, tmp_path, capsys):
@@ -65,6 +80,12 @@ def test_the_command_writes_the_picture(photos, tmp_path, capsys):
     mistakes.main([f"--weights={weights}", f"--photos={photos}", "--count=1", f"--out={out}"])
     assert str(out) in capsys.readouterr().out
     assert cv2.imread(str(out)).shape == (2 * mistakes.CELL, 2 * mistakes.CELL, 3)
+
+
+def test_weights_of_another_task_are_told(photos, tmp_path):
+    weights = untrained.save(tmp_path / "w.safetensors", Inpaint(width=4, levels=3))
+    with pytest.raises(SystemExit, match="segment_mistakes: .*weights inpaint"):
+        mistakes.main([f"--weights={weights}", f"--photos={photos}", f"--out={tmp_path}/m.jpg"])
 
 
 def test_a_place_that_cannot_be_written_is_told(photos, tmp_path):

@@ -59,8 +59,10 @@ FLOORS = {
         "restore.detect",
         "restore.evaluate",
         "restore.stage",
+        "tasks.segment",
         "photo",
         "data.sources",
+        "weights",
     ),
     "experiments.sheet": (
         "restore.colorize",

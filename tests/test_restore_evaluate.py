@@ -172,6 +172,13 @@ def test_unseen_is_what_the_weights_were_trained_without(tmp_path, exam, drawn):
         evaluate.unseen("all", seen)
 
 
+def test_kinds_that_a_recipe_did_not_name_are_unseen_too():
+    damage = Damage(only=("tear", "crack", "film"), exclude=("crack", "paper"))
+    kinds = evaluate.unseen("some", types.SimpleNamespace(task=Segment(width=4, damage=damage)))
+    assert kinds[:2] == ("crack", "paper") and len(set(kinds)) == len(kinds)
+    assert set(kinds) == KINDS.keys() - {"tear"} | {"paper"}
+
+
 def test_families_of_textures_need_their_folder(exam, textures):
     with pytest.raises(ValueError, match="called film; .* give their folder by --textures"):
         dataclasses.replace(exam, only=("tear", "film"))

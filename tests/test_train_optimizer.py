@@ -109,6 +109,8 @@ def test_clipping_limits_the_norm_and_leaves_small_gradients():
         (dict(warmup=-1), "warmup and hold"),
         (dict(hold=-1), "warmup and hold"),
         (dict(drops={5: 0.0}), "drops must be"),
+        (dict(shares={"encoder": 0.0}), "shares must be positive"),
+        (dict(shares={"encoder": 0.5, "": 0.5}), "shares must name a part"),
         (dict(freeze_norm_from=-2), "freeze_norm_from must"),
         (dict(freeze_norm_in="encoder"), "freeze_norm_in needs freeze_norm_from"),
         (dict(schedule="step"), "constant, linear or cosine"),

@@ -115,9 +115,30 @@ def test_weights_that_fit_nowhere_are_refused(where, message, file):
         create(weights={where: file()})
 
 
-def test_missing_weights_are_refused(tmp_path):
-    with pytest.raises(store.WeightsError, match="no such weights file"):
-        create(weights={"painter": str(tmp_path / "none.safetensors")})
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ("painter", "no such weights file"),
+        ("panter", "names 'panter'; the networks"),
+        ("painter.encodre", "there is no 'encodre'"),
+    ],
+)
+def test_missing_weights_and_wrong_names_are_refused_before_networks_are_drawn(
+    where, message, tmp_path
+):
+    built = []
+
+    class Counted(toy.Toy):
+        def networks(self, rngs):
+            built.append(rngs)
+            return super().networks(rngs)
+
+    weights = {where: str(tmp_path / "none.safetensors")}
+    with pytest.raises(ValueError, match=message):
+        states.create(Counted(), TRANSFORMS, 0, weights=weights)
+    assert len(built) == 1  # their shapes alone
+    states.create(Counted(), TRANSFORMS, 0)
+    assert len(built) == 3
 
 
 def test_a_player_without_a_network_is_named():

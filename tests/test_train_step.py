@@ -128,23 +128,26 @@ def test_weights_of_a_frozen_part_never_move_while_the_rest_learns():
     assert not same(old.rest["encoder"], new.rest["encoder"])  # its statistics follow the batch
 
 
-def test_a_part_with_a_share_of_the_rate_moves_by_that_share():
+def test_a_part_with_a_share_of_the_rate_moves_by_that_share_and_nested_shares_multiply():
     whole = Adam(rate=1e-2)
-    shared = dataclasses.replace(whole, shares={"encoder": 0.25})
+    shared = dataclasses.replace(whole, shares={"encoder": 0.25, "encoder.norm": 0.5})
     moves = {}
     for name, painter in {"whole": whole, "shared": shared}.items():
         (before, after), _ = walk(rules(optimizers=OPTIMIZERS | {"painter": painter}), 1)
         old, new = before.parts["painter"].params, after.parts["painter"].params
         moves[name] = jax.tree.map(lambda a, b: np.asarray(b - a), old, new)
-    for one, other in zip(*(jax.tree.leaves(moves[n]["encoder"]) for n in moves), strict=True):
-        np.testing.assert_allclose(other, 0.25 * one, rtol=1e-4, atol=1e-7)
-    for one, other in zip(*(jax.tree.leaves(moves[n]["final"]) for n in moves), strict=True):
-        np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-7)
+        moves[name] = moves[name]["encoder"] | {"final": moves[name]["final"]}
+    for part, share in {"conv": 0.25, "norm": 0.125, "final": 1}.items():
+        pairs = zip(*(jax.tree.leaves(moves[n][part]) for n in moves), strict=True)
+        for one, other in pairs:
+            np.testing.assert_allclose(other, share * one, rtol=1e-4, atol=1e-7)
 
 
-def test_a_frozen_part_that_is_not_there_is_told():
-    painter = Adam(freeze_weights_in="enc")
-    with pytest.raises(ValueError, match="the optimizer names 'enc'"):
+@pytest.mark.parametrize("setting", [{"freeze_weights_in": "enc"}, {"shares": {"enc": 0.5}}])
+def test_a_part_that_is_not_there_is_told_with_its_setting(setting):
+    painter = Adam(**setting)
+    (name,) = setting
+    with pytest.raises(ValueError, match=rf"^optimizers\['painter'\]\.{name} names 'enc', but "):
         walk(rules(optimizers=OPTIMIZERS | {"painter": painter}), 1)
 
 

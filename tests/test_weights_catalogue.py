@@ -39,7 +39,7 @@ def kept(written, now):
 
 ELSEWHERE = {"photos", "validation"}  # what a run may be told besides
 FREE = {
-    segment: ELSEWHERE | {"task.damage.textures"},
+    segment: ELSEWHERE | {"task.damage.textures", "task.damage.exclude.1"},
     inpaint: ELSEWHERE | {"task.damage.textures"},
     # The rest is of a critic, which has no say in these weights.
     colorize: ELSEWHERE | {"task.critic_levels", "task.attention.0", "task.attention.1"},

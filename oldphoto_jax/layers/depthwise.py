@@ -17,6 +17,7 @@ from flax import nnx
 from jax import lax
 
 from oldphoto_jax.layers.devices import shared
+from oldphoto_jax.layers.precision import wide
 from oldphoto_jax.photo.types import Array, Features
 
 
@@ -87,7 +88,7 @@ def _shifted_gradients(x: Features, kernel: Array, dy: Features, stride: int):
     padded, dy = lax.optimization_barrier((padded, dy))
 
     def of_photo(photo):
-        x, dy = photo[0], _wide(photo[1])
+        x, dy = photo[0], wide(photo[1])
         return jnp.stack([jnp.sum(tap * dy, (0, 1)) for tap in _taps(x, size, stride, shape)])
 
     dkernel = jnp.sum(lax.map(of_photo, (padded, dy)), 0)
@@ -110,13 +111,8 @@ def _same(side: int, size: int, stride: int) -> tuple[int, int]:
 def _correlate(x: Features, kernel: Array, stride: int, shape) -> Features:
     """The valid part of x by kernel, of that shape."""
     taps = _taps(x, len(kernel), stride, shape)
-    weights = _wide(kernel).reshape(-1, kernel.shape[-1])
+    weights = wide(kernel).reshape(-1, kernel.shape[-1])
     return sum(tap * weights[i] for i, tap in enumerate(taps)).astype(x.dtype)
-
-
-def _wide(x: Array) -> Array:
-    """In float32, or more precise as it is."""
-    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
 def _taps(x: Features, size: int, stride: int, shape) -> Iterator[Features]:

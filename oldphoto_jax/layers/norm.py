@@ -21,6 +21,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from oldphoto_jax.layers.devices import shared
+from oldphoto_jax.layers.precision import wide
 from oldphoto_jax.photo.types import Array, Features
 
 Kind = Literal["batch", "inplace"]
@@ -123,7 +124,7 @@ class BatchNorm(Norm):
         """
         if self.use_running_average:
             mean, var = self.mean[...], self.var[...]
-            offset = _wide(x) - mean
+            offset = wide(x) - mean
         else:
             offset, mean, var = _moments(x, self.axis_name)
             self._remember(mean, var, x)
@@ -154,7 +155,7 @@ class InPlaceABN(Norm):
         scale, bias = self.scale[...], self.bias[...]
         if self.use_running_average:
             mean, var = self.mean[...], self.var[...]
-            return _normalize_activate(_wide(x) - mean, var, scale, bias, form).astype(x.dtype)
+            return _normalize_activate(wide(x) - mean, var, scale, bias, form).astype(x.dtype)
         z, mean, var = _inplace(x, shared(scale, x), shared(bias, x), form)
         self._remember(mean, var, x)
         return z
@@ -179,8 +180,8 @@ def _inplace_backward(form, kept, cotangents):
     activation, slope, epsilon, axis_name = form
     z, var, scale, bias = kept
     gain = jnp.abs(scale) + epsilon
-    y, slope_at_y = _invert(activation, _wide(z), slope, jnp.finfo(z.dtype).eps)
-    dy = _wide(cotangents[0]) * slope_at_y
+    y, slope_at_y = _invert(activation, wide(z), slope, jnp.finfo(z.dtype).eps)
+    dy = wide(cotangents[0]) * slope_at_y
     x_hat = (y - bias) / gain
 
     axes = tuple(range(z.ndim - 1))
@@ -221,14 +222,10 @@ def _moments(x: Features, axis_name: str | None) -> tuple[Features, Array, Array
     Two passes: the mean of squares less the square of the mean cancels when the mean is large.
     """
     axes = tuple(range(x.ndim - 1))
-    mean = _all_mean(jnp.mean(_wide(x), axes), axis_name)
-    offset = _wide(x) - mean
+    mean = _all_mean(jnp.mean(wide(x), axes), axis_name)
+    offset = wide(x) - mean
     return offset, mean, _all_mean(jnp.mean(jnp.square(offset), axes), axis_name)
 
 
 def _all_mean(values, axis_name: str | None):
     return jax.lax.pmean(values, axis_name) if axis_name else values
-
-
-def _wide(x: Features) -> Features:
-    return x.astype(jnp.promote_types(x.dtype, jnp.float32))

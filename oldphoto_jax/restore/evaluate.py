@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from oldphoto_jax.damage import sprites
 from oldphoto_jax.damage.defects import KINDS
 from oldphoto_jax.metrics import mask as metrics
 from oldphoto_jax.metrics.stream import Stream
@@ -95,9 +96,12 @@ def network(name: str, stage: Stage, tta: bool = False) -> Method:
 def unseen(name: str, stage: Stage) -> tuple[str, ...]:
     """The kinds and families of textures that a network was trained without, for `Exam.only`.
 
-    Raises ValueError, which calls it `name`, when there are none.
+    What its recipe excluded, and where that drew some kinds only, the rest of KINDS. Raises
+    ValueError, which calls it `name`, when there are none.
     """
-    kinds = tuple(stage.task.damage.exclude)
+    only, exclude = stage.task.damage.only, stage.task.damage.exclude
+    left = [kind for kind in KINDS if only and not sprites.within(kind, (*only, *exclude))]
+    kinds = (*exclude, *left)
     if not kinds:
         raise ValueError(
             f"{name}: no kind of damage was kept from these weights, so none is unseen; give some "

@@ -24,7 +24,9 @@ class Optimizer:
     freeze_norm_from: int = -1  # step from which batch norm uses running statistics; -1 = never
     freeze_norm_in: str = ""  # only in modules whose path begins so, such as "encoder"
     freeze_weights_in: str = ""  # the part, such as "encoder", whose weights never move
-    shares: dict[str, float] = dataclasses.field(default_factory=dict)  # part -> share of `rate`
+    # Part -> share of `rate`; those of a part and of one inside it ("encoder", "encoder.late")
+    # multiply
+    shares: dict[str, float] = dataclasses.field(default_factory=dict)
 
     def check(self, player: str) -> None:
         """Raises ValueError naming the player and the setting that makes no sense."""
@@ -37,6 +39,7 @@ class Optimizer:
             "warmup and hold must not be negative": min(self.warmup, self.hold) >= 0,
             "drops must be positive factors": min(self.drops.values(), default=1) > 0,
             "shares must be positive": min(self.shares.values(), default=1) > 0,
+            "shares must name a part; the share of all is `rate`": all(self.shares),
             "freeze_norm_from must be a step, or -1 for never": self.freeze_norm_from >= -1,
             "freeze_norm_in needs freeze_norm_from": (
                 not self.freeze_norm_in or self.freeze_norm_from >= 0

@@ -83,13 +83,19 @@ def create(
 ) -> TrainState:
     """A fresh state: networks drawn from the seed, then filled from files by name.
 
-    `weights` maps a network or a part of one ("segmenter", "segmenter.encoder") to a safetensors
-    file or to one of `catalogue.INSTALLED`. `averaged` names the players that keep an average of
-    their weights.
+    `weights` maps a network or a part of one ("segmenter", "segmenter.encoder") to what
+    `catalogue.arrays` reads. `averaged` names the players that keep an average of their weights.
+    Raises ValueError for a network or part that is not there, WeightsError for missing weights.
     """
-    graphs = {name: sleep(net)[0] for name, net in _abstract(task, seed).items()}
+    abstract = _abstract(task, seed)
+    graphs = {name: sleep(net)[0] for name, net in abstract.items()}
     if unknown := transforms.keys() - graphs.keys():
         raise ValueError(f"no network is named {sorted(unknown)}; there are {sorted(graphs)}")
+
+    # Names and files first: what is wrong with them must not wait for a compilation.
+    for where in weights or {}:
+        _part(abstract, where)
+    given = {where: catalogue.arrays(file) for where, file in (weights or {}).items()}
 
     # Drawn under jit: one compilation instead of one for every shape of weight.
     @jax.jit
@@ -100,8 +106,8 @@ def create(
     networks = {
         name: nnx.merge(graphs[name], params, rest) for name, (params, rest) in draw().items()
     }
-    for where, file in (weights or {}).items():
-        _fill(networks, where, file)
+    for where, arrays in given.items():
+        names.fill(_part(networks, where), names.within(arrays, where))
     parts = {}
     for name, network in networks.items():
         graph, params, rest = sleep(network)
@@ -142,8 +148,8 @@ def _abstract(task: Task, seed: int) -> dict[str, nnx.Module]:
     return nnx.eval_shape(lambda: task.networks(nnx.Rngs(seed)))
 
 
-def _fill(networks: Mapping[str, nnx.Module], where: str, file: str) -> None:
-    """Gives the network or part called `where` the arrays of a safetensors file."""
+def _part(networks: Mapping[str, nnx.Module], where: str) -> nnx.Module:
+    """The network or part of one called `where`."""
     name, *path = where.split(".")
     if name not in networks:
         raise ValueError(f"config.weights names {where!r}; the networks are {sorted(networks)}")
@@ -152,4 +158,4 @@ def _fill(networks: Mapping[str, nnx.Module], where: str, file: str) -> None:
         if not hasattr(part, attribute):
             raise ValueError(f"config.weights names {where!r}, but there is no {attribute!r}")
         part = getattr(part, attribute)
-    names.fill(part, names.within(catalogue.arrays(file), where))
+    return part

@@ -60,10 +60,11 @@ def _turn(rules, frozen, name: str, loss: Loss, state: TrainState, batch) -> tup
 def _move(rules, frozen, name: str, loss: Loss, state: TrainState, batch) -> tuple[Part, Terms]:
     """One player's move: only its own weights and statistics change."""
     part, optimizer = state.parts[name], rules.optimizers[name]
-    still = optimizer.freeze_weights_in
+    setting = f"optimizers[{name!r}]"
+    still = (optimizer.freeze_weights_in, f"{setting}.freeze_weights_in")
 
     def objective(params):
-        params = _hold(params, jax.lax.stop_gradient(params), still)
+        params = _hold(params, jax.lax.stop_gradient(params), *still)
         nets = _wake(rules, frozen, state.parts, {name: params})
         terms = {term: _scalar(name, term, value) for term, value in loss(nets, batch).items()}
         return sum(terms.values()), (terms, others(nets[name]))
@@ -73,19 +74,22 @@ def _move(rules, frozen, name: str, loss: Loss, state: TrainState, batch) -> tup
     updates, opt = rules.transforms[name].update(grads, part.opt, part.params)
     for inside, share in optimizer.shares.items():
         slower = jax.tree.map(lambda update, share=share: share * update, updates)
-        updates = _hold(updates, slower, inside)
-    params = _hold(optax.apply_updates(part.params, updates), part.params, still)
+        updates = _hold(updates, slower, inside, f"{setting}.shares")
+    params = _hold(optax.apply_updates(part.params, updates), part.params, *still)
     ema = part.ema
     if ema is not None:
         # Young averages would remember the random start: the decay grows to its full value.
         moves = (state.step // optimizer.every).astype(jnp.float32)
         decay = jnp.minimum(optimizer.ema, (1 + moves) / (10 + moves))
-        ema = _hold(optax.incremental_update(params, ema, 1 - decay), ema, still)
+        ema = _hold(optax.incremental_update(params, ema, 1 - decay), ema, *still)
     return dataclasses.replace(part, params=params, rest=rest, opt=opt, ema=ema), terms
 
 
-def _hold(new, old, still: str):
-    """The new values, but the old ones inside the part called `still` ("" holds nothing)."""
+def _hold(new, old, still: str, setting: str):
+    """The new values, but the old ones inside the part called `still` ("" holds nothing).
+
+    Raises ValueError, which names the setting, when there is no such part.
+    """
     if not still:
         return new
     wanted, found = still.split("."), []
@@ -97,7 +101,7 @@ def _hold(new, old, still: str):
 
     chosen = jax.tree_util.tree_map_with_path(choose, new, old)
     if not any(found):
-        raise ValueError(f"the optimizer names {still!r}, but the network has no such part")
+        raise ValueError(f"{setting} names {still!r}, but the network has no such part")
     return chosen
 
 

@@ -78,8 +78,8 @@ ROWS = (
     _along(
         "segment-lite",
         "oldphoto detect: finds defects",
-        "1eada7e57c2651212106bba44d249c89ba6e54d8bf4716f01c7b236032390211",
-        4_052_004,
+        "10df2019a6a2552e4b0a1b5382fdb74fcabdb7a401e504ed54951229e483c2a6",
+        5_669_520,
         cards.SEGMENT_LITE,
     ),
     _along(

@@ -14,7 +14,7 @@ import pathlib
 import pickle
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Any
 
 import ml_dtypes
@@ -25,6 +25,7 @@ from oldphoto_jax.weights.store import WeightsError
 
 NESTED = ("state_dict", "model_state", "model")  # where training scripts put the state dict
 MAGIC = 0x1950A86A20F9469CFC6C  # first number of the format before PyTorch 1.6
+SWELL, SPARE = 50, 2**20  # a file's bytes become at most so many times as many, and some more
 TYPES = {
     "DoubleStorage": np.float64,
     "FloatStorage": np.float32,
@@ -59,10 +60,10 @@ BROKEN = (
 def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """The state dict in a .pth, .pt or .safetensors file, as NumPy arrays by PyTorch's keys.
 
-    Takes both of PyTorch's formats, also the only .pth file in a zip such as a Python wheel. Finds
-    a state dict under "state_dict", "model_state" or "model", and drops the "module." that
-    DataParallel puts before every key. Raises WeightsError for a missing, broken or suspicious
-    file.
+    Takes both of PyTorch's formats, also the only .pth file in a zip such as a Python wheel, but
+    no deeper one. Finds a state dict under "state_dict", "model_state" or "model", and drops the
+    "module." that DataParallel puts before every key. Raises WeightsError for a missing, broken or
+    suspicious file, such as one that unpacks to far more than weights could.
     """
     path = pathlib.Path(path)
     if path.suffix == ".safetensors":
@@ -78,22 +79,37 @@ def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
         raise WeightsError(f"{path}: not a whole PyTorch weights file ({error})") from error
 
 
-def _content(file: IO[bytes]) -> Any:
-    """What was saved, in either format or inside of a zip."""
+def _content(file: IO[bytes], around: int = 0) -> Any:
+    """What was saved, in either format or inside of a zip; `around` is that zip's size."""
     if not zipfile.is_zipfile(file):
         return _read_old(file)
+    size = around or file.seek(0, io.SEEK_END)
     with zipfile.ZipFile(file) as archive:
-        inside = [name for name in archive.namelist() if name.endswith(".pth")]
+        inside = [member for member in archive.infolist() if member.filename.endswith(".pth")]
         if not inside:
+            _check_unpacked(archive.infolist(), size)
             return _read_zip(archive)
+        if around:
+            raise WeightsError("a zip of .pth files in another zip; unpack it and name one of them")
         if len(inside) > 1:
             raise WeightsError(f"a zip of {len(inside)} .pth files; unpack it and name one of them")
-        return _content(io.BytesIO(archive.read(inside[0])))
+        _check_unpacked(inside, size)
+        return _content(io.BytesIO(archive.read(inside[0])), size)
+
+
+def _check_unpacked(members: Sequence[zipfile.ZipInfo], size: int) -> None:
+    """Refuses what would fill the memory: weights hardly compress."""
+    unpacked = sum(member.file_size for member in members)
+    if unpacked > SWELL * size + SPARE:
+        raise WeightsError(f"refused: {size} bytes that unpack to {unpacked}, as no weights do")
 
 
 def _read_zip(archive: zipfile.ZipFile) -> Any:
     """The format since PyTorch 1.6: a zip of one pickle and one file for each storage."""
-    (pickled,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
+    pickles = [name for name in archive.namelist() if name.endswith("/data.pkl")]
+    if not pickles:
+        raise WeightsError("a zip without data.pkl and without a .pth file: not PyTorch's")
+    (pickled,) = pickles
     folder = pickled.removesuffix("data.pkl")
     if f"{folder}byteorder" in archive.namelist():
         _check_little(archive.read(f"{folder}byteorder") == b"little")
