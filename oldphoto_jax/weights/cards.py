@@ -59,11 +59,11 @@ python -m oldphoto_jax.main --config=configs/segment.py:lite --workdir=runs/segm
     trained_max=64,
     threshold=0.405,
     chosen="F1 was best there on the validation split",
-    figures=(
-        "@FIGURES"
-    ),
+    figures="AP 0.660, ROC-AUC 0.936, IoU 0.460, F1 2 px 0.772, marked on clean photos 0.28 %",
     protocol=(
-        "@PROTOCOL"
+        "oldphoto_jax 0.1.0 segment, 290 crops of 384 px from 290 photos, seed 0, sha256 of names "
+        "and pixels 574e973bd93e0a46; AP and ROC-AUC over all pixels; the others pooled at each "
+        "method's own threshold. One run, one seed."
     ),
 )
 INPAINT_LITE = Card(

@@ -47,7 +47,7 @@ class Row:
 
 def _along(name: str, use: str, sha256: str, size: int, card: cards.Card) -> Row:
     source = fetch.Source(file=f"{name}.safetensors", sha256=sha256, size=size, places=())
-    licence = "not for commercial use: trained on research sets (MODEL_ZOO.md)"
+    licence = "not for commercial use: trained on research sets (see its card)"
     return Row(name=name, use=use, licence=licence, source=source, card=card)
 
 
