@@ -13,14 +13,14 @@ weights of a run can be examined as any others, so flip averaging needs no run o
 
     oldphoto evaluate segment --tta --weights runs/segment_choices/base/0 --photos PHOTOS
 
-Answer after 200 steps: (to come)
+Answer after 120 steps: (to come)
 """
 
 import dataclasses
 
 from configs import segment
 
-STEPS = 200
+STEPS = 120
 STOCK = {"stem_kernel": 7, "stem_stride": 2, "pool": True}
 
 VARIANTS = {
@@ -53,7 +53,7 @@ def get_config(variant: str = "base"):
         positive_weight=3.0,
         damage=dataclasses.replace(article.task.damage, max_size=24),
     )
-    rule = dataclasses.replace(article.optimizers["segmenter"], rate=3e-3, warmup=20, ema=0.98)
+    rule = dataclasses.replace(article.optimizers["segmenter"], rate=3e-3, warmup=12, ema=0.98)
     return dataclasses.replace(
         article,
         task=dataclasses.replace(base, **VARIANTS[variant]),

@@ -63,6 +63,18 @@ def test_a_single_pixel_is_seen_at_full_resolution(net, x):
     assert moved[0, 33, 47] > 0 and moved[1].max() == 0  # the other photo does not notice
 
 
+def test_pixels_reach_the_decoder_past_the_encoder(net, x):
+    """With the encoder cut off, moving a pixel within its block of two is still seen."""
+    alone = nnx.clone(net)
+    alone.eval()
+    for conv in (alone.center, *(level.skip for level in alone.levels)):
+        conv.kernel[...] = jnp.zeros_like(conv.kernel[...])
+    one, other = x.at[0, 32, 46].set(1.0), x.at[0, 33, 47].set(1.0)
+    assert np.abs(logits(alone, one) - logits(alone, other)).max() > 0
+    alone.fine.kernel[...] = jnp.zeros_like(alone.fine.kernel[...])
+    np.testing.assert_array_equal(logits(alone, one), logits(alone, other))
+
+
 def test_the_encoder_can_stand_still(net, x):
     """As `freeze_norm_in="encoder"` has it: its statistics stay, those of the decoder move."""
     half = nnx.clone(net)
