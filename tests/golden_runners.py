@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from oldphoto_jax.layers import attention, norm, partial, spectral
+from oldphoto_jax.layers import attention, gated, norm, partial, spectral
 from oldphoto_jax.losses import adversarial, bins, feature, pixel
 from oldphoto_jax.losses import mask as mask_losses
 from oldphoto_jax.metrics import color as color_metrics
@@ -252,6 +252,24 @@ def run_pconv_layers(state, inputs, notes):
                 outputs |= {f"{key}_mask": good, f"{key}_nvidia_nomask": nchw(whole)}
             else:
                 outputs[f"{key}_naoto_mask"] = good
+    return outputs
+
+
+@runs("gated_conv")
+def run_gated_conv(state, inputs, notes):
+    paddings = {"pt": "symmetric", "tf": "same"}
+    options = {"k3": {}, "k5": {"kernel": 5}, "s2": {"stride": 2}, "d4": {"dilation": 4}, "up": {}}
+    outputs = {}
+    for output in notes["outputs"]:
+        family, key, *rest = output.split("_")
+        own = options[key] | {"padding": paddings[family], "activation": (rest or ["elu"])[0]}
+        layer = nnx.eval_shape(lambda own=own: gated.GatedConv(5, 6, **own, rngs=nnx.Rngs(0)))
+        conv, x = f"{key}.conv", nhwc(inputs["x"])
+        if key == "up":
+            conv, x = "up.conv.conv", x.repeat(2, 1).repeat(2, 2)
+        weight = state[f"{conv}.weight"].transpose(2, 3, 1, 0)
+        names.fill(layer, {"conv.kernel": weight, "conv.bias": state[f"{conv}.bias"]})
+        outputs[output] = nchw(nnx.jit(lambda layer, x: layer(x))(layer, x))
     return outputs
 
 

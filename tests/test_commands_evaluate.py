@@ -1,4 +1,4 @@
-"""`oldphoto evaluate segment` on kinds of damage that a network has not seen."""
+"""`oldphoto evaluate`: kinds of damage that a network has not seen, holes that another found."""
 
 import json
 
@@ -110,3 +110,15 @@ def test_one_way_to_choose_kinds_and_for_segment_alone(command, words, capsys):
     with pytest.raises(SystemExit, match="2"):
         cli.main(["evaluate", *command])
     assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("given, name", [([], "segment-lite"), (["all"], "all")])
+def test_holes_that_a_network_finds(given, name, tmp_path):
+    file = tmp_path / "figures.json"
+    common = ["--count", "2", "--size", "64", "--method", "telea", "--json", str(file)]
+    assert cli.main(["evaluate", "inpaint", *common, "--found", *given]) == 0
+    found = json.loads(file.read_text("utf-8"))["protocol"]
+    assert f"; holes found by weights {name} at 0.5, grown by 2 px; " in found
+    assert cli.main(["evaluate", "inpaint", *common]) == 0
+    drawn = json.loads(file.read_text("utf-8"))["protocol"]
+    assert "; holes up to 64 px thick, large ones in a share of 0.15; " in drawn

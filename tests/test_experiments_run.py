@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments import colorize_loss, curves, inpaint_layers, report, run, sheet
+from experiments import colorize_loss, curves, inpaint_choices, report, run, sheet
 from experiments import plan as plans
 from oldphoto_jax.train.config import differences, to_text
 from oldphoto_jax.train.loop import train
@@ -21,7 +21,7 @@ from tests import toy
 
 pytestmark = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")
 ROOT = pathlib.Path(__file__).parent.parent
-LAYERS, LOSS = "experiments/inpaint_layers.py", "experiments/colorize_loss.py"
+CHOICES, LOSS = "experiments/inpaint_choices.py", "experiments/colorize_loss.py"
 TOY = '''"""Are few photos enough?
 
 Only a toy knows.
@@ -85,22 +85,28 @@ def table(text):
 
 
 CHANGES = {
-    "plain": {"task.partial"},
-    "partial-frozen": {"optimizers.filler.freeze_norm_from", "optimizers.filler.freeze_norm_in"},
+    "plain": {"task.convolution"},
+    "gated": {"task.convolution"},
+    "frozen": {"optimizers.filler.freeze_norm_from", "optimizers.filler.freeze_norm_in"},
+    "perceptual": {"task.weight.perceptual", "weights", "weights.vgg"},
+    "style": {"task.weight.perceptual", "task.weight.style", "weights", "weights.vgg"},
+    "lpips": {"task.weight.lpips", "weights", "weights.lpips"},
+    "critic": {"task.weight.fool", "optimizers.critic"},
 }
-CHANGES["plain-frozen"] = CHANGES["plain"] | CHANGES["partial-frozen"]
 
 
-def test_inpaint_layers_differ_in_what_they_claim_and_in_nothing_else():
-    base = to_text(inpaint_layers.get_config("partial"))
-    assert to_text(inpaint_layers.get_config()) == base
-    assert set(inpaint_layers.VARIANTS) == {"partial", *CHANGES}
+def test_choices_of_the_filler_differ_in_what_they_claim_and_in_nothing_else():
+    base = to_text(inpaint_choices.get_config("base"))
+    assert to_text(inpaint_choices.get_config()) == base
+    assert set(inpaint_choices.VARIANTS) == {"base", *CHANGES}
     for variant, changed in CHANGES.items():
-        config = inpaint_layers.get_config(variant)
+        config = inpaint_choices.get_config(variant)
         config.check()
-        assert {line.split(":")[0] for line in differences(base, to_text(config))} == changed
-    with pytest.raises(ValueError, match="no variant 'gated'; choose one of partial, plain"):
-        inpaint_layers.get_config("gated")
+        names = {line.split(":")[0] for line in differences(base, to_text(config))}
+        critic = {name for name in names if name.startswith("optimizers.critic.")}
+        assert names - critic | ({"optimizers.critic"} if critic else set()) == changed
+    with pytest.raises(ValueError, match="no variant 'dilated'; choose one of base, plain, gated"):
+        inpaint_choices.get_config("dilated")
 
 
 LOSSES = {
@@ -138,23 +144,23 @@ def test_what_colours_are_compared_by_is_measured(tmp_path):
     assert set(colorize_loss.FIGURES) <= measured.keys()
 
 
-def test_inpaint_layers_freeze_before_the_end_however_long_they_run(tmp_path):
+def test_the_filler_freezes_before_the_end_however_long_it_runs(tmp_path):
     for steps in (None, 40, 8000):
         flags = [f"--steps={steps}"] if steps else []
-        runs = plans.plan(options(LAYERS, "--seeds=2", f"--workdir={tmp_path}", *flags))
-        assert len(runs) == 8 and {(r.variant, r.seed) for r in runs[:4]} == {
-            (variant, 0) for variant in inpaint_layers.VARIANTS
+        runs = plans.plan(options(CHOICES, "--seeds=2", f"--workdir={tmp_path}", *flags))
+        assert len(runs) == 16 and {(r.variant, r.seed) for r in runs[:8]} == {
+            (variant, 0) for variant in inpaint_choices.VARIANTS
         }
         for one in runs:
             filler = one.config.optimizers["filler"]
-            assert one.config.seed == one.seed and one.config.steps == (steps or 800)
-            assert one.config.steps == 8 * one.config.evaluate_every
-            frozen = 0.75 * one.config.steps if one.variant.endswith("frozen") else -1
+            assert one.config.seed == one.seed and one.config.steps == (steps or 300)
+            assert one.config.steps == 4 * one.config.evaluate_every
+            frozen = 0.75 * one.config.steps if one.variant == "frozen" else -1
             assert filler.freeze_norm_from == frozen
-            assert filler.warmup == round(one.config.steps / 16)
+            assert filler.warmup == round(one.config.steps / 6)
 
 
-@pytest.mark.parametrize("experiment", [inpaint_layers, colorize_loss])
+@pytest.mark.parametrize("experiment", [inpaint_choices, colorize_loss])
 def test_the_commands_in_the_experiment_are_understood(experiment, tmp_path):
     document = experiment.__doc__.replace("\\\n", "")
     typed = [line.partition(":  ")[2] for line in document.splitlines()]
@@ -309,7 +315,7 @@ def test_two_variants_two_seeds_one_report_and_nothing_twice(toys, tmp_path, cap
     capsys.readouterr()
     assert main(tmp_path / "toys.py", f"--workdir={workdir}", "--variant=few") == 1
     assert "best: '' -> 'error'" in capsys.readouterr().err
-    assert main(LAYERS, f"--workdir={workdir}") == 1
+    assert main(CHOICES, f"--workdir={workdir}") == 1
     assert "holds the experiment 'toys'" in capsys.readouterr().err
     assert len(toys) == 4
 
@@ -371,8 +377,8 @@ def test_what_is_wrong_is_found_before_the_first_run(flag, toys, tmp_path, capsy
 
 
 def test_without_validation_there_is_nothing_to_compare(tmp_path):
-    with pytest.raises(ValueError, match="partial, seed 0: without validation photos"):
-        plans.plan(options(LAYERS, f"--workdir={tmp_path}", "--config.validation="))
+    with pytest.raises(ValueError, match="base, seed 0: without validation photos"):
+        plans.plan(options(CHOICES, f"--workdir={tmp_path}", "--config.validation="))
 
 
 def test_files_that_are_no_experiments_are_refused(tmp_path, capsys):
@@ -380,7 +386,7 @@ def test_files_that_are_no_experiments_are_refused(tmp_path, capsys):
         assert main(file, f"--workdir={tmp_path / 'runs'}") == 1
         assert told in capsys.readouterr().err
     for flag in ("--seeds=0", f"--seeds={report.MOST_SEEDS + 1}", "--steps=0", "--sead=1"):
-        assert main(LAYERS, flag) == 2
+        assert main(CHOICES, flag) == 2
 
 
 def test_drops_are_not_silently_left_where_they_were():
@@ -396,6 +402,6 @@ def test_the_readme_names_every_experiment():
     helpers |= {"aftermath", "broken", "visit"}  # of restore_faults and restore_speed
     for path in (ROOT / "experiments").glob("*.py"):
         assert path.stem in helpers or f"`{path.name}`" in text
-    for path in (LAYERS, LOSS):
+    for path in (CHOICES, LOSS):
         for variant in runpy.run_path(path)["VARIANTS"]:
             assert f"| {variant} |" in text

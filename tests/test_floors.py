@@ -55,6 +55,7 @@ FLOORS = {
     "experiments.plan": ("train.config", "train.workdir", "data.sources"),
     "experiments.report": ("train.workdir",),
     "experiments.tone_kinds": ("damage", "data.sources", "photo"),
+    "experiments.fill_sheet": ("restore", "tasks.inpaint", "photo", "data.sources"),
     "experiments.segment_mistakes": (
         "restore.detect",
         "restore.evaluate",

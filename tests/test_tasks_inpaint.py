@@ -1,10 +1,13 @@
 """Filling holes: honest examples, an answer that keeps to its mask, the published loss."""
 
+import dataclasses
 import functools
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 from oldphoto_jax import task as contract
 from oldphoto_jax.damage.blend import VISIBLE, thickness
@@ -14,12 +17,15 @@ from oldphoto_jax.losses import feature, pixel
 from oldphoto_jax.models import biharmonic, resnet
 from oldphoto_jax.tasks import inpaint
 from oldphoto_jax.tasks.inpaint import Inpaint
+from oldphoto_jax.tasks.segment import Segment
 from oldphoto_jax.train import state as states
 from oldphoto_jax.train.optimizer import Adam
 from oldphoto_jax.train.step import Rules, train_step
 from tests import scene, toy, untrained
 
 SMALL = dict(size=32, levels=3, width=4)
+LITE = dict(network="lite", widths=(8, 8, 8, 8))
+JUDGED = dict(critic_width=4, critic_layers=2)
 CHEAP = {"valid": 1.0, "hole": 6.0, "perceptual": 0.0, "style": 0.0, "variation": 0.1}
 
 
@@ -129,9 +135,26 @@ def test_a_loss_that_does_not_look_through_vgg_has_none():
         assert set(task.losses()) == task.restorers() == {"filler"}
 
 
-def test_unknown_spaces_are_refused():
-    with pytest.raises(ValueError, match="space 'lab' is unknown; choose one of"):
-        untrained.networks(small(space="lab"))
+def test_who_else_plays_along_is_there_where_it_is_asked_for():
+    judged = small(**JUDGED, weight=CHEAP | {"fool": 0.1})
+    assert set(untrained.networks(judged)) == set(judged.losses()) == {"filler", "critic"}
+    for task, other in ((small(weight={"lpips": 1.0}), "lpips"), (small(found=0.5), "segmenter")):
+        assert set(untrained.networks(task)) == {"filler", other}
+        assert set(task.losses()) == task.restorers() == {"filler"}
+
+
+@pytest.mark.parametrize(
+    "wrong, told",
+    [
+        ({"space": "lab"}, "space 'lab' is unknown; choose one of"),
+        ({"network": "unet"}, "network 'unet' is unknown; choose 'partial' or 'lite'"),
+        ({"convolution": "dilated"}, "convolution 'dilated' is unknown; choose one of"),
+        ({"weight": {"l2": 1.0}}, r"weight names \['l2'\]; the loss has"),
+    ],
+)
+def test_settings_that_no_network_has_are_refused(wrong, told):
+    with pytest.raises(ValueError, match=told):
+        untrained.networks(small(**wrong))
 
 
 # --- answers ---
@@ -139,8 +162,16 @@ def test_unknown_spaces_are_refused():
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"draft": True}, {"partial": False}, {"form": "sum"}, {"space": "signed"}],
-    ids=lambda options: "-".join(options),
+    [
+        {},
+        {"draft": True},
+        {"convolution": "plain"},
+        {"convolution": "gated", "draft": True},
+        {"form": "sum"},
+        {"space": "signed"},
+        LITE,
+    ],
+    ids=lambda options: "-".join(map(str, options.values())),
 )
 def test_outside_the_mask_the_answer_is_what_came_in_and_junk_inside_is_not_seen(options, batch):
     task = small(**options)
@@ -159,12 +190,22 @@ def test_outside_the_mask_the_answer_is_what_came_in_and_junk_inside_is_not_seen
     assert np.isfinite(nothing).all()
 
 
-@pytest.mark.parametrize("space", ["imagenet", "signed"])
-def test_with_a_draft_training_starts_from_the_smooth_filling(space, batch):
-    task = small(draft=True, space=space)
+@pytest.mark.parametrize(
+    "options, levels",
+    [
+        ({"draft": True}, 3),
+        ({"draft": True, "space": "signed"}, 3),
+        ({"draft": True, "convolution": "gated"}, 3),
+        (LITE, 5),
+    ],
+    ids=["imagenet", "signed", "gated", "lite"],
+)
+def test_with_a_draft_training_starts_from_the_smooth_filling(options, levels, batch):
+    task = small(**options)
+    assert task.multiple == 2**levels
     nets = fresh(task)
     answer = jax.jit(lambda: task.predict(nets, batch)["photo"])()
-    draft = jax.jit(lambda: biharmonic.fill(batch["photo"], batch["mask"], levels=3))()
+    draft = jax.jit(lambda: biharmonic.fill(batch["photo"], batch["mask"], levels=levels))()
     np.testing.assert_allclose(answer, np.clip(draft, 0, 1), atol=1e-6)
 
 
@@ -208,10 +249,107 @@ def test_terms_without_weight_are_left_out(batch):
     np.testing.assert_allclose(terms["hole"], 2 * more["hole"], rtol=1e-6)
 
 
-@pytest.mark.parametrize("options", [{"draft": True}, {"weight": inpaint.WEIGHT}], ids=str)
+def test_lpips_judges_the_target_with_its_holes_filled(batch):
+    batch = {key: array.repeat(2, 1).repeat(2, 2) for key, array in batch.items()}
+    task = small(size=64, weight={"lpips": 2.0})
+    nets = trained(task)
+
+    @jax.jit
+    def both():
+        filled = resnet.denormalize(
+            nets["filler"](resnet.normalize(batch["photo"]), batch["mask"])[0]
+        )
+        mixed = pixel.composite(filled, batch["target"], batch["mask"])
+        return task.fill(nets, batch), 2 * nets["lpips"](mixed, batch["target"]).mean()
+
+    terms, expected = both()
+    assert set(terms) == {"lpips"} and abs(expected) > 0
+    np.testing.assert_allclose(terms["lpips"], expected, rtol=1e-4)
+
+
+def test_the_critic_sees_filled_photos_and_the_mask_and_moves_nobody_else(batch):
+    task = small(**JUDGED, weight={"fool": 0.5})
+    nets = trained(task)
+
+    @jax.jit
+    def both():
+        filled = resnet.denormalize(
+            nets["filler"](resnet.normalize(batch["photo"]), batch["mask"])[0]
+        )
+        mixed = pixel.composite(filled, batch["target"], batch["mask"])
+        fake, real = (
+            nets["critic"](jnp.concatenate([2 * photo - 1, batch["mask"]], -1))
+            for photo in (mixed, batch["target"])
+        )
+        return task.fill(nets, batch), task.judge(nets, batch), fake, real
+
+    terms, judged, fake, real = both()
+    assert set(terms) == {"fool"}
+    np.testing.assert_allclose(terms["fool"], -0.5 * fake.mean(), rtol=1e-4, atol=1e-6)
+    expected = np.maximum(1 - real, 0).mean() + np.maximum(1 + fake, 0).mean()
+    np.testing.assert_allclose(judged["judge"], expected, rtol=1e-4)
+
+    graph, params, rest = nnx.split(nets["filler"], nnx.Param, ...)
+
+    def cost(params):
+        return task.judge({**nets, "filler": nnx.merge(graph, params, rest)}, batch)["judge"]
+
+    assert all(not np.any(leaf) for leaf in jax.tree.leaves(jax.jit(jax.grad(cost))(params)))
+
+
+@pytest.mark.parametrize("threshold, marked", [(2.0, 0), (0.0, 1)], ids=["nothing", "everything"])
+def test_masks_of_some_examples_are_what_the_segmenter_finds(threshold, marked, record):
+    finder = Segment(network="lite", widths=(4, 4, 4, 4), threshold=threshold)
+    task = small(found=0.5, finder=finder, holes=Holes(strokes=1.0, large=0.0))
+    plain = dataclasses.replace(task, found=0.0)
+    examples = [task.example(record, np.random.default_rng(i)) for i in range(12)]
+    for i, example in enumerate(examples):
+        for key, array in plain.example(record, np.random.default_rng(i)).items():
+            np.testing.assert_array_equal(array, example[key])
+    told = [float(example["found"].item()) for example in examples]
+    assert set(told) == {0.0, 1.0}
+    chosen = [told.index(0.0), told.index(1.0)]
+    batch = {key: np.stack([examples[i][key] for i in chosen]) for key in examples[0]}
+    nets = trained(task)
+    expected = batch["mask"].copy()
+    expected[1] = np.maximum(batch["free"][1], marked)
+    with_finder, without = jax.jit(
+        lambda: (task.fill(nets, batch), plain.fill(nets, batch | {"mask": expected}))
+    )()
+    assert with_finder.keys() == without.keys()
+    for name, value in without.items():
+        np.testing.assert_allclose(with_finder[name], value, rtol=1e-5, err_msg=name)
+
+
+def test_found_masks_grow_on_all_sides(batch, monkeypatch):
+    task = small(found=1.0, found_grow=2)
+    found = np.zeros((2, 32, 32, 1), np.float32)
+    found[0, 10, 20] = found[1, 0, 31] = 1
+    monkeypatch.setattr(Segment, "predict", lambda *_: {"mask": jnp.asarray(found)})
+    seen = []
+    monkeypatch.setattr(
+        Inpaint, "_filled", lambda self, nets, batch: seen.append(batch["mask"]) or batch["photo"]
+    )
+    more = {"found": np.ones((2, 1, 1, 1), np.float32), "free": np.zeros_like(found)}
+    task.fill({}, batch | more)
+    expected = np.zeros_like(found)
+    expected[0, 8:13, 18:23] = expected[1, :3, 29:] = 1
+    np.testing.assert_array_equal(seen[0], expected)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"draft": True},
+        {"weight": inpaint.WEIGHT},
+        {"convolution": "gated", **JUDGED, "weight": CHEAP | {"fool": 0.02}},
+        LITE,
+    ],
+    ids=["draft", "paper", "gated-critic", "lite"],
+)
 def test_a_few_steps_learn_and_stay_finite(options, batch):
     task = small(**options)
-    optimizers = {"filler": Adam(rate=3e-3)}
+    optimizers = {player: Adam(rate=3e-3) for player in task.losses()}
     transforms = {name: optimizer.transform(8) for name, optimizer in optimizers.items()}
     rules = Rules(task, optimizers, transforms)
     state = states.create(task, transforms, 0)
@@ -221,13 +359,13 @@ def test_a_few_steps_learn_and_stay_finite(options, batch):
     for _ in range(8):
         state, terms = step(state, batch)
         assert all(np.isfinite(value) for value in terms.values())
-        totals.append(sum(v for name, v in terms.items() if not name.endswith("gradient")))
+        totals.append(terms["filler/hole"])
     assert min(totals[-2:]) < totals[0]
     for name, part in state.parts.items():
         old, new = jax.tree.leaves(before[name].params), jax.tree.leaves(part.params)
         assert all(np.isfinite(leaf).all() for leaf in new)
         changed = [not np.array_equal(*pair) for pair in zip(old, new, strict=True)]
-        assert all(changed) if name == "filler" else not any(changed)
+        assert all(changed) if name in optimizers else not any(changed)
 
 
 def test_metrics_look_into_the_hole_and_at_the_whole(batch):

@@ -39,6 +39,8 @@ def add(commands, shared) -> None:
     add("--max-size", type=int, default=64, metavar="PX", help=most)
     large = "share of photos that get a large hole (%(default)s)"
     add("--large", type=float, default=0.15, metavar="SHARE", help=large)
+    text = "fill what these weights find, as `oldphoto restore` does (without a name: %(const)s)"
+    add("--found", nargs="?", const=options.DETECTOR, metavar="WEIGHTS", help=text)
     _add_lpips(inpaint)
     inpaint.set_defaults(command=_inpaint)
     text = "how well gray photos are coloured, beside plain gray and one tint for all"
@@ -100,7 +102,9 @@ def _segment(args) -> int:
 def _inpaint(args) -> int:
     from oldphoto_jax.restore import evaluate_inpaint as evaluate
     from oldphoto_jax.restore import hole_figures, inpaint, stage
+    from oldphoto_jax.restore.detect import Detector
     from oldphoto_jax.tasks.inpaint import Inpaint
+    from oldphoto_jax.tasks.segment import Segment
 
     stage.keep_compiled()
     chosen = dict.fromkeys(args.method or options.FILLERS)
@@ -108,6 +112,9 @@ def _inpaint(args) -> int:
     if args.weights and not trained:
         raise ValueError(f"--weights: {', '.join(chosen)} take none")
     exam = evaluate.Exam(**_exam(args, "textures", "seed", "max_size", "large"))
+    if args.found:
+        finder = Detector(stage=stage.load(args.found, options.DETECTOR, Segment))
+        exam = dataclasses.replace(exam, finder=finder)
     methods = []
     for path in args.weights or ([None] if trained else []):
         loaded = stage.load(path, options.INPAINTER, Inpaint)

@@ -24,21 +24,25 @@ WIDTHS = (96, 64, 48, 32)  # at 1/16, 1/8, 1/4 and 1/2 of the sides
 
 
 class LiteUNet(nnx.Module):
-    """Logits for every pixel of a photo, from an EfficientNet-Lite0 encoder.
+    """Logits, or whatever `c_out` are, for every pixel of a photo, from EfficientNet-Lite0.
 
     `widths` are the decoder's channels, from the deepest scale to the finest. Input: see
-    `efficientnet.normalize`. Raises ValueError unless there are four widths.
+    `efficientnet.normalize`; `c_more` channels beside the photo, such as a mask, pass by the
+    encoder, which knows photos alone, and go to every scale of the decoder. Raises ValueError
+    unless there are four widths.
     """
 
     stride = 32
 
-    def __init__(self, *, c_out: int = 1, widths: Sequence[int] = WIDTHS, rngs: nnx.Rngs):
+    def __init__(
+        self, *, c_out: int = 1, c_more: int = 0, widths: Sequence[int] = WIDTHS, rngs: nnx.Rngs
+    ):
         if len(widths) != len(WIDTHS) or min(widths) < 1:
             raise ValueError(f"widths are {widths}; give one for each of 1/16, 1/8, 1/4 and 1/2")
         conv = functools.partial(blocks.conv, rngs=rngs)
         self.encoder = EfficientNetLite(stages=6, rngs=rngs)
         *skips, deepest = self.encoder.channels
-        self.fine = conv(3 * 4, widths[-1], bias=False)
+        self.fine = conv((3 + c_more) * 4, widths[-1], bias=False)
         self.fine_norm = BatchNorm(widths[-1], "relu")
         self.center = conv(deepest, widths[0], 1)
         self.levels = nnx.List()
@@ -46,18 +50,22 @@ class LiteUNet(nnx.Module):
         for c_skip, width in zip(reversed(skips), widths, strict=True):
             self.levels.append(Level(c, c_skip, width, rngs=rngs))
             c = width
+        coarse = widths[:-1] if c_more else ()  # the finest scale has `fine`
+        self.more = nnx.List([conv(c_more, width) for width in coarse])
         self.final = conv(c, 4 * c_out, 1)
 
     def __call__(self, x: Features) -> Logits:
-        """Maps [N,H,W,3] to float32 logits [N,H,W,c_out].
+        """Maps [N,H,W,3 + c_more] to float32 logits [N,H,W,c_out].
 
         Raises ValueError unless both sides are multiples of `stride`.
         """
-        *skips, deepest = self.encoder.features(x)
-        x = to_depth(x.astype(deepest.dtype))
-        y, fine = self.center(deepest), self.fine_norm(self.fine(x))
-        for level, skip in zip(self.levels, reversed(skips), strict=True):
-            y = level(y, skip, fine if level is self.levels[-1] else None)
+        *skips, deepest = self.encoder.features(x[..., :3])
+        x = x.astype(deepest.dtype)
+        y, fine = self.center(deepest), self.fine_norm(self.fine(to_depth(x)))
+        more = [conv(_shrunk(x[..., 3:], 2 ** (4 - i))) for i, conv in enumerate(self.more)]
+        more = [*(more or [None] * (len(skips) - 1)), fine]
+        for level, skip, extra in zip(self.levels, reversed(skips), more, strict=True):
+            y = level(y, skip, extra)
         return to_space(self.final(y)).astype(jnp.float32)
 
 
@@ -78,6 +86,11 @@ class Level(nnx.Module):
         y = y if more is None else y + more
         y = self.norm1(self.conv1(y))
         return self.norm2(self.conv2(y))
+
+
+def _shrunk(x: Features, times: int) -> Features:
+    """Means of blocks: [N,H,W,C] to [N,H/times,W/times,C]."""
+    return nnx.avg_pool(x, (times, times), (times, times))
 
 
 def to_depth(x: Features) -> Features:

@@ -1,10 +1,12 @@
 """The partial-convolution U-Net: sees only what is good, and fills the rest.
 
-Liu et al., 2018, https://arxiv.org/abs/1804.07723.
+Liu et al., 2018, https://arxiv.org/abs/1804.07723. With plain or gated convolutions it is what
+partial ones compare with.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import jax.numpy as jnp
@@ -12,9 +14,11 @@ import numpy as np
 from flax import nnx
 
 from oldphoto_jax.layers import norm as norms
+from oldphoto_jax.layers.gated import GatedConv
 from oldphoto_jax.layers.partial import PartialConv
 from oldphoto_jax.photo.types import Features, Mask
 
+CONVOLUTIONS = ("partial", "plain", "gated")
 LEAK = 0.2
 
 
@@ -23,9 +27,13 @@ class PartialUNet(nnx.Module):
 
     The paper has 8 levels; the published weights have 7 of naoto0804 (`form="sum"`) and of mmagic
     (`form="ratio", stem_bias=True`). `width` is 64 there; levels double it up to eight times it.
-    `c_in` may be several numbers, one for each source with a mask of its own. With `partial=False`
-    all convolutions are plain: they see zeros in the holes and don't know which zeros are holes.
-    That is what the paper compares itself with.
+    `c_in` may be several numbers, one for each source with a mask of its own.
+
+    `convolution` is that of all stages. "plain" ones see zeros in the holes and don't know which
+    zeros are holes; that is what the paper compares itself with. "gated" ones (Yu et al., 2019,
+    https://arxiv.org/abs/1806.03589) see the same zeros and, as further channels of the input,
+    the mask of every source, and learn what to make of them. `form` and `border` are choices of
+    "partial" alone; `stem_bias` is none of "gated", whose gates always have a bias.
 
     To freeze the encoder's batch norm (the paper's second phase): `norm.freeze(net, "encoder")`.
     """
@@ -40,39 +48,32 @@ class PartialUNet(nnx.Module):
         form: str = "ratio",
         border: str = "hole",
         stem_bias: bool = False,
-        partial: bool = True,
+        convolution: str = "partial",
         rngs: nnx.Rngs,
     ):
         if levels < 2:
             raise ValueError(f"levels is {levels}, but a U-Net has 2 or more")
-        if not partial:
-            form, border = "ratio", "outside"  # without masks this is a plain convolution
-        options = dict(form=form, border=border, rngs=rngs)
-        self.partial = partial
+        self.convolution = convolution
+        build = functools.partial(
+            Stage, convolution=convolution, form=form, border=border, rngs=rngs
+        )
         self.sources = (c_in,) if isinstance(c_in, int) else tuple(c_in)
         self.stride = 2**levels
         channels = [width * min(2**i, 8) for i in range(levels)]
         kernels = [7, 5, 5, *[3] * levels][:levels]
-        below = [self.sources, *((c,) for c in channels)]  # what each level is made from
+        masks = (1,) * len(self.sources) if convolution == "gated" else ()
+        below = [self.sources + masks, *((c,) for c in channels)]  # what each level is made from
 
         self.encoder = nnx.List()
         for i, (c, kernel) in enumerate(zip(channels, kernels, strict=True)):
             normed = i > 0
-            stage = Stage(
-                below[i],
-                c,
-                kernel,
-                2,
-                bias=stem_bias and not normed,
-                normed=normed,
-                activation="relu",
-                **options,
-            )
+            bias = stem_bias and not normed
+            stage = build(below[i], c, kernel, 2, bias=bias, normed=normed, activation="relu")
             self.encoder.append(stage)
         self.decoder = nnx.List()
         for i in reversed(range(levels)):
             last = i == 0
-            stage = Stage(
+            stage = build(
                 (channels[i], *below[i]),
                 c_out if last else channels[i - 1],
                 3,
@@ -80,7 +81,6 @@ class PartialUNet(nnx.Module):
                 bias=last,
                 normed=not last,
                 activation="identity" if last else "leaky_relu",
-                **options,
             )
             self.decoder.append(stage)
 
@@ -98,29 +98,37 @@ class PartialUNet(nnx.Module):
             )
         *skips, (x, masks) = self.features(x, *masks)
         for stage, (skip, skip_masks) in zip(self.decoder, reversed(skips), strict=True):
-            x, *masks = stage(x, *masks, *skip_masks, skip=skip)
-            masks = masks if self.partial else ()
+            x, masks = stage(x, *masks, *skip_masks, skip=skip)
         return x.astype(jnp.float32), masks[0] if masks else jnp.zeros((*x.shape[:3], 1))
 
     def features(self, x: Features, *masks: Mask | None) -> list[tuple[Features, Sequence[Mask]]]:
-        """The input and every level of the encoder, each with its masks."""
+        """The input and every level of the encoder, each with its masks.
+
+        Only partial convolutions have masks; gated ones see them as the input's last channels.
+        """
         masks = masks or (None,) * len(self.sources)
-        if not self.partial:
-            parts = jnp.split(x, np.cumsum(self.sources)[:-1], -1)
-            pairs = zip(parts, masks, strict=True)
-            parts = [part if mask is None else part * (1 - mask) for part, mask in pairs]
-            x, masks = jnp.concatenate(parts, -1), ()
+        if self.convolution != "partial":
+            x, masks = self._erased(x, masks), ()
         x = x.astype(self.encoder[0].conv.conv.kernel[...].dtype)
         taps = [(x, masks)]
         for stage in self.encoder:
-            x, *masks = stage(x, *masks)
-            masks = masks if self.partial else ()
+            x, masks = stage(x, *masks)
             taps.append((x, masks))
         return taps
 
+    def _erased(self, x: Features, masks: Sequence[Mask | None]) -> Features:
+        """x with zeros in its holes; the masks beside it where gates must know them."""
+        parts = jnp.split(x, np.cumsum(self.sources)[:-1], -1)
+        pairs = zip(parts, masks, strict=True)
+        parts = [part if mask is None else part * (1 - mask) for part, mask in pairs]
+        if self.convolution == "gated":
+            whole = jnp.zeros((*x.shape[:3], 1))
+            parts += [whole if mask is None else mask for mask in masks]
+        return jnp.concatenate(parts, -1)
+
 
 class Stage(nnx.Module):
-    """A partial convolution, a batch norm unless it is first or last, an activation."""
+    """A convolution, a batch norm unless it is first or last, an activation, a gate if it is so."""
 
     def __init__(
         self,
@@ -129,26 +137,53 @@ class Stage(nnx.Module):
         kernel: int,
         stride: int,
         *,
-        bias: bool,
         normed: bool,
         activation: norms.Activation,
-        form: str,
-        border: str,
         rngs: nnx.Rngs,
+        **options,
     ):
         self.activation = activation
-        options = dict(bias=bias, form=form, border=border, rngs=rngs)
-        self.conv = PartialConv(c_in, c_out, kernel, stride, **options)
+        self.conv = _convolution(c_in, c_out, kernel, stride, rngs=rngs, **options)
         self.norm = norms.BatchNorm(c_out, activation, slope=LEAK) if normed else None
 
     def __call__(
         self, x: Features, *masks: Mask | None, skip: Features | None = None
-    ) -> tuple[Features, Mask]:
-        """Maps x [N,H,W,C] and its masks to [N,H/stride,W/stride,D] and one mask.
+    ) -> tuple[Features, Sequence[Mask]]:
+        """Maps x [N,H,W,C] and its masks to [N,H/stride,W/stride,D] and one mask, if it had any.
 
         Given a skip connection [N,2H,2W,S], and its masks after that of x, x is doubled first.
         """
+        if isinstance(self.conv, GatedConv):
+            x, gate = self.conv.halves(x, skip)
+            return self._activated(x) * gate, ()
         x, mask = self.conv(x, *masks) if skip is None else self.conv.doubled(x, skip, *masks)
-        if self.norm is None:
-            return norms.activate(self.activation, x, LEAK), mask
-        return self.norm(x), mask
+        return self._activated(x), (mask,) if masks else ()
+
+    def _activated(self, x: Features) -> Features:
+        return norms.activate(self.activation, x, LEAK) if self.norm is None else self.norm(x)
+
+
+def _convolution(
+    c_in: Sequence[int],
+    c_out: int,
+    kernel: int,
+    stride: int,
+    *,
+    convolution: str,
+    bias: bool,
+    form: str,
+    border: str,
+    rngs: nnx.Rngs,
+) -> PartialConv | GatedConv:
+    match convolution:
+        case "gated":
+            return GatedConv(sum(c_in), c_out, kernel, stride, padding="symmetric", rngs=rngs)
+        case "partial":
+            options = dict(form=form, border=border)
+        case "plain":
+            options = dict(border="outside")  # without masks this is a plain convolution
+        case _:
+            raise ValueError(
+                f"convolution {convolution!r} is unknown; choose one of {CONVOLUTIONS}"
+            )
+    return PartialConv(c_in, c_out, kernel, stride, bias=bias, rngs=rngs, **options)

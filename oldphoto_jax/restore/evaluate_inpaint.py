@@ -21,7 +21,8 @@ import numpy as np
 from oldphoto_jax.metrics import perceptual
 from oldphoto_jax.metrics.hole import HolePsnr
 from oldphoto_jax.photo import files, image
-from oldphoto_jax.restore import batch, exams, inpaint, masks
+from oldphoto_jax.restore import batch, exams, holes, inpaint, masks, recipes
+from oldphoto_jax.restore.detect import Detector
 from oldphoto_jax.restore.hole_figures import WINDOW, Answer, Distance, Question, counts, figures
 from oldphoto_jax.restore.stage import Stage
 from oldphoto_jax.tasks.inpaint import Inpaint
@@ -30,10 +31,15 @@ from oldphoto_jax.weights import lpips_jax, store
 
 @dataclasses.dataclass(kw_only=True)
 class Exam(exams.Exam):
-    """Crops with holes up to `max_size` pixels thick; a share of `large` has a large one."""
+    """Crops with holes up to `max_size` pixels thick; a share of `large` has a large one.
+
+    With a `finder` the holes are what it marks, grown as `Restorer` grows it: what it misses stays,
+    and spoils what is filled beside it.
+    """
 
     max_size: int = 64
     large: float = 0.15
+    finder: Detector | None = None
 
     def __post_init__(self):
         super().__post_init__()
@@ -47,14 +53,21 @@ class Exam(exams.Exam):
         free = dataclasses.replace(task.holes, max_size=self.max_size, large=self.large)
         for name, example in self.draw(dataclasses.replace(task, damage=damage, holes=free)):
             pixels = {key: image.to_uint8(example[key]) for key in ("photo", "target")}
-            yield name, pixels | {"mask": np.uint8(example["mask"] > 0)}
+            mask = np.uint8(example["mask"] > 0)
+            if self.finder is not None:
+                found, _ = self.finder.mark(self.finder.find(pixels["photo"]))
+                mask = holes.grow(found, recipes.GROW)[..., None]
+            yield name, pixels | {"mask": mask}
 
     def protocol(self, digest: str, perception: Perception | None) -> str:
         """All that the figures depend on, in one line; `digest` is that of the examples."""
         seen = f"LPIPS v0.1 ({perception.name})" if perception else "no LPIPS"
+        drawn = f"up to {self.max_size} px thick, large ones in a share of {self.large}"
+        if self.finder is not None:
+            by, threshold = self.finder.stage.checksum[:16], self.finder.threshold
+            drawn = f"found by weights {by} at {threshold}, grown by {recipes.GROW} px"
         return (
-            f"{self.questions('inpaint', digest)}; holes up to {self.max_size} px thick, large "
-            f"ones in a share of {self.large}; 8 bits in and out; hole PSNR and hole SSIM pooled "
+            f"{self.questions('inpaint', digest)}; holes {drawn}; 8 bits in and out; hole PSNR and hole SSIM pooled "
             "over all pixels of the holes, by the width of the hole at each pixel; SSIM: "
             f"{WINDOW} window; {seen}: mean over photos, by the width of the thickest hole; "
             "ratio: share of a photo's pixels in holes; photo PSNR and SSIM: mean over photos; "

