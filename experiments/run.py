@@ -1,6 +1,6 @@
 r"""Runs all variants of an experiment with several seeds, and makes one table and one plot of them.
 
-    python -m experiments.run experiments/inpaint_choices.py --seeds=3 --workdir=runs/inpaint_choices
+    python -m experiments.run experiments/inpaint_choices.py --seeds=3 --workdir=runs/choices
 
 An experiment is a configuration file with `VARIANTS`, the names that its `get_config` takes, and
 `FIGURES`, those of the validation that answer its question; the plot shows the first.
