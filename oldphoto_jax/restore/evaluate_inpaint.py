@@ -67,12 +67,12 @@ class Exam(exams.Exam):
             by, threshold = self.finder.stage.checksum[:16], self.finder.threshold
             drawn = f"found by weights {by} at {threshold}, grown by {recipes.GROW} px"
         return (
-            f"{self.questions('inpaint', digest)}; holes {drawn}; 8 bits in and out; "
-            "hole PSNR and hole SSIM pooled over all pixels of the holes, by the width of the hole "
-            f"at each pixel; SSIM: {WINDOW} window; {seen}: mean over photos, by the width of the thickest hole; "
-            "ratio: share of a photo's pixels in holes; photo PSNR and SSIM: mean over photos; "
-            "photos without holes, or with more hole than photo, left out; seconds: median over "
-            "photos, files written and read"
+            f"{self.questions('inpaint', digest)}; holes {drawn}; 8 bits in and out; hole PSNR "
+            "and hole SSIM pooled over all pixels of the holes, by the width of the hole at each "
+            f"pixel; SSIM: {WINDOW} window; {seen}: mean over photos, by the width of the thickest "
+            "hole; ratio: share of a photo's pixels in holes; photo PSNR and SSIM: mean over "
+            "photos; photos without holes, or with more hole than photo, left out; seconds: "
+            "median over photos, files written and read"
         )
 
 
