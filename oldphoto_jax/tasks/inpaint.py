@@ -25,6 +25,7 @@ from oldphoto_jax.models import (
     biharmonic,
     discriminators,
     efficientnet,
+    grain,
     lite_unet,
     partial_unet,
     resnet,
@@ -64,6 +65,7 @@ class Inpaint(Task):
     space: str = "imagenet"  # what the network sees and paints in; or "signed", -1..1
     draft: bool = False  # whether it corrects a smooth filling instead of painting from nothing
     widths: tuple[int, ...] = lite_unet.WIDTHS  # of the decoder of "lite", the deepest first
+    grain: bool = False  # whether fillings are lent the grain of the photo around them
     damage: Damage = dataclasses.field(default_factory=lambda: Damage(clean=0.0))
     holes: Holes = dataclasses.field(default_factory=Holes)
     grow: int = 2  # masks are up to so many pixels wider than the damage, as users' masks are
@@ -157,12 +159,14 @@ class Inpaint(Task):
     def predict(self, nets, batch):
         """The photo with its holes filled; outside the mask it is what came in."""
         filled = jnp.clip(self._filled(nets, batch), 0, 1)
+        if self.grain:
+            filled = grain.lend(filled, batch["photo"], batch["mask"])
         return {"photo": pixel.composite(filled, batch["photo"], batch["mask"])}
 
     def fill(self, nets, batch):
         """The terms of the paper, each times its weight, on photos normalized as for ImageNet.
 
-        "lpips" and "fool" judge the target with its holes filled.
+        "lpips" and "fool" judge the target with its holes filled, with the grain lent to them.
         """
         batch = self._marked(nets, batch)
         mask, target = batch["mask"], resnet.normalize(batch["target"])
@@ -170,17 +174,18 @@ class Inpaint(Task):
         filled = resnet.normalize(photo)
         extract = functools.partial(nets["vgg"].taps, names=TAPS) if self._perceptive else None
         terms = feature.inpainting(extract, filled, target, mask)
+        shown = self._finished(photo, batch)
         if self.weight.get("lpips"):
-            mixed = pixel.composite(photo, batch["target"], mask)
+            mixed = pixel.composite(shown, batch["target"], mask)
             terms["lpips"] = nets["lpips"](mixed, batch["target"]).mean()
         if self._judged:
-            terms["fool"] = adversarial.fool_hinge(nets["critic"](_shown(photo, batch)))
+            terms["fool"] = adversarial.fool_hinge(nets["critic"](_shown(shown, batch)))
         return {name: w * terms[name] for name, w in self.weight.items() if w}
 
     def judge(self, nets, batch):
         """The critic tells whole photos from filled ones; it is told where to look."""
         batch = self._marked(nets, batch)
-        fake = jax.lax.stop_gradient(self._filled(nets, batch))
+        fake = jax.lax.stop_gradient(self._finished(self._filled(nets, batch), batch))
         scores = [nets["critic"](_shown(photo, batch)) for photo in (batch["target"], fake)]
         return {"judge": adversarial.judge_hinge(*scores)}
 
@@ -207,6 +212,13 @@ class Inpaint(Task):
             both = jnp.concatenate([inwards(photo), inwards(draft), mask], -1)
             change, _ = nets["filler"](both, mask, None)
         return outwards(inwards(draft) + change)
+
+    def _finished(self, photo, batch):
+        """What the network painted with the grain lent to it, which it gets no gradient for."""
+        if not self.grain:
+            return photo
+        lent = grain.lend(photo, batch["photo"], batch["mask"])
+        return photo + jax.lax.stop_gradient(lent - photo)
 
     def _marked(self, nets, batch):
         """The batch, its masks made by the segmenter where an example asks for that."""
