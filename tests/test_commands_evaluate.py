@@ -118,7 +118,8 @@ def test_holes_that_a_network_finds(given, name, tmp_path):
     common = ["--count", "2", "--size", "64", "--method", "telea", "--json", str(file)]
     assert cli.main(["evaluate", "inpaint", *common, "--found", *given]) == 0
     found = json.loads(file.read_text("utf-8"))["protocol"]
-    assert f"; holes found by weights {name} at 0.5, grown by 2 px; " in found
+    told = f"holes found by weights {name} at 0.5, grown by 2 px, in damage up to 64 px thick"
+    assert f"; {told}; " in found
     assert cli.main(["evaluate", "inpaint", *common]) == 0
     drawn = json.loads(file.read_text("utf-8"))["protocol"]
     assert "; holes up to 64 px thick, large ones in a share of 0.15; " in drawn

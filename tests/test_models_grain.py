@@ -100,3 +100,49 @@ def test_a_photo_that_is_all_hole_stays_and_no_value_leaves_its_range():
     bright = np.clip(grainy(0.1) + 0.45, 0, 1)
     found = np.asarray(lend(np.where(disc(40) > 0, np.float32(0.97), bright), bright, disc(40)))
     assert found.min() >= 0 and found.max() <= 1
+
+
+def strength(found, rows, columns):
+    """Standard deviation of the grain in a part of the photo over that of all its grain."""
+    return found[0, rows, columns].std() / SIGMA
+
+
+def test_a_white_margin_beside_the_hole_takes_no_grain_away():
+    mask, photo = disc(30), grainy()
+    photo[:, :, :25] = 0.97
+    filled = np.where(mask > 0, flat(), photo)
+    found = np.asarray(lend(filled, photo, mask))
+    assert found[0][deep(mask)].std() > 0.7 * SIGMA
+
+
+def test_a_hole_at_the_border_gets_grain_up_to_its_last_row():
+    mask = np.zeros((1, SIDE, SIDE, 1), np.float32)
+    mask[:, -16:] = 1
+    photo = grainy()
+    found = np.asarray(lend(np.where(mask > 0, flat(), photo), photo, mask))
+    assert strength(found, np.s_[-1:], np.s_[:]) > 0.6
+    assert strength(found, np.s_[-12:], np.s_[:]) > 0.7
+
+
+def test_tiles_that_overlap_mostly_agree():
+    """Half of a photo gets the grain that the whole gets, but for what lies too near to the cut."""
+    wide = np.concatenate([grainy(), grainy()[:, ::-1], grainy()[:, :, ::-1]], axis=2)
+    mask = np.zeros((1, SIDE, 3 * SIDE, 1), np.float32)
+    mask[:, 36:60, 20:-20] = 1
+    filled = np.where(mask > 0, np.float32(0.5), wide)
+    whole = np.asarray(lend(filled, wide, mask))
+    cut = 2 * SIDE
+    part = np.asarray(lend(filled[:, :, :cut], wide[:, :, :cut], mask[:, :, :cut]))
+    shared = np.s_[0, 40:56, 50 : cut - 50]
+    same = np.abs(part[shared] - whole[shared]).max(-1) < 1 / 255
+    assert same.mean() > 0.6
+    both = (part[shared] + whole[shared]) / 2  # in the middle of the fade
+    assert both.std() > 0.75 * SIGMA
+
+
+def test_the_middle_of_a_large_hole_gets_grain_from_far_away():
+    noise = np.random.default_rng(1).normal(0.5, SIGMA, (1, 320, 320, 1)).astype(np.float32)
+    mask = np.zeros((1, 320, 320, 1), np.float32)
+    mask[:, 40:280, 40:280] = 1
+    found = np.asarray(lend(np.where(mask > 0, np.float32(0.5), noise), noise, mask))
+    assert strength(found, np.s_[150:170], np.s_[150:170]) > 0.7

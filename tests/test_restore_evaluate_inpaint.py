@@ -71,7 +71,7 @@ class Bright:
         return np.uint8(probability >= self.threshold), {}
 
 
-def test_holes_may_be_what_a_finder_marks_grown_as_the_chain_does(exam, examples):
+def test_holes_may_be_what_a_finder_marks_grown(exam, examples):
     found = dataclasses.replace(exam, finder=Bright())
     grown = 0
     for old, (_, new) in zip(examples, found.examples(), strict=True):
@@ -82,8 +82,8 @@ def test_holes_may_be_what_a_finder_marks_grown_as_the_chain_does(exam, examples
         np.testing.assert_array_equal(new["mask"], expected[..., None])
         grown += int(expected.sum()) - int(marks.sum())
     assert grown > 0
-    told = evaluate.evaluate(found, [BLACK])["protocol"]
-    assert "; holes found by weights toy at 0.75, grown by 2 px; " in told
+    told = "holes found by weights toy at 0.75, grown by 2 px, in damage up to 24 px thick"
+    assert f"; {told}; " in evaluate.evaluate(found, [BLACK])["protocol"]
 
 
 def test_perfect_filling_is_as_good_as_can_be(exam, examples, oracle):

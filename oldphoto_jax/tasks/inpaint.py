@@ -51,7 +51,8 @@ class Inpaint(Task):
     largest hole among them, travels with the weights. Beside it play, where `weight` asks for
     them, a `critic` ("fool"), a frozen VGG-16 ("perceptual", "style") and a frozen LPIPS on AlexNet
     ("lpips"), which costs a hundredth of it; and with `found` above 0 a frozen `segmenter`, that
-    of `finder`, whose marks are the masks of that share of examples.
+    of `finder`, whose marks are the masks of that share of examples in training; validation always
+    asks for the true ones.
     """
 
     size: int = 256  # side of the training crop, pixels
@@ -71,7 +72,7 @@ class Inpaint(Task):
     grow: int = 2  # masks are up to so many pixels wider than the damage, as users' masks are
     found: float = 0.0  # share of the examples whose masks a finder makes
     finder: Segment = dataclasses.field(default_factory=lambda: Segment(network="lite"))
-    found_grow: int = 2  # pixels by which its masks are grown, as `oldphoto restore` does
+    found_grow: int = 2  # pixels by which its masks are grown
     critic_width: int = 64
     critic_layers: int = 3
     weight: dict[str, float] = dataclasses.field(default_factory=WEIGHT.copy)
@@ -217,8 +218,9 @@ class Inpaint(Task):
         """What the network painted with the grain lent to it, which it gets no gradient for."""
         if not self.grain:
             return photo
-        lent = grain.lend(photo, batch["photo"], batch["mask"])
-        return photo + jax.lax.stop_gradient(lent - photo)
+        still = jax.lax.stop_gradient(photo)
+        lent = grain.lend(jnp.clip(still, 0, 1), batch["photo"], batch["mask"])
+        return photo + (lent - still)
 
     def _marked(self, nets, batch):
         """The batch, its masks made by the segmenter where an example asks for that."""

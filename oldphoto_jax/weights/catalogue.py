@@ -86,8 +86,8 @@ ROWS = (
     _along(
         "inpaint-lite",
         "oldphoto inpaint: fills holes",
-        "5e74ffd85fe082d90a04a5e8866f62f2d13ebfc138ad7bbfb4900f95f3d383a9",
-        5_851_750,
+        "2ff51ad0021f9000d186fa134eca5205d3d4c00d58c69fed16ae5dd8a6ff781c",
+        6_301_280,
         cards.INPAINT_LITE,
     ),
     _along(
