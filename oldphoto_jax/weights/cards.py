@@ -86,8 +86,8 @@ for phase in lite lite_frozen; do
     --config.task.damage.textures=data/textures
 done""",
     time=(
-        "42 and 13 minutes on 2 cores that had other work beside it (6.0 and 6.1 images/s, median), "
-        "with jemalloc 5.3 in place of the system's malloc"
+        "42 and 13 minutes on 2 cores that had other work beside it (6.0 and 6.1 images/s, "
+        "median), with jemalloc 5.3 in place of the system's malloc"
     ),
     data="the photographs of segment-lite, with the same damage and more and larger holes",
     trained_max=64,
