@@ -79,12 +79,12 @@ INPAINT_LITE = Card(
     ),
     command="""\
 awk 'NR % 3 == 0' data/splits/val.txt > data/splits/third.txt
-for phase in lite lite_frozen; do
-  workdir=runs/inpaint-$(echo $phase | tr _ -)
-  python -m oldphoto_jax.main --config=configs/inpaint.py:$phase --workdir=$workdir \\
-    --config.photos=data/splits/train.txt --config.validation=data/splits/third.txt \\
-    --config.task.damage.textures=data/textures
-done""",
+python -m oldphoto_jax.main --config=configs/inpaint.py:lite --workdir=runs/inpaint-lite \\
+  --config.photos=data/splits/train.txt --config.validation=data/splits/third.txt \\
+  --config.task.damage.textures=data/textures
+python -m oldphoto_jax.main --config=configs/inpaint.py:lite_frozen --workdir=runs/inpaint-lite-frozen \\
+  --config.photos=data/splits/train.txt --config.validation=data/splits/third.txt \\
+  --config.task.damage.textures=data/textures""",
     time=(
         "42 and 13 minutes on 2 cores that had other work beside it (6.0 and 6.1 images/s, "
         "median), with jemalloc 5.3 in place of the system's malloc"
