@@ -82,7 +82,8 @@ awk 'NR % 3 == 0' data/splits/val.txt > data/splits/third.txt
 python -m oldphoto_jax.main --config=configs/inpaint.py:lite --workdir=runs/inpaint-lite \\
   --config.photos=data/splits/train.txt --config.validation=data/splits/third.txt \\
   --config.task.damage.textures=data/textures
-python -m oldphoto_jax.main --config=configs/inpaint.py:lite_frozen --workdir=runs/inpaint-lite-frozen \\
+python -m oldphoto_jax.main --config=configs/inpaint.py:lite_frozen \\
+  --workdir=runs/inpaint-lite-frozen \\
   --config.photos=data/splits/train.txt --config.validation=data/splits/third.txt \\
   --config.task.damage.textures=data/textures""",
     time=(
