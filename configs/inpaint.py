@@ -37,7 +37,7 @@ Instead of that phase, `:lite_perceptual` looks at the filled photo through Alex
     python -m oldphoto_jax.main --config=configs/inpaint.py:lite_critic \
         --workdir=runs/inpaint-lite-critic
 
-Cost: 15 minutes there (4.4 images/s); the critic: 3 images/s.
+Cost: 16 minutes there (4.4 images/s); the critic: 3 images/s.
 Expected: on 100 of the crops LPIPS 3 % lower and 0.1 dB lost beside `:lite` with grain, no
 difference to be seen. With the critic: (not run yet).
 """

@@ -50,7 +50,7 @@ class Inpaint(Task):
     `damage` and `holes` are what it learns to fill; `max_size`, the thickness in pixels of the
     largest hole among them, travels with the weights. Beside it play, where `weight` asks for
     them, a `critic` ("fool"), a frozen VGG-16 ("perceptual", "style") and a frozen LPIPS on AlexNet
-    ("lpips"), which costs a hundredth of it; and with `found` above 0 a frozen `segmenter`, that
+    ("lpips"), which costs far less; and with `found` above 0 a frozen `segmenter`, that
     of `finder`, whose marks are the masks of that share of examples in training; validation always
     asks for the true ones.
     """
