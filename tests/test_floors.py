@@ -66,6 +66,13 @@ FLOORS = {
         "data.sources",
         "weights",
     ),
+    "experiments.duel": (
+        "restore.colorize",
+        "restore.stage",
+        "tasks.colorize",
+        "photo",
+        "data.sources",
+    ),
     "experiments.sheet": (
         "restore.colorize",
         "restore.stage",

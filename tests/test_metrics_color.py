@@ -115,7 +115,32 @@ def test_blotches_are_sought_only_where_luma_is_smooth():
     assert np.isnan(color.blotch(rng.uniform(size=(1, 48, 48, 3)))).all()
 
 
+def test_skin_of_all_complexions_is_told_from_sky_leaves_and_gray():
+    tones = [(241, 194, 167), (224, 172, 105), (198, 134, 66), (141, 85, 36), (92, 56, 42)]
+    others = [(128, 128, 128), (90, 140, 220), (60, 140, 50), (200, 30, 30), (250, 240, 90)]
+    photo = np.array([tones, others], np.float64)[None] / 255
+    np.testing.assert_array_equal(color.skin(photo), [[[True] * 5, [False] * 5]])
+
+
+def test_hue_is_that_of_the_mean_of_the_places_asked_for():
+    b, a = np.mgrid[-1:1:8j, -1:1:8j]
+    photo = np.concatenate(
+        [colored(30 + a[None], 30 + b[None]), colored(0 * a[None], -20 + a[None])]
+    )
+    where = np.ones((2, 8, 8), bool)
+    np.testing.assert_allclose(color.hue(photo, where), [45, -90], atol=0.1)
+    photo[0, :4] = rgb_gray = 0.5  # counts only where it is asked for
+    where[0, :4] = False
+    found = color.hue(photo, where)
+    assert found[0] == pytest.approx(np.degrees(np.arctan2(30 + b[4:].mean(), 30)), abs=0.1)
+    nothing = color.hue(photo, np.zeros_like(where))
+    gray = color.hue(np.full_like(photo, rgb_gray), where)
+    assert np.isnan(nothing).all() and np.isnan(gray).all()
+
+
 def test_bad_input_is_refused(photos):
+    with pytest.raises(ValueError, match=r"need places \[N,H,W\], got \(3, 32\)"):
+        color.hue(photos, np.ones((3, 32), bool))
     for measure in PAIRS:
         with pytest.raises(ValueError, match=r"\(3, 32, 40, 3\).*\(2, 32, 40, 3\)"):
             measure(photos, photos[:2])

@@ -100,6 +100,35 @@ def test_widths_that_no_decoder_has_are_told(widths):
         lite_unet.LiteUNet(widths=widths, rngs=nnx.Rngs(0))
 
 
+def test_a_decoder_may_end_at_a_quarter_of_the_sides(x):
+    """All that lies above is left out, and the mask beside the photo reaches all that is left."""
+    quarter = drawn(
+        lambda: lite_unet.LiteUNet(
+            c_out=5, c_more=1, widths=NARROW[:3], out_stride=4, rngs=nnx.Rngs(0)
+        )
+    )
+    assert len(quarter.levels) == len(quarter.more) == 3 and quarter.fine is None
+    both = jnp.concatenate([x, jnp.zeros((2, 64, 96, 1))], -1)
+    y = logits(quarter, both)
+    assert y.shape == (2, 16, 24, 5) and y.dtype == jnp.float32 and np.isfinite(y).all()
+    quarter.eval()
+    marked = both.at[0, 32:36, 48:52, 3].set(1.0)
+    moved = np.abs(np.asarray(logits(quarter, marked) - logits(quarter, both))).max(-1)
+    assert moved[0, 8, 12] > 0 and moved[1].max() == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (dict(out_stride=2, widths=NARROW), r"out_stride is 2; choose one of \[1, 4\]"),
+        (dict(out_stride=4, widths=NARROW), "give one for each of 1/16, 1/8 and 1/4"),
+    ],
+)
+def test_decoders_that_do_not_end_so_are_told(options, told):
+    with pytest.raises(ValueError, match=told):
+        lite_unet.LiteUNet(**options, rngs=nnx.Rngs(0))
+
+
 def test_it_computes_in_the_type_of_its_kernels(net, x):
     """With kernels in bfloat16 no convolution is made in float32; the logits come as float32."""
     graph, state = nnx.split(nnx.clone(net))

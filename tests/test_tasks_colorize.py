@@ -11,7 +11,7 @@ from flax import nnx
 from oldphoto_jax import task as contract
 from oldphoto_jax.losses import adversarial, feature, pixel
 from oldphoto_jax.models import resnet
-from oldphoto_jax.photo import color
+from oldphoto_jax.photo import color, palette
 from oldphoto_jax.tasks import colorize
 from oldphoto_jax.tasks.colorize import Colorize
 from oldphoto_jax.train import state as states
@@ -25,7 +25,9 @@ PHASES = {
     "l1": {"pixel": 2.0},
     "critic": {"pixel": 2.0, "fool": 0.5, "match": 0.7},
     "perceptual": {"perceptual": 3.0, "fool": 0.5},
+    "bins": {"bins": 1.5, "pixel": 2.0, "fool": 0.5},
 }
+SIDE = 5  # of the palette
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -51,7 +53,8 @@ def batch(record):
 
 
 def small(phase="l1", **options):
-    return Colorize(**SMALL | CRITIC | {"weight": PHASES[phase]} | options)
+    colors = dict(palette=SIDE, temperature=0.4) if phase == "bins" else {}
+    return Colorize(**SMALL | CRITIC | colors | {"weight": PHASES[phase]} | options)
 
 
 def trained(task):
@@ -115,6 +118,7 @@ def test_the_crop_shows_the_share_that_was_asked_for():
         ("l1", {"generator"}),
         ("critic", {"generator", "critic"}),
         ("perceptual", {"generator", "critic"}),
+        ("bins", {"generator", "critic"}),
     ],
 )
 def test_a_network_exists_where_a_term_asks_for_it(phase, players):
@@ -129,9 +133,22 @@ def test_settings_that_make_no_sense_are_refused():
     for wrong, told in (
         (dict(weight={"pixl": 1.0}), r"weight names \['pixl'\]"),
         (dict(rivalry="duel"), "rivalry 'duel' is unknown"),
+        (dict(network="dense"), "network 'dense' is unknown; choose 'albunet' or 'lite'"),
+        (dict(palette=4), "a palette of 4 colours a side: give an odd number"),
+        (dict(weight={"bins": 1.0}), "palette is 0: give it a size"),
     ):
         with pytest.raises(ValueError, match=told):
             Colorize(**SMALL, **wrong).networks(nnx.Rngs(0))
+
+
+def test_the_light_network_answers_at_a_quarter_of_the_sides():
+    task = Colorize(network="lite", widths=(8, 8, 8), palette=SIDE, stride=4)
+    nets = nnx.eval_shape(lambda: task.networks(nnx.Rngs(0)))
+    x = jax.ShapeDtypeStruct((1, 64, 96, 3), jnp.float32)
+    answer = nnx.eval_shape(lambda net, x: net(x), nets["generator"], x)
+    assert answer.shape == (1, 16, 24, SIDE**2) and task.multiple == 32
+    with pytest.raises(ValueError, match="out_stride is 2"):
+        Colorize(network="lite").networks(nnx.Rngs(0))
 
 
 def test_the_task_comes_back_from_its_text():
@@ -142,8 +159,9 @@ def test_the_task_comes_back_from_its_text():
 # --- predictions ---
 
 
-def test_the_first_answer_is_gray(batch):
-    task = small()
+@pytest.mark.parametrize("phase", ["l1", "bins"])
+def test_the_first_answer_is_gray(batch, phase):
+    task = small(phase)
     part = states.create(task, {}, 0).parts["generator"]
     photo = jax.jit(lambda: task.predict({"generator": part.wake(train=False)}, batch))()["photo"]
     np.testing.assert_allclose(photo, batch["photo"], atol=1e-5)
@@ -160,6 +178,17 @@ def test_the_answer_has_the_photo_s_luma_is_in_gamut_and_in_colour(batch, stride
     assert photo.min() > -1e-5 and photo.max() < 1 + 1e-5
     np.testing.assert_allclose(color.rgb_to_gray(photo), batch["photo"][..., :1], atol=1e-5)
     assert np.ptp(photo, axis=-1).mean() > 0.05
+
+
+def test_a_cold_palette_is_more_colourful(batch):
+    nets = trained(small("bins"))
+    kernel = nets["generator"].final.kernel
+    kernel[...] = 0.05 * kernel[...]  # undecided, as real answers are
+    spread = [
+        np.ptp(small("bins", temperature=t).predict(nets, batch)["photo"], axis=-1).mean()
+        for t in (1.0, 0.5, 0.25)
+    ]
+    assert spread[0] < spread[1] < spread[2]
 
 
 def test_only_the_luma_of_the_photo_is_looked_at(batch):
@@ -180,11 +209,15 @@ def test_the_terms_are_the_published_ones_times_their_weights(batch, phase):
     assert terms.keys() == weight.keys()
     luma = color.rgb_to_gray(batch["photo"])
     real = color.rgb_to_ycbcr(batch["target"]).reshape(2, 16, 4, 16, 4, 3).mean((2, 4))
-    chroma = 0.5 + 0.5 * jnp.tanh(
-        nets["generator"](resnet.normalize(color.gray_to_rgb(luma), "keras"))
-    )
-    fake = jnp.concatenate([real[..., :1], chroma], -1)
+    answer = nets["generator"](resnet.normalize(color.gray_to_rgb(luma), "keras"))
+    chroma = shown = 0.5 + 0.5 * jnp.tanh(answer)
+    if phase == "bins":
+        chroma, shown = palette.mean(answer), palette.mean(answer, 0.4)
+    fake = jnp.concatenate([real[..., :1], shown], -1)
     wanted = {"pixel": pixel.l1(chroma, real[..., 1:])}
+    if "bins" in weight:
+        shares = palette.shares(real[..., 1:], SIDE)
+        wanted["bins"] = -(shares * jax.nn.log_softmax(answer)).sum(-1).mean()
     if "fool" in weight:
         seen = (fake - 0.5) * jnp.array([2.0, 5.0, 5.0])
         maps = nets["critic"].taps(seen)
@@ -203,11 +236,11 @@ def test_the_terms_are_the_published_ones_times_their_weights(batch, phase):
 
 
 def test_rare_colours_may_count_for_more(batch):
-    nets = trained(small())
-    plain, balanced = (
-        float(small(balance=balance).paint(nets, batch)["pixel"]) for balance in (1.0, 0.5)
-    )
-    assert balanced > 1.2 * plain  # the test's scene is vivid
+    nets = trained(small("bins"))
+    plain, balanced = (small("bins", balance=b).paint(nets, batch) for b in (1.0, 0.5))
+    for term in ("pixel", "bins"):
+        assert balanced[term] > 1.2 * plain[term]  # the test's scene is vivid
+    np.testing.assert_allclose(balanced["fool"], plain["fool"])
 
 
 @pytest.mark.parametrize(
@@ -220,7 +253,8 @@ def test_rare_colours_may_count_for_more(batch):
 def test_the_critic_judges_the_truth_against_the_generator(batch, rivalry, judge):
     task = small("critic", rivalry=rivalry)
     nets = trained(task)
-    fake, real = task._pair(nets, batch)
+    real = task._real(batch)
+    fake = task._beside_luma(task._answer(nets, batch), real)
     scores = [nets["critic"](colorize._signed(ycbcr)) for ycbcr in (real, fake)]
     assert float(task.judge(nets, batch)["judge"]) == pytest.approx(float(judge(*scores)), rel=1e-4)
     assert fake.shape == real.shape == (2, 16, 16, 3)

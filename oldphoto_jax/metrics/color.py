@@ -9,12 +9,14 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from oldphoto_jax.photo.color import rgb_to_gray, rgb_to_lab
+from oldphoto_jax.photo.color import rgb_to_gray, rgb_to_lab, rgb_to_ycbcr
 from oldphoto_jax.photo.types import Gray, Photo
 
 FARTHEST = 150  # of `ab_auc`, in Lab units
 SMOOTH = 0.02  # of `blotch`: luma that spreads less over a window counts as smooth
 WINDOWS_A_SIDE = 16
+SKIN = ((77, 127), (133, 173))  # Cb and Cr of skin, in bytes with gray at 128: Chai and Ngan
+PALE = 2.0  # of `hue`; chroma in Lab units below which a colour has none
 
 
 def cf_hs2003(photo: Photo) -> np.ndarray:
@@ -86,6 +88,36 @@ def blotch(photo: Photo, guide: Gray | None = None) -> np.ndarray:
     if guide.shape != (*photo.shape[:3], 1):
         raise ValueError(f"photos of {photo.shape} need a guide [N,H,W,1], got {guide.shape}")
     return np.array([_blotch(*each) for each in zip(rgb_to_lab(photo), guide, strict=True)])
+
+
+def skin(photo: Photo) -> np.ndarray:
+    """Where a photo in true colours has the colours of skin, of all complexions: [N,H,W] bool.
+
+    A box in the plane of Cb and Cr. Wood, sand and brick lie in it, too: look for skin where faces
+    are. Chai and Ngan, 1999, https://doi.org/10.1109/76.767122.
+    """
+    _check(photo)
+    chroma = 255 * rgb_to_ycbcr(np.asarray(photo, np.float64))[..., 1:] + 0.5
+    low, high = np.transpose(SKIN)
+    return ((chroma >= low) & (chroma <= high)).all(axis=-1)
+
+
+def hue(photo: Photo, where: np.ndarray) -> np.ndarray:
+    """The angle, -180 to 180 degrees, of the mean of a and b over the pixels `where` [N,H,W]: [N].
+
+    Red is about 30, yellow 100, green 140, blue -60. NaN where no pixel is asked for, and where
+    that mean lies within PALE of gray, which has no hue.
+    """
+    _check(photo)
+    if where.shape != photo.shape[:3]:
+        raise ValueError(f"photos of {photo.shape} need places [N,H,W], got {where.shape}")
+    lab = rgb_to_lab(np.asarray(photo, np.float64))
+    means = [
+        each[there, 1:].mean(axis=0) if there.any() else np.zeros(2)
+        for each, there in zip(lab, where, strict=True)
+    ]
+    a, b = np.transpose(means)
+    return np.where(np.hypot(a, b) < PALE, np.nan, np.degrees(np.arctan2(b, a)))
 
 
 def _blotch(lab: np.ndarray, guide: np.ndarray) -> float:

@@ -4,7 +4,8 @@ As AlbuNet (https://arxiv.org/abs/1801.05746) it hands every scale of a pretrain
 decoder; as in feature pyramids (Lin et al., 2017, https://arxiv.org/abs/1612.03144) they are added,
 not stacked. Full resolution is kept in channels: pixels go in by space-to-depth and come out by
 depth-to-space (Shi et al., 2016, https://arxiv.org/abs/1609.05158), so that lines one pixel wide
-are drawn at half the sides, at a quarter of the work.
+are drawn at half the sides, at a quarter of the work. Answers that are smooth, as colour is, need
+no more than a quarter of the sides: the finest scale is then left out.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from oldphoto_jax.models.efficientnet import EfficientNetLite
 from oldphoto_jax.photo.types import Features, Logits
 
 WIDTHS = (96, 64, 48, 32)  # at 1/16, 1/8, 1/4 and 1/2 of the sides
+SCALES = {1: WIDTHS, 4: WIDTHS[:3]}  # that the decoder has, for every `out_stride`
 
 
 class LiteUNet(nnx.Module):
@@ -28,45 +30,61 @@ class LiteUNet(nnx.Module):
 
     `widths` are the decoder's channels, from the deepest scale to the finest. Input: see
     `efficientnet.normalize`; `c_more` channels beside the photo, such as a mask, pass by the
-    encoder, which knows photos alone, and go to every scale of the decoder. Raises ValueError
-    unless there are four widths.
+    encoder, which knows photos alone, and go to every scale of the decoder. `out_stride` 4 ends
+    at a quarter of the sides. Raises ValueError for another stride than 1 and 4 and unless there
+    is a width for each scale.
     """
 
     stride = 32
 
     def __init__(
-        self, *, c_out: int = 1, c_more: int = 0, widths: Sequence[int] = WIDTHS, rngs: nnx.Rngs
+        self,
+        *,
+        c_out: int = 1,
+        c_more: int = 0,
+        widths: Sequence[int] = WIDTHS,
+        out_stride: int = 1,
+        rngs: nnx.Rngs,
     ):
-        if len(widths) != len(WIDTHS) or min(widths) < 1:
-            raise ValueError(f"widths are {widths}; give one for each of 1/16, 1/8, 1/4 and 1/2")
+        if out_stride not in SCALES:
+            raise ValueError(f"out_stride is {out_stride}; choose one of {list(SCALES)}")
+        if len(widths) != len(SCALES[out_stride]) or min(widths) < 1:
+            *more, last = (f"1/{16 // 2**i}" for i in range(len(SCALES[out_stride])))
+            scales = f"{', '.join(more)} and {last}"
+            raise ValueError(f"widths are {widths}; give one for each of {scales}")
         conv = functools.partial(blocks.conv, rngs=rngs)
         self.encoder = EfficientNetLite(stages=6, rngs=rngs)
         *skips, deepest = self.encoder.channels
-        self.fine = conv((3 + c_more) * 4, widths[-1], bias=False)
-        self.fine_norm = BatchNorm(widths[-1], "relu")
+        fine = out_stride == 1
+        self.fine = conv((3 + c_more) * 4, widths[-1], bias=False) if fine else None
+        self.fine_norm = BatchNorm(widths[-1], "relu") if fine else None
         self.center = conv(deepest, widths[0], 1)
         self.levels = nnx.List()
         c = widths[0]
-        for c_skip, width in zip(reversed(skips), widths, strict=True):
+        for c_skip, width in zip(skips[::-1][: len(widths)], widths, strict=True):
             self.levels.append(Level(c, c_skip, width, rngs=rngs))
             c = width
-        coarse = widths[:-1] if c_more else ()  # the finest scale has `fine`
-        self.more = nnx.List([conv(c_more, width) for width in coarse])
-        self.final = conv(c, 4 * c_out, 1)
+        coarse = widths[:-1] if fine else widths  # the finest scale has `fine`
+        self.more = nnx.List([conv(c_more, width) for width in coarse] if c_more else [])
+        self.final = conv(c, 4 * c_out if fine else c_out, 1)
 
     def __call__(self, x: Features) -> Logits:
-        """Maps [N,H,W,3 + c_more] to float32 logits [N,H,W,c_out].
+        """Maps [N,H,W,3 + c_more] to float32 logits [N,H,W,c_out], or of H and W over 4.
 
         Raises ValueError unless both sides are multiples of `stride`.
         """
         *skips, deepest = self.encoder.features(x[..., :3])
         x = x.astype(deepest.dtype)
-        y, fine = self.center(deepest), self.fine_norm(self.fine(to_depth(x)))
-        more = [conv(_shrunk(x[..., 3:], 2 ** (4 - i))) for i, conv in enumerate(self.more)]
-        more = [*(more or [None] * (len(skips) - 1)), fine]
-        for level, skip, extra in zip(self.levels, reversed(skips), more, strict=True):
+        y, more = self.center(deepest), [None] * len(self.levels)
+        for i, conv in enumerate(self.more):
+            more[i] = conv(_shrunk(x[..., 3:], 2 ** (4 - i)))
+        if self.fine is not None:
+            more[-1] = self.fine_norm(self.fine(to_depth(x)))
+        skips = skips[::-1][: len(self.levels)]
+        for level, skip, extra in zip(self.levels, skips, more, strict=True):
             y = level(y, skip, extra)
-        return to_space(self.final(y)).astype(jnp.float32)
+        y = self.final(y)
+        return (y if self.fine is None else to_space(y)).astype(jnp.float32)
 
 
 class Level(nnx.Module):

@@ -47,7 +47,11 @@ COLORS = {
     "cf_ddcolor_ratio": ("ratio", 3),
     "cf_ddcolor_delta": ("delta", 2),
     "blotch": ("blotch", 3),
+    "skin_hue": ("skin hue", 1),
+    "skin_plausible": ("plausible", 3),
 }
+SKIN_SHARE = 0.05  # of a photo's pixels that have to be skin for its hue to count
+USUAL = (5, 95)  # percentiles of the true photos between which a hue of skin is plausible
 FORMS = ("cf_hs2003", "cf_ddcolor")  # of colourfulness
 
 
@@ -98,15 +102,23 @@ class Look:
     cf_hs2003: float
     cf_ddcolor: float
     blotch: float  # NaN where the true photo is smooth nowhere
+    skin: bool  # whether the true photo shows enough of it
+    skin_hue: float  # degrees; NaN where it is gray or there is none
     features: np.ndarray | None  # [D]; None where they are not measured
 
     @classmethod
     def of(cls, photo: np.ndarray, target: np.ndarray, perception: Perception | None) -> Look:
-        """The look of one photo [1,H,W,3] in 0..1; its `target` says where it should be smooth."""
+        """The look of one photo [1,H,W,3] in 0..1.
+
+        Its `target` says where it should be smooth, and where there is skin.
+        """
+        skin = color.skin(target)
         return cls(
             cf_hs2003=float(color.cf_hs2003(photo)[0]),
             cf_ddcolor=float(color.cf_ddcolor(photo)[0]),
             blotch=float(color.blotch(photo, guide=rgb_to_gray(target))[0]),
+            skin=bool(skin.mean() >= SKIN_SHARE),
+            skin_hue=float(color.hue(photo, skin)[0]),
             features=np.asarray(perception.features(photo))[0] if perception else None,
         )
 
@@ -140,7 +152,17 @@ def truth(looks: Sequence[Look]) -> dict[str, float | None]:
     return {
         **{form: _mean(getattr(look, form) for look in looks) for form in FORMS},
         "blotch": _blotch(looks),
+        **_skin(looks, looks),
     }
+
+
+def usual(truths: Sequence[Look]) -> tuple[float, float] | None:
+    """Between which hues, in degrees, the skin of most true photos lies; None if none has any.
+
+    No less than the percentiles USUAL, whose photos are real ones.
+    """
+    hues = [look.skin_hue for look in truths if look.skin and not math.isnan(look.skin_hue)]
+    return tuple(map(exams.plain, np.percentile(hues, USUAL))) if hues else None
 
 
 def figures(answers: Sequence[Answer], truths: Sequence[Look]) -> dict[str, float | None]:
@@ -161,7 +183,7 @@ def figures(answers: Sequence[Answer], truths: Sequence[Look]) -> dict[str, floa
         found[form] = exams.plain(ours.mean())
         found[f"{form}_ratio"] = exams.plain(ours.mean() / theirs.mean())
         found[f"{form}_delta"] = exams.plain(np.abs(ours - theirs).mean())
-    return found | {"blotch": _blotch(looks)}
+    return found | {"blotch": _blotch(looks), **_skin(looks, truths)}
 
 
 def table(result: Mapping[str, Any]) -> str:
@@ -196,6 +218,23 @@ def _row(name: str, found: Mapping[str, Any], columns: Mapping[str, tuple[str, i
 
 def _blotch(looks: Sequence[Look]) -> float | None:
     return _mean(look.blotch for look in looks if not math.isnan(look.blotch))
+
+
+def _skin(looks: Sequence[Look], truths: Sequence[Look]) -> dict[str, float | None]:
+    """Median hue of the skin, and the share of photos in which it is a `usual` one.
+
+    Of the photos whose truth shows skin; skin that is left gray has no hue and is not usual.
+    """
+    hues = np.array([look.skin_hue for look in looks if look.skin])
+    wanted = usual(truths)
+    if wanted is None:
+        return {"skin_hue": None, "skin_plausible": None}
+    known = hues[~np.isnan(hues)]
+    within = (hues >= wanted[0]) & (hues <= wanted[1])
+    return {
+        "skin_hue": exams.plain(np.median(known)) if known.size else None,
+        "skin_plausible": exams.plain(within.mean()),
+    }
 
 
 def _frechet(looks: Sequence[Look], truths: Sequence[Look]) -> float | None:

@@ -16,16 +16,16 @@ import numpy as np
 from flax import nnx
 
 from oldphoto_jax.damage import fading
-from oldphoto_jax.losses import adversarial, feature, pixel
-from oldphoto_jax.losses.balance import balanced_l1
+from oldphoto_jax.losses import adversarial, bins, feature, pixel
+from oldphoto_jax.losses.balance import balanced_l1, rarity
 from oldphoto_jax.metrics import color as color_metrics
 from oldphoto_jax.metrics import image as image_metrics
-from oldphoto_jax.models import discriminators, resnet, unet, vgg
-from oldphoto_jax.photo import color, guided, image
+from oldphoto_jax.models import discriminators, efficientnet, lite_unet, resnet, unet, vgg
+from oldphoto_jax.photo import color, guided, image, palette
 from oldphoto_jax.task import Task
 from oldphoto_jax.tasks.crop import view
 
-WEIGHT = {"pixel": 1.0, "perceptual": 0.0, "fool": 0.0, "match": 0.0}
+WEIGHT = {"pixel": 1.0, "bins": 0.0, "perceptual": 0.0, "fool": 0.0, "match": 0.0}
 VIVID, MOST = 0.6, 2.0  # more makes wrong colours, which pale ones hide, too striking
 TAPS = feature.COLOR_LAYERS
 RIVALRY = {  # how the critic judges and how the generator fools it
@@ -38,14 +38,21 @@ RIVALRY = {  # how the critic judges and how the generator fools it
 class Colorize(Task):
     """Players: the `generator`, gray photo -> chroma, and the `critic` where `weight` wants one.
 
-    The generator is an AlbuNet on a ResNet whose three inputs all get the gray photo. Chroma is
-    predicted at 1/`stride` of the photo's sides and compared and judged there, beside luma of that
-    size; for a whole photo it is enlarged by a guided filter, which takes the edges from luma.
+    The generator is an AlbuNet on a ResNet, or with `network` "lite" a LiteUNet, whose three inputs
+    all get the gray photo. Chroma is predicted at 1/`stride` of the photo's sides and compared and
+    judged there, beside luma of that size; for a whole photo it is enlarged by a guided filter,
+    which takes the edges from luma. With a `palette` the generator says of that many colours a side
+    (`photo.palette`) how likely they are; "bins" compares that with the truth, and "pixel" their
+    mean, while a photo, the critic and VGG-16 get to see the mean at `temperature`.
     """
 
     size: int = 256  # side of the training crop, pixels
     share: tuple[float, float] = (0.6, 1.0)  # of the photo's short side that the crop shows
     age: float = 0.5  # share of the photos that are aged first: soft, grainy, faded
+    network: str = "albunet"  # or "lite", which has `widths` and a `stride` of 4
+    widths: tuple[int, ...] = lite_unet.WIDTHS[:3]  # of its decoder, the deepest first
+    palette: int = 0  # colours a side to choose among, an odd number; 0 = it names the colour
+    temperature: float = 1.0  # 1 = the mean colour, towards 0 the likeliest
     depth: int = 50
     stages: int = 4  # of the encoder; 3 leaves out the deepest and most of the weights
     variant: str = "keras"  # of the encoder; "torch" for torchvision's weights
@@ -71,19 +78,9 @@ class Colorize(Task):
             raise ValueError(f"weight names {sorted(unknown)}; the loss has {list(WEIGHT)}")
         if self.rivalry not in RIVALRY:
             raise ValueError(f"rivalry {self.rivalry!r} is unknown; choose one of {list(RIVALRY)}")
-        generator = unet.AlbuNet(
-            self.depth,
-            c_out=2,
-            width=self.width,
-            decoder_width=self.decoder_width,
-            pool="max3",  # as ImageNet's encoders learned it
-            stages=self.stages,
-            variant=self.variant,
-            out_stride=self.stride,
-            squeeze=self.squeeze,
-            decoder_norm=self.decoder_norm,
-            rngs=rngs,
-        )
+        if self.weight.get("bins") and not self.palette:
+            raise ValueError("the weight of bins is above 0, but palette is 0: give it a size")
+        generator = self._generator(rngs)
         kernel = generator.final.kernel  # the first answer is gray
         kernel[...] = jnp.zeros_like(kernel[...])
         nets = {"generator": generator}
@@ -99,10 +96,32 @@ class Colorize(Task):
             nets["vgg"] = vgg.VGG(16, until=TAPS[-1], rngs=rngs)
         return nets
 
+    def _generator(self, rngs):
+        c_out = len(palette.axis(self.palette)) ** 2 if self.palette else 2
+        if self.network == "lite":
+            return lite_unet.LiteUNet(
+                c_out=c_out, widths=self.widths, out_stride=self.stride, rngs=rngs
+            )
+        if self.network != "albunet":
+            raise ValueError(f"network {self.network!r} is unknown; choose 'albunet' or 'lite'")
+        return unet.AlbuNet(
+            self.depth,
+            c_out=c_out,
+            width=self.width,
+            decoder_width=self.decoder_width,
+            pool="max3",  # as ImageNet's encoders learned it
+            stages=self.stages,
+            variant=self.variant,
+            out_stride=self.stride,
+            squeeze=self.squeeze,
+            decoder_norm=self.decoder_norm,
+            rngs=rngs,
+        )
+
     @property
     def multiple(self) -> int:
         """Sides that the network takes are multiples of this."""
-        return 4 * 2**self.stages
+        return lite_unet.LiteUNet.stride if self.network == "lite" else 4 * 2**self.stages
 
     def example(self, record, rng):
         """photo [H,W,3] gray, sometimes aged, and target: its luma with the true chroma; 0..1."""
@@ -129,7 +148,7 @@ class Colorize(Task):
     def predict(self, nets, batch):
         """The photo in colour: luma stays, chroma fits the gamut of sRGB."""
         luma = color.rgb_to_gray(batch["photo"])
-        chroma = jnp.float32(self._chroma(nets, batch))
+        chroma = self._chroma(self._answer(nets, batch), self.temperature)
         full = (*luma.shape[:-1], 2)
         slope, offset = (
             jax.image.resize(coefficient, full, "linear")
@@ -140,8 +159,13 @@ class Colorize(Task):
 
     def paint(self, nets, batch):
         """What the generator's chroma costs, each term times its weight."""
-        fake, real = self._pair(nets, batch)
-        terms = {"pixel": balanced_l1(fake[..., 1:], real[..., 1:], self.balance)}
+        answer, real = self._answer(nets, batch), self._real(batch)
+        fake, chroma = self._beside_luma(answer, real), real[..., 1:]
+        terms = {"pixel": balanced_l1(self._chroma(answer), chroma, self.balance)}
+        if self.palette:
+            wanted = palette.shares(chroma, self.palette)
+            weight = rarity(chroma, self.balance)
+            terms["bins"] = bins.soft_cross_entropy(answer, wanted, weight)
         if self.weight.get("perceptual"):
             ours, theirs = (
                 nets["vgg"].taps(resnet.normalize(color.ycbcr_to_rgb(ycbcr)), TAPS)
@@ -159,7 +183,8 @@ class Colorize(Task):
 
     def judge(self, nets, batch):
         """The critic tells true colours from the generator's."""
-        fake, real = self._pair(nets, batch)
+        real = self._real(batch)
+        fake = self._beside_luma(self._answer(nets, batch), real)
         judge, _ = RIVALRY[self.rivalry]
         scores = [nets["critic"](_signed(ycbcr)) for ycbcr in (real, jax.lax.stop_gradient(fake))]
         return {"judge": judge(*scores)}
@@ -184,15 +209,26 @@ class Colorize(Task):
         gain = np.clip(VIVID * truth / own, 1, MOST) if own > 0 else self.gain
         return dataclasses.replace(self, gain=round(float(gain), 2))
 
-    def _chroma(self, nets, batch):
-        """Cb and Cr at 1/stride of the photo's sides, 0..1."""
+    def _answer(self, nets, batch):
+        """What the generator says at 1/stride of the photo's sides, see `_chroma`; float32."""
         gray = color.gray_to_rgb(color.rgb_to_gray(batch["photo"]))
-        return 0.5 + 0.5 * jnp.tanh(nets["generator"](resnet.normalize(gray, self.variant)))
+        if self.network == "lite":
+            return nets["generator"](efficientnet.normalize(gray))
+        return nets["generator"](resnet.normalize(gray, self.variant))
 
-    def _pair(self, nets, batch):
-        """Luma with the generator's and with the true chroma, at 1/stride of the photo's sides."""
-        real = self._shrunk(color.rgb_to_ycbcr(batch["target"]))
-        return jnp.concatenate([real[..., :1], self._chroma(nets, batch)], -1), real
+    def _chroma(self, answer, temperature=1.0):
+        """Cb and Cr of an answer, 0..1, float32."""
+        if self.palette:
+            return palette.mean(answer, temperature)
+        return 0.5 + 0.5 * jnp.tanh(jnp.float32(answer))
+
+    def _real(self, batch):
+        """The target in YCbCr at 1/stride of its sides."""
+        return self._shrunk(color.rgb_to_ycbcr(batch["target"]))
+
+    def _beside_luma(self, answer, real):
+        """The target's luma with the chroma of an answer, as it would be shown."""
+        return jnp.concatenate([real[..., :1], self._chroma(answer, self.temperature)], -1)
 
     def _shrunk(self, x):
         window = (self.stride, self.stride)
