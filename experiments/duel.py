@@ -5,13 +5,13 @@ r"""Which network's colours look best? Pairs of pictures with their names hidden
     python -m experiments.duel count --out=runs/duel
 
 Colours that are nearest to the truth on the average are not those that people like best. `draw`
-makes sheets of ROWS duels: a gray photo, and to its left and right what two of the networks make
-of it as `oldphoto colorize` does. Every pair of networks meets --each times, over photos spread
-evenly; order and sides are shuffled by --seed, and who stands where is in OUT/key.json, not to be
-opened before the votes are cast. Those are lines of OUT/votes.txt, one a duel: number of the sheet,
-of the row, and "left", "right" or "equal", as in "3.2 left". `count` says who won how often, half
-a win for "equal", and writes that to OUT/votes.md, with the shares of both sides, which show
-whether the voter was drawn to one of them.
+makes sheets of ROWS duels: a gray photo and beside it, in columns called left and right, what two
+of the networks make of it as `oldphoto colorize` does. Every pair of networks meets --each times,
+over photos spread evenly; order and sides are shuffled by --seed, and who stands where is in
+OUT/key.json, not to be opened before the votes are cast. Those are lines of OUT/votes.txt, one a
+duel: number of the sheet, of the row, and "left", "right" or "equal", as in "3.2 left". `count`
+says who won how often, half a win for "equal", and writes that to OUT/votes.md, with how often each
+side won, which shows whether the voter was drawn to one of them.
 """
 
 import argparse
@@ -35,6 +35,10 @@ from oldphoto_jax.tasks.colorize import Colorize
 ROWS, CELL, EACH = 4, 320, 8
 KEY, VOTES, TABLE = "key.json", "votes.txt", "votes.md"
 LEFT, RIGHT, EQUAL = "left", "right", "equal"
+CHANCE = (
+    "By chance alone a network wins half of n duels, give or take sqrt(n) (95 %, if none is equal "
+    "and no photo comes twice)."
+)
 VOTE = re.compile(rf"(\d+)\.(\d+)\s+({LEFT}|{RIGHT}|{EQUAL})")
 
 
@@ -51,14 +55,17 @@ class Duel:
 def pairing(labels: Sequence[str], photos: Sequence[int], each: int, seed: int) -> list[Duel]:
     """All duels in the order of the sheets: every pair of labels `each` times, half on each side.
 
-    The photos take turns, so that no two duels of a pair are about the same one while there are
-    others.
+    Of an odd number one of them, by chance, has one more on the left. The photos take turns, so
+    that no two duels of a pair are about the same one while there are others.
     """
     rng = np.random.default_rng(seed)
     matches = []
     for pair in itertools.combinations(labels, 2):
         turns = [photos[i % len(photos)] for i in range(each)]
-        matches += [(photo, pair[:: (-1) ** i]) for i, photo in enumerate(rng.permutation(turns))]
+        first = int(rng.integers(2))
+        matches += [
+            (photo, pair[:: (-1) ** i]) for i, photo in enumerate(rng.permutation(turns), first)
+        ]
     order = rng.permutation(len(matches))
     shuffled = [matches[i] for i in order]
     places = (f"{i // ROWS + 1}.{i % ROWS + 1}" for i in range(len(shuffled)))
@@ -71,7 +78,7 @@ def pairing(labels: Sequence[str], photos: Sequence[int], each: int, seed: int) 
 def read(path: pathlib.Path, duels: Sequence[Duel]) -> dict[str, str]:
     """The votes by their places. Raises ValueError unless each duel has one and no other has."""
     votes = {}
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+    for number, line in enumerate(path.read_text("utf-8-sig").splitlines(), 1):
         if not line.strip():
             continue
         if not (match := VOTE.fullmatch(line.strip())):
@@ -84,10 +91,10 @@ def read(path: pathlib.Path, duels: Sequence[Duel]) -> dict[str, str]:
             raise ValueError(f"{path}, line {number}: a second vote on {place}; leave one")
         votes[place] = match[3]
     places = {duel.place for duel in duels}
-    if wrong := votes.keys() - places:
-        raise ValueError(f"{path}: there is no duel {', '.join(sorted(wrong))}")
+    if wrong := [place for place in votes if place not in places]:
+        raise ValueError(f"{path}: there is no duel {', '.join(wrong)}; leave those lines out")
     if missing := [duel.place for duel in duels if duel.place not in votes]:
-        raise ValueError(f"{path}: no vote on {', '.join(missing)}")
+        raise ValueError(f"{path}: no vote on {', '.join(missing)}; write a line for each")
     return votes
 
 
@@ -116,23 +123,25 @@ def tally(duels: Sequence[Duel], votes: Mapping[str, str]) -> str:
         lines.append(f"| {label} | {' | '.join(['{:g} of {}'.format(*total(label)), *against])} |")
     count = {side: sum(vote == side for vote in votes.values()) for side in (LEFT, RIGHT, EQUAL)}
     told = ", ".join(f"{number} {side}" for side, number in count.items())
-    return "\n".join([*lines, "", f"{len(duels)} duels: {told}.", ""])
+    lines += ["", f"{len(duels)} duels: {told}. {CHANCE}", ""]
+    return "\n".join(lines)
 
 
 def draw(options: argparse.Namespace) -> None:
     """Writes the sheets and their key. Raises ValueError rather than write over an older key."""
     if (options.out / KEY).exists():
         raise ValueError(f"{options.out} holds duels already; name another folder")
-    paths, photos = sheet.named(options), sources.open_photos(options.photos)
-    if len(paths) < 2:
+    if len(options.weights) < 2:
         raise ValueError("a duel takes two: give --weights of two networks or more")
+    paths, photos = sheet.named(options), sources.open_photos(options.photos)
     numbers = sheet.spread(photos, min(options.each, len(photos)))
     networks = {label: stages.load(path, kind=Colorize) for label, path in paths.items()}
     duels = pairing([*networks], numbers, options.each, options.seed)
+    made = {i: sheet.cells(photos[i]["photo"], networks, colorize.SIZE, CELL) for i in numbers}
     options.out.mkdir(parents=True, exist_ok=True)
     for number, start in enumerate(range(0, len(duels), ROWS), 1):
         some = duels[start : start + ROWS]
-        rows = [row(photos[duel.photo]["photo"], duel, networks) for duel in some]
+        rows = [row(made[duel.photo], duel) for duel in some]
         picture = sheet.lay_out(rows, [sheet.GRAY, LEFT, RIGHT], CELL)
         files.write_png(options.out / f"{number}.png", picture)
         print(f"sheet {number}: {len(some)} duels", flush=True)
@@ -142,14 +151,17 @@ def draw(options: argparse.Namespace) -> None:
     (options.out / KEY).write_text(json.dumps(key, indent=1), "utf-8")
 
 
-def row(pixels: np.ndarray, duel: Duel, networks: Mapping[str, stages.Stage]) -> dict:
-    """The pictures of a duel by the labels of their columns."""
-    pair = {side: networks[label] for side, label in ((LEFT, duel.left), (RIGHT, duel.right))}
-    return sheet.cells(pixels, pair, colorize.SIZE, CELL)
+def row(made: Mapping[str, np.ndarray], duel: Duel) -> dict[str, np.ndarray]:
+    """The pictures of a duel by the captions of their columns."""
+    return {sheet.GRAY: made[sheet.GRAY], LEFT: made[duel.left], RIGHT: made[duel.right]}
 
 
 def count(options: argparse.Namespace) -> None:
     """Prints the table of votes and writes it. Raises FileNotFoundError without key or votes."""
+    missing = {KEY: "draw the duels first", VOTES: "write it, a line a duel, as '3.2 left'"}
+    for name, mend in missing.items():
+        if not (options.out / name).exists():
+            raise FileNotFoundError(f"{options.out} has no {name}: {mend}")
     key = json.loads((options.out / KEY).read_text("utf-8"))
     duels = [Duel(**duel) for duel in key["duels"]]
     table = tally(duels, read(options.out / VOTES, duels))

@@ -59,6 +59,21 @@ def test_the_order_is_the_seed_s():
     assert pairs != sorted(pairs, key=sorted)  # not pair after pair
 
 
+def test_of_an_odd_number_of_duels_chance_says_who_stands_left_once_more():
+    more = collections.Counter()
+    for seed in range(40):
+        met = collections.Counter((d.left, d.right) for d in duel.pairing(THREE, range(5), 3, seed))
+        for one, other in itertools.combinations(THREE, 2):
+            assert {met[one, other], met[other, one]} == {1, 2}
+            more[one if met[one, other] == 2 else other, one, other] += 1
+    assert len(more) == 6 and min(more.values()) >= 8
+
+
+def test_of_few_photos_each_has_several_turns():
+    duels = duel.pairing(("a", "b"), [7, 9], 6, seed=0)
+    assert collections.Counter(d.photo for d in duels) == {7: 3, 9: 3}
+
+
 def test_wins_are_counted_for_the_network_not_for_the_side():
     duels = [
         duel.Duel("1.1", 0, "a", "b"),
@@ -74,14 +89,14 @@ def test_wins_are_counted_for_the_network_not_for_the_side():
         "| c | 0.5 of 2 | 0 of 1 |  | 0.5 of 1 |",
         "| b | 0.5 of 3 | 0 of 2 | 0.5 of 1 |  |",
     ]
-    assert lines[-1] == "4 duels: 2 left, 1 right, 1 equal."
+    assert lines[-1].startswith("4 duels: 2 left, 1 right, 1 equal. By chance alone")
 
 
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("1.1 left\n", "no vote on 1.2"),
-        ("1.1 left\n1.2 right\n1.3 left\n", "there is no duel 1.3"),
+        ("1.1 left\n", "no vote on 1.2; write a line for each"),
+        ("1.1 left\n1.2 right\n1.3 left\n", "there is no duel 1.3; leave those lines out"),
         ("1.1 left\n1.1 left\n", "line 2: a second vote on 1.1"),
         ("1.1 lft\n", "line 1: '1.1 lft' is no vote"),
     ],
@@ -92,7 +107,7 @@ def test_votes_that_cannot_be_counted_are_told(text, told, tmp_path):
     votes.write_text(text)
     with pytest.raises(ValueError, match=told):
         duel.read(votes, duels)
-    votes.write_text("\n1.2  equal\n1.1 right \n\n")
+    votes.write_text("\n1.2  equal\n1.1 right \n\n", "utf-8-sig")  # as Windows' editors may
     assert duel.read(votes, duels) == {"1.1": "right", "1.2": "equal"}
 
 
@@ -115,6 +130,8 @@ def test_from_the_sheets_to_the_table(weights, photos, tmp_path, tmp_path_factor
     vivid = ("left" if one["left"] == "vivid" else "right" for one in key["duels"])
     lines = [f"{one['place']} {side}" for one, side in zip(key["duels"], vivid, strict=True)]
     (out / duel.VOTES).write_text("\n".join(lines))
+    seen = [path.name for path in out.iterdir()]
+    assert sorted(seen) == ["1.png", duel.KEY, duel.VOTES]  # no name tells who is who
     capsys.readouterr()
     duel.main(["count", f"--out={out}"])
     told = capsys.readouterr().out
@@ -128,8 +145,9 @@ def test_from_the_sheets_to_the_table(weights, photos, tmp_path, tmp_path_factor
     [
         (["draw", "--weights", "a=nowhere"], "a duel takes two"),
         (["draw", "--weights", "a=nowhere", "b=nowhere"], "nowhere: there is no such weights"),
-        (["draw", "--weights", "a"], "give each as LABEL=FILE_OR_WORKDIR"),
-        (["count"], "key.json"),
+        (["draw", "--weights", "a", "b"], "give each as LABEL=FILE_OR_WORKDIR"),
+        (["draw"], "a duel takes two"),
+        (["count"], "has no key.json: draw the duels first"),
     ],
 )
 def test_what_is_wrong_is_told_in_a_line(words, told, tmp_path):

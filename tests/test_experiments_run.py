@@ -109,8 +109,11 @@ def test_choices_of_the_filler_differ_in_what_they_claim_and_in_nothing_else():
         inpaint_choices.get_config("dilated")
 
 
+BINS = {"task.weight.bins", "task.weight.pixel"}
 LOSSES = {
-    "critic": {"task.weight.fool", "optimizers.critic"},
+    "bins": BINS,
+    "balanced": BINS | {"task.balance"},
+    "critic": BINS | {"task.weight.fool", "optimizers.critic"},
     "perceptual": {"task.weight.fool", "optimizers.critic"}
     | {"task.weight.pixel", "task.weight.perceptual", "weights.vgg"},
 }
@@ -125,17 +128,18 @@ def test_losses_of_colour_differ_in_their_terms_and_in_what_these_need():
         config.check()
         names = {line.split(":")[0] for line in differences(base, to_text(config))}
         critic = {name for name in names if name.startswith("optimizers.critic.")}
-        assert critic and names - critic | {"optimizers.critic"} == changed
+        assert names - critic | ({"optimizers.critic"} if critic else set()) == changed
         seen = config.task.size // config.task.stride  # by the critic, who scores windows of 4x4
         assert seen // 2**config.task.critic_levels - 3 > 1
         assert config.weights["generator"] == "runs/colorize-lite/weights/best.safetensors"
-    with pytest.raises(ValueError, match="no variant 'l2'; choose one of l1, critic, perceptual"):
+    told = "no variant 'l2'; choose one of l1, bins, balanced, critic, perceptual"
+    with pytest.raises(ValueError, match=told):
         colorize_loss.get_config("l2")
 
 
 def test_what_colours_are_compared_by_is_measured(tmp_path):
     runs = plans.plan(options(LOSS, "--seeds=2", "--steps=30", f"--workdir={tmp_path}"))
-    assert [(one.variant, one.seed) for one in runs[2:4]] == [("perceptual", 0), ("l1", 1)]
+    assert [(one.variant, one.seed) for one in runs[4:6]] == [("perceptual", 0), ("l1", 1)]
     for one in runs:
         generator = one.config.optimizers["generator"]
         assert (one.config.evaluate_every, generator.warmup) == (30, 2)

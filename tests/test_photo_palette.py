@@ -34,6 +34,8 @@ def test_a_colour_of_the_grid_is_one_cell_and_what_leaves_the_plane_is_cut():
     grid = np.asarray(shares).reshape(2, SIDE, SIDE)
     assert grid[0, 2, 7] == pytest.approx(1, abs=1e-5)  # Cb goes down the grid, Cr across
     assert grid[1, 0, -1] == pytest.approx(1, abs=1e-5)
+    ends = np.asarray(palette.shares(jnp.array([[0, 1]], jnp.bfloat16), SIDE))
+    assert ends.dtype == np.float32 and ends.reshape(SIDE, SIDE)[0, -1] == pytest.approx(1)
 
 
 def test_whoever_knows_nothing_says_gray():
@@ -66,6 +68,16 @@ def test_gradients_are_finite():
     assert np.isfinite(slope).all() and np.abs(slope).max() > 0
 
 
+def test_the_coldest_mean_of_large_logits_is_finite_and_so_is_its_slope():
+    logits = jnp.linspace(-1e4, 1e4, SIDE**2)
+
+    def total(logits):
+        return jax.jit(palette.mean, static_argnums=1)(logits, palette.COLDEST).sum()
+
+    value, slope = jax.value_and_grad(total)(logits)
+    assert value == pytest.approx(2, abs=1e-6) and np.isfinite(slope).all()
+
+
 @pytest.mark.parametrize("side", [1, 2, 8, -3])
 def test_grids_without_a_middle_are_refused(side):
     with pytest.raises(ValueError, match="give an odd number, 3 at least"):
@@ -73,7 +85,8 @@ def test_grids_without_a_middle_are_refused(side):
 
 
 def test_other_answers_and_temperatures_are_refused():
-    with pytest.raises(ValueError, match="no square grid"):
+    with pytest.raises(ValueError, match=r"\(1, 1, 1, 10\): the last axis must hold side \* side"):
         palette.mean(jnp.zeros((1, 1, 1, 10)))
-    with pytest.raises(ValueError, match="temperature 0: give a number above 0"):
-        palette.mean(jnp.zeros((1, 1, 1, 9)), 0)
+    for temperature in (0, -1, 1e-38, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="give a number of 0.001 or more"):
+            palette.mean(jnp.zeros((1, 1, 1, 9)), temperature)

@@ -135,7 +135,7 @@ def test_photos_without_colour_are_left_out_and_counted():
     gray = color.gray_to_rgb(color.rgb_to_gray(image.to_float(photos[1]["photo"])))
     photos[1] = photos[1] | {"photo": image.to_uint8(gray)}
     result = evaluate.evaluate(evaluate.Exam(photos=photos, size=40), [GRAY])
-    assert result["counts"] == {"photos": 2, "left_out": 1}
+    assert result["counts"] == {"photos": 2, "left_out": 1, "skin": 2}
     alone = evaluate.evaluate(evaluate.Exam(photos=photos[::2], size=40), [GRAY])
     assert (alone["figures"], alone["truth"]) == (result["figures"], result["truth"])
     with pytest.raises(ValueError, match="none of the 1 photos has colour"):
@@ -248,8 +248,11 @@ def test_results_are_json_and_tables_show_every_figure(result):
         [row] = [line for line in table.splitlines() if line.startswith("| gray ")]
         cells = [cell.strip() for cell in row.split("|")[2:-1]]
         assert cells == [exams.cell(gray[key], digits) for key, (_, digits) in columns.items()]
-        assert [key for key in columns if gray[key] is None] in ([], ["skin_hue"])
+        blank = [key for key in columns if gray[key] is None]
+        assert blank == (["skin_hue"] if columns is color_figures.COLORS else [])
     assert "6 photos, 0 almost without colour left out" in notes and "no FID" in notes
+    low, high = result["usual"]
+    assert f"photos show skin, in most true ones of a hue between {low:.0f} and {high:.0f}" in notes
     assert "weights of oracle: sum" in notes and "weights of gray" not in notes
     assert protocol == result["protocol"] and "fake eyes" in protocol
 
@@ -275,12 +278,16 @@ def look(skin, hue):
 
 def test_skin_is_plausible_within_the_hues_of_most_true_photos():
     """Photos without skin do not count; skin that stayed gray counts as wrong."""
-    truths = [look(True, 40.0 + i) for i in range(21)] + [look(False, 170.0)]
-    assert color_figures.usual(truths) == pytest.approx((41, 59))
+    truths = [look(True, 40 + i + 1 / 3) for i in range(21)] + [look(False, 170.0)]
+    assert color_figures.usual(truths) == pytest.approx((41 + 1 / 3, 59 + 1 / 3))
     ours = [look(True, 45.0)] * 14 + [look(True, -170.0)] * 4 + [look(True, float("nan"))] * 3
     found = color_figures._skin([*ours, look(False, 50.0)], truths)
     assert found == {"skin_hue": 45.0, "skin_plausible": pytest.approx(14 / 21, abs=1e-6)}
     assert color_figures._skin(truths, truths)["skin_plausible"] == pytest.approx(19 / 21, abs=1e-6)
+    for few in ([look(True, 50 / 3)], [look(True, 50 / 3), look(True, 70 / 3)]):
+        assert color_figures._skin(few, few)["skin_plausible"] == 1
+    green = [look(True, hue) for hue in (170.0, 170.0, -170.0, -170.0, -179.0)]
+    assert abs(color_figures._skin(green, truths[:5])["skin_hue"]) > 169  # angles have no ends
     none = [look(False, 50.0)]
     assert color_figures.usual(none) is None
     assert color_figures._skin(none, none) == {"skin_hue": None, "skin_plausible": None}
@@ -312,7 +319,7 @@ def test_the_command_shows_and_writes_every_method(offline, tmp_path, capsys):
     assert cli.main(["evaluate", "colorize", *arguments]) == 0
     told, result = capsys.readouterr(), json.loads(file.read_text("utf-8"))
     assert list(by_name(result)) == [weights, "gray", "tint"]
-    assert result["counts"] == {"photos": 2, "left_out": 0}
+    assert result["counts"] == {"photos": 2, "left_out": 0, "skin": 2}
     assert by_name(result)[weights]["cf_hs2003"] > 0
     assert told.out.count(f"| {weights} ") == 2 and result["protocol"] in told.out
     [hint] = told.err.splitlines()

@@ -91,10 +91,10 @@ def blotch(photo: Photo, guide: Gray | None = None) -> np.ndarray:
 
 
 def skin(photo: Photo) -> np.ndarray:
-    """Where a photo in true colours has the colours of skin, of all complexions: [N,H,W] bool.
+    """Where a photo in true colours has the colours of skin, of most complexions: [N,H,W] bool.
 
-    A box in the plane of Cb and Cr. Wood, sand and brick lie in it, too: look for skin where faces
-    are. Chai and Ngan, 1999, https://doi.org/10.1109/76.767122.
+    A box in the plane of Cb and Cr, taken as full range. Wood, sand and brick lie in it, too: look
+    for skin where faces are. Skin in shadow, nearly black, falls out. Chai and Ngan, 1999, https://doi.org/10.1109/76.767122.
     """
     _check(photo)
     chroma = 255 * rgb_to_ycbcr(np.asarray(photo, np.float64))[..., 1:] + 0.5
@@ -105,8 +105,8 @@ def skin(photo: Photo) -> np.ndarray:
 def hue(photo: Photo, where: np.ndarray) -> np.ndarray:
     """The angle, -180 to 180 degrees, of the mean of a and b over the pixels `where` [N,H,W]: [N].
 
-    Red is about 30, yellow 100, green 140, blue -60. NaN where no pixel is asked for, and where
-    that mean lies within PALE of gray, which has no hue.
+    The red of sRGB is at 40, its yellow at 103, green at 136, blue at -54. NaN where no pixel is
+    asked for, and where that mean lies within PALE of gray, which has no hue.
     """
     _check(photo)
     if where.shape != photo.shape[:3]:

@@ -22,13 +22,13 @@ from oldphoto_jax.models.efficientnet import EfficientNetLite
 from oldphoto_jax.photo.types import Features, Logits
 
 WIDTHS = (96, 64, 48, 32)  # at 1/16, 1/8, 1/4 and 1/2 of the sides
-SCALES = {1: WIDTHS, 4: WIDTHS[:3]}  # that the decoder has, for every `out_stride`
+SCALES = {1: (16, 8, 4, 2), 4: (16, 8, 4)}  # of the decoder, for each `out_stride`
 
 
 class LiteUNet(nnx.Module):
     """Logits, or whatever `c_out` are, for every pixel of a photo, from EfficientNet-Lite0.
 
-    `widths` are the decoder's channels, from the deepest scale to the finest. Input: see
+    `widths` are the decoder's channels, from the deepest scale to the finest (WIDTHS). Input: see
     `efficientnet.normalize`; `c_more` channels beside the photo, such as a mask, pass by the
     encoder, which knows photos alone, and go to every scale of the decoder. `out_stride` 4 ends
     at a quarter of the sides. Raises ValueError for another stride than 1 and 4 and unless there
@@ -42,16 +42,18 @@ class LiteUNet(nnx.Module):
         *,
         c_out: int = 1,
         c_more: int = 0,
-        widths: Sequence[int] = WIDTHS,
+        widths: Sequence[int] | None = None,
         out_stride: int = 1,
         rngs: nnx.Rngs,
     ):
         if out_stride not in SCALES:
             raise ValueError(f"out_stride is {out_stride}; choose one of {list(SCALES)}")
-        if len(widths) != len(SCALES[out_stride]) or min(widths) < 1:
-            *more, last = (f"1/{16 // 2**i}" for i in range(len(SCALES[out_stride])))
-            scales = f"{', '.join(more)} and {last}"
-            raise ValueError(f"widths are {widths}; give one for each of {scales}")
+        scales = SCALES[out_stride]
+        widths = WIDTHS[: len(scales)] if widths is None else widths
+        if len(widths) != len(scales) or min(widths) < 1:
+            *more, last = (f"1/{scale}" for scale in scales)
+            told = f"{', '.join(more)} and {last}"
+            raise ValueError(f"widths are {widths}; give one for each of {told}")
         conv = functools.partial(blocks.conv, rngs=rngs)
         self.encoder = EfficientNetLite(stages=6, rngs=rngs)
         *skips, deepest = self.encoder.channels
@@ -77,7 +79,7 @@ class LiteUNet(nnx.Module):
         x = x.astype(deepest.dtype)
         y, more = self.center(deepest), [None] * len(self.levels)
         for i, conv in enumerate(self.more):
-            more[i] = conv(_shrunk(x[..., 3:], 2 ** (4 - i)))
+            more[i] = conv(_shrunk(x[..., 3:], SCALES[1][i]))
         if self.fine is not None:
             more[-1] = self.fine_norm(self.fine(to_depth(x)))
         skips = skips[::-1][: len(self.levels)]

@@ -4,10 +4,13 @@ A network that names one colour names the mean of all that a thing might have, w
 that says how likely each of many colours is can be asked for more than the mean (Zhang et al.,
 2016, https://arxiv.org/abs/1603.08511, who choose among 313 squares of equal size in the plane of
 a and b). Cells that grow with their distance to gray, as the colours of photos get rarer, keep
-skin and wood apart from gray at no more cells. All functions work under `jax.jit`.
+skin and wood apart from gray at no more cells. All functions work under `jax.jit`, with sizes and
+temperatures that are static.
 """
 
 from __future__ import annotations
+
+import math
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +18,8 @@ import numpy as np
 
 from oldphoto_jax.photo.types import Array, Logits
 
-BEND = 2.6  # the outermost cells are e**BEND / 2 times as wide as those at gray
+BEND = 2.6  # a fine grid is cosh(BEND), 6.8, times as coarse at the rim as at gray
+COLDEST = 1e-3  # temperature; float32 cannot bear much less
 
 
 def axis(side: int) -> np.ndarray:
@@ -41,18 +45,27 @@ def shares(chroma: Array, side: int) -> jax.Array:
     return both.reshape(*chroma.shape[:-1], side * side)
 
 
+def check(temperature: float) -> None:
+    """Raises ValueError for a temperature that `mean` cannot take."""
+    if not COLDEST <= temperature < math.inf:
+        raise ValueError(
+            f"temperature {temperature}: give a number of {COLDEST} or more; 1 is the plain mean"
+        )
+
+
 def mean(logits: Logits, temperature: float = 1.0) -> jax.Array:
     """The mean colour [..,2], Cb and Cr in 0..1, of a grid's logits [..,side * side], float32.
 
     Below a temperature of 1 the likelier colours count for more than they are likely, so that it
     moves from their mean (1) to the likeliest alone (0): the "annealed mean" of Zhang et al.
-    Raises ValueError for a temperature that is not above 0 and for logits of no square grid.
+    Raises ValueError for a temperature below COLDEST and for logits of no square grid.
     """
-    if temperature <= 0:
-        raise ValueError(f"temperature {temperature}: give a number above 0")
+    check(temperature)
     side = round(logits.shape[-1] ** 0.5)
     if side * side != logits.shape[-1]:
-        raise ValueError(f"logits are {logits.shape}, but their last axis is no square grid")
+        raise ValueError(
+            f"logits are {logits.shape}: the last axis must hold side * side of them, side odd"
+        )
     lines = jnp.asarray(axis(side), jnp.float32)
     odds = jax.nn.softmax(jnp.float32(logits) / temperature, axis=-1)
     odds = odds.reshape(*logits.shape[:-1], side, side)

@@ -159,10 +159,13 @@ def truth(looks: Sequence[Look]) -> dict[str, float | None]:
 def usual(truths: Sequence[Look]) -> tuple[float, float] | None:
     """Between which hues, in degrees, the skin of most true photos lies; None if none has any.
 
-    No less than the percentiles USUAL, whose photos are real ones.
+    The percentiles USUAL, each the hue of one photo, so that of few photos all lie within.
     """
     hues = [look.skin_hue for look in truths if look.skin and not math.isnan(look.skin_hue)]
-    return tuple(map(exams.plain, np.percentile(hues, USUAL))) if hues else None
+    if not hues:
+        return None
+    ends = zip(USUAL, ("lower", "higher"), strict=True)
+    return tuple(float(np.percentile(hues, share, method=method)) for share, method in ends)
 
 
 def figures(answers: Sequence[Answer], truths: Sequence[Look]) -> dict[str, float | None]:
@@ -202,6 +205,12 @@ def table(result: Mapping[str, Any]) -> str:
         f"{counted['photos']} photos, {counted['left_out']} almost without colour left out; "
         f"networks on {result['device']}"
     ]
+    if bounds := result["usual"]:
+        low, high = bounds
+        lines.append(
+            f"{counted['skin']} photos show skin, in most true ones of a hue between {low:.0f} and "
+            f"{high:.0f} degrees"
+        )
     if counted["photos"] < FEW and any(found["frechet"] is not None for found in methods):
         lines.append(
             f"Fréchet distance of few photos (less than {FEW}): its value depends on their number, "
@@ -229,12 +238,16 @@ def _skin(looks: Sequence[Look], truths: Sequence[Look]) -> dict[str, float | No
     wanted = usual(truths)
     if wanted is None:
         return {"skin_hue": None, "skin_plausible": None}
-    known = hues[~np.isnan(hues)]
+    middle = sum(wanted) / 2  # angles have no ends: they are counted from the middle of the usual
+    known = _turned(hues[~np.isnan(hues)] - middle)
+    median = _turned(np.median(known) + middle) if known.size else math.nan
     within = (hues >= wanted[0]) & (hues <= wanted[1])
-    return {
-        "skin_hue": exams.plain(np.median(known)) if known.size else None,
-        "skin_plausible": exams.plain(within.mean()),
-    }
+    return {"skin_hue": exams.plain(median), "skin_plausible": exams.plain(within.mean())}
+
+
+def _turned(degrees: Array) -> Array:
+    """The same angles from -180 to 180."""
+    return (degrees + 180) % 360 - 180
 
 
 def _frechet(looks: Sequence[Look], truths: Sequence[Look]) -> float | None:

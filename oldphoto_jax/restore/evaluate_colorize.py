@@ -15,10 +15,20 @@ import jax
 import numpy as np
 
 import oldphoto_jax
-from oldphoto_jax.metrics.color import cf_hs2003
+from oldphoto_jax.metrics.color import PALE, SKIN, cf_hs2003
 from oldphoto_jax.photo import color, image
-from oldphoto_jax.restore import colorize
-from oldphoto_jax.restore.color_figures import WINDOW, Answer, Look, Perception, figures, truth
+from oldphoto_jax.restore import colorize, exams
+from oldphoto_jax.restore.color_figures import (
+    SKIN_SHARE,
+    USUAL,
+    WINDOW,
+    Answer,
+    Look,
+    Perception,
+    figures,
+    truth,
+    usual,
+)
 from oldphoto_jax.restore.stage import Stage
 
 SMALLEST = 32  # pixels a side that LPIPS and SSIM can see
@@ -69,12 +79,17 @@ class Exam:
             f"{self.size} px and centre-cropped to {self.size} x {self.size}; those with "
             f"cf_hs2003 below {LEAST} left out; sha256 of names and pixels {digest}; shown as "
             f"BT.601 luma; networks see a short side of {colorize.SIZE} px; 8 bits in and out; "
-            "all figures but the Fréchet distance: mean over photos; PSNR of RGB, blank where "
+            "means over photos, where nothing else is said; PSNR of RGB, blank where "
             f"one is infinite; SSIM of RGB: {WINDOW} window; ab error: mean distance in the ab "
             "plane of Lab; ab AuC: area under the share of pixels within a distance of 0, 1, ... "
             "150; CF: colourfulness of Hasler and Suesstrunk, and in DDColor's form; ratio: of "
             "the mean CFs; delta: of each photo's CF, either way; blotch: spread of ab where the "
-            f"truth's luma is smooth, of photos that are so somewhere; tint: CbCr {TINT}; {seen}"
+            "truth's luma is smooth, of photos that are so somewhere; skin: pixels whose true Cb "
+            f"is in {SKIN[0]} and Cr in {SKIN[1]} (bytes, gray 128), in photos with "
+            f"{SKIN_SHARE:.0%} of them or more; skin hue: median over these photos of the angle of "
+            f"the mean a and b there, if that is {PALE} or more from gray; plausible: share of "
+            f"these photos whose hue lies between the percentiles {USUAL[0]} and {USUAL[1]} of the "
+            f"truth's, as none of gray does; tint: CbCr {TINT}; {seen}"
         )
 
 
@@ -112,6 +127,7 @@ def evaluate(
 ) -> dict[str, Any]:
     """`protocol`, what the figures depend on; `counts`; `truth`; `figures`, a dict for each method.
 
+    `usual` are the ends of the hues of skin that count as plausible, None where no photo shows any.
     See `color_figures` for truth and figures. Everything is plain JSON, and the same every time.
     Raises ValueError when no photo has colour.
     """
@@ -138,7 +154,12 @@ def evaluate(
     return {
         "protocol": exam.protocol(digest.hexdigest()[:16], perception),
         "device": jax.devices()[0].device_kind,
-        "counts": {"photos": len(looks), "left_out": left_out},
+        "counts": {
+            "photos": len(looks),
+            "left_out": left_out,
+            "skin": sum(look.skin for look in looks),
+        },
+        "usual": [exams.plain(end) for end in ends] if (ends := usual(looks)) else None,
         "truth": truth(looks),
         "figures": [
             {"method": method.name, "weights": method.weights} | figures(given, looks)

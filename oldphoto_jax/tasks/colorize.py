@@ -5,7 +5,8 @@ U-Net on an ImageNet encoder predicts Cb and Cr from Y, first by their distance 
 with a self-attention critic beside it (Zhang et al., 2019, https://arxiv.org/abs/1805.08318),
 then with VGG-16's low layers in place of the distance. Which of these terms there are says
 `weight` ("match" compares what the critic sees on its way, Wang et al., 2018,
-https://arxiv.org/abs/1711.11585): the critic and VGG-16 exist where a term asks for them.
+https://arxiv.org/abs/1711.11585; "bins" chooses among colours, Zhang et al., 2016,
+https://arxiv.org/abs/1603.08511): the critic and VGG-16 exist where a term asks for them.
 """
 
 import dataclasses
@@ -78,8 +79,12 @@ class Colorize(Task):
             raise ValueError(f"weight names {sorted(unknown)}; the loss has {list(WEIGHT)}")
         if self.rivalry not in RIVALRY:
             raise ValueError(f"rivalry {self.rivalry!r} is unknown; choose one of {list(RIVALRY)}")
-        if self.weight.get("bins") and not self.palette:
-            raise ValueError("the weight of bins is above 0, but palette is 0: give it a size")
+        if not self.palette and (self.weight.get("bins") or self.temperature != 1):
+            raise ValueError(
+                f"palette is 0, but the weight of bins is {self.weight.get('bins', 0)} and the "
+                f"temperature {self.temperature}: give a palette its size, such as 19"
+            )
+        palette.check(self.temperature)
         generator = self._generator(rngs)
         kernel = generator.final.kernel  # the first answer is gray
         kernel[...] = jnp.zeros_like(kernel[...])
@@ -162,10 +167,10 @@ class Colorize(Task):
         answer, real = self._answer(nets, batch), self._real(batch)
         fake, chroma = self._beside_luma(answer, real), real[..., 1:]
         terms = {"pixel": balanced_l1(self._chroma(answer), chroma, self.balance)}
-        if self.palette:
-            wanted = palette.shares(chroma, self.palette)
+        if self.weight.get("bins"):
+            shares = palette.shares(chroma, self.palette)
             weight = rarity(chroma, self.balance)
-            terms["bins"] = bins.soft_cross_entropy(answer, wanted, weight)
+            terms["bins"] = bins.soft_cross_entropy(answer, shares, weight)
         if self.weight.get("perceptual"):
             ours, theirs = (
                 nets["vgg"].taps(resnet.normalize(color.ycbcr_to_rgb(ycbcr)), TAPS)

@@ -107,7 +107,7 @@ ROWS = (
     ),
     Row(
         name="resnet50-imagenet-stages3",
-        use="training: the encoder of configs/colorize.py:lite",
+        use="training: AlbuNet encoders of three stages (`stages=3`)",
         licence=MIT,
         source=RESNET50,
         kind="resnet50-keras-stages3",
@@ -115,7 +115,7 @@ ROWS = (
     ),
     Row(
         name="efficientnet-lite0-imagenet",
-        use="training: the encoder of configs/segment.py:lite",
+        use="training: the encoder of the variants lite in configs/",
         licence="Apache-2.0 (the wheel's LICENSE); trained on ImageNet",
         source=LITE0,
         kind="efficientnet-lite0",
