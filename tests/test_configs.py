@@ -9,6 +9,7 @@ import re
 import jax
 import numpy as np
 import pytest
+from flax import nnx
 
 from oldphoto_jax.restore import stage
 from oldphoto_jax.tasks import colorize, inpaint
@@ -34,6 +35,7 @@ SHRUNK = {
         critic_width=2,
         critic_levels=1,
         attention=(1,),
+        widths=(8, 8, 8),
     ),
 }
 
@@ -111,6 +113,14 @@ def test_a_configuration_tells_how_to_run_it(case):
     assert f"python -m oldphoto_jax.main --config=configs/{name}.py" in document
     assert "Cost:" in document and "Expected:" in document
     assert not variant or variant == ["article"] or f"{name}.py:{variant[0]}" in document
+
+
+@pytest.mark.parametrize(("variant", "megabytes"), [("perceptual", 60), ("lite", 15)])
+def test_weights_that_colour_are_small_enough_to_be_sent_around(variant, megabytes):
+    task = build("colorize", variant).task
+    nets = nnx.eval_shape(lambda: task.networks(nnx.Rngs(0)))
+    counts = [x.size for x in jax.tree.leaves(nnx.state(nets["generator"]))]
+    assert 2 * sum(counts) <= 1e6 * megabytes  # in 16 bits
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -41,8 +41,8 @@ ELSEWHERE = {"photos", "validation"}  # what a run may be told besides
 FREE = {
     segment: ELSEWHERE | {"task.damage.textures", "task.damage.exclude.1"},
     inpaint: ELSEWHERE | {"task.damage.textures"},
-    # The rest is of a critic, which has no say in these weights.
-    colorize: ELSEWHERE | {"task.critic_levels", "task.attention.0", "task.attention.1"},
+    # How likely colours are shown, which no term of the loss saw; it was chosen after training.
+    colorize: ELSEWHERE | {"task.temperature"},
 }
 PHASE = {inpaint: "lite_frozen"}
 

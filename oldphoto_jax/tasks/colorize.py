@@ -27,7 +27,7 @@ from oldphoto_jax.task import Task
 from oldphoto_jax.tasks.crop import view
 
 WEIGHT = {"pixel": 1.0, "bins": 0.0, "perceptual": 0.0, "fool": 0.0, "match": 0.0}
-VIVID, MOST = 0.6, 2.0  # more makes wrong colours, which pale ones hide, too striking
+VIVID, MOST = 0.62, 2.0  # more makes wrong colours, which pale ones hide, too striking
 TAPS = feature.COLOR_LAYERS
 RIVALRY = {  # how the critic judges and how the generator fools it
     "hinge": (adversarial.judge_hinge, adversarial.fool_hinge),

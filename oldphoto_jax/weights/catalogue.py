@@ -93,8 +93,8 @@ ROWS = (
     _along(
         "colorize-lite",
         "oldphoto colorize: colours gray photos",
-        "2c245d0553cf2a016deefd68551f76f90ec7abbf6fed5aa605935aa492400b31",
-        22_862_704,
+        "72b6b00f3c616ebd854986f8cf22ee3d95960c402eba2d6e01fbf499419719c8",
+        7_102_396,
         cards.COLORIZE_LITE,
     ),
     Row(
