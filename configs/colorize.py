@@ -23,21 +23,27 @@ convert its file, as `resnet50`, to that name and add --config.task.variant=torc
 Cost: about 18 GFLOP forward an example, without the critic; made for an accelerator.
 Expected: (not run yet). The Mail.ru restorer reports a mean squared error of 34.4 on its photos.
 
-Variant `:lite`, for a laptop: a U-Net on EfficientNet-Lite0, of which ImageNet's stem and first two
-stages stay as they are, chooses among 19 x 19 colours (`photo.palette`; Zhang et al., 2016,
-https://arxiv.org/abs/1603.08511) at a quarter of the photo's sides; L1 of their mean beside it. The
-packaged weights are of this phase:
+Variants for a laptop: `:lite`, a U-Net on EfficientNet-Lite0, of which ImageNet's stem and first
+two stages stay as they are, chooses among 19 x 19 colours (`photo.palette`; Zhang et al., 2016,
+https://arxiv.org/abs/1603.08511) at a quarter of the photo's sides; L1 of their mean beside it.
+`:lite_balanced` goes on from there: rare colours count for more (`losses.balance`), and three
+photos in ten have filled holes, as a filler hands them over. The packaged weights are of the
+first:
 
-    python -m oldphoto_jax.main --config=configs/colorize.py:lite --workdir=runs/colorize-lite
+    for phase in lite lite_balanced; do
+        python -m oldphoto_jax.main --config=configs/colorize.py:$phase \
+            --workdir=runs/colorize-$phase
+    done
 
-Cost: 1.9 GFLOP forward an example; 77 minutes on two CPU cores that had other work beside it (10.6
-images/s).
+(configs/colorize.py:lite, configs/colorize.py:lite_balanced.)
+Cost: 1.9 GFLOP forward an example; 77 minutes for the first phase on two CPU cores that had other
+work beside it (10.6 images/s).
 Expected: on 290 validation photos of 256 px 24.7 dB PSNR, LPIPS 0.157, an ab error of 13.1 and 0.61
-of the truth's colourfulness, against 23.2 dB, 0.208, 15.4 and 0 of plain gray (one run, with its
-gain; MODEL_ZOO.md has all figures).
+of the truth's colourfulness, against 23.2 dB, 0.208, 15.4 and 0 of plain gray (one run of the first
+phase, with its gain; MODEL_ZOO.md has all figures).
 
-Variants `:lite_critic` and `:lite_perceptual` go on from there beside a small critic, the second
-with VGG-16's low layers in place of the distances:
+Variants `:lite_critic` and `:lite_perceptual` go on from the second beside a small critic, the
+latter with VGG-16's low layers in place of the distances:
 
     for phase in lite_critic lite_perceptual; do
         python -m oldphoto_jax.main --config=configs/colorize.py:$phase \
@@ -60,8 +66,9 @@ from oldphoto_jax.train.optimizer import Adam
 BEFORE = {  # what a phase starts from; with a critic no figure tells which step was best
     "critic": "runs/colorize-l1/weights/best.safetensors",
     "perceptual": "runs/colorize-critic/weights/last.safetensors",
-    "lite_critic": "runs/colorize-lite/weights/best.safetensors",
-    "lite_perceptual": "runs/colorize-lite/weights/best.safetensors",
+    "lite_balanced": "runs/colorize-lite/weights/best.safetensors",
+    "lite_critic": "runs/colorize-lite_balanced/weights/best.safetensors",
+    "lite_perceptual": "runs/colorize-lite_balanced/weights/best.safetensors",
 }
 # The critic learns four times as fast, without momentum (Zhang et al., 2019)
 CRITIC = Adam(rate=4e-4, betas=(0.0, 0.9))
@@ -72,7 +79,7 @@ def get_config(variant: str = "l1") -> Config:
     """Returns the configuration of the phase "l1", "critic", "perceptual", "lite"..."""
     l1 = Config(
         # A decoder half as wide, its inputs narrowed: in 16 bits the file has 56 MB, not 111
-        task=Colorize(size=256, decoder_width=16, squeeze=True, decoder_norm=True),
+        task=Colorize(size=256, filled=0.3, decoder_width=16, squeeze=True, decoder_norm=True),
         weights={"generator.encoder": "resnet50-imagenet.safetensors"},
         optimizers={"generator": Adam(rate=1e-4, warmup=500, schedule="cosine", ema=0.999)},
         batch_size=32,
@@ -93,13 +100,16 @@ def get_config(variant: str = "l1") -> Config:
     lite = _lite(l1)
     if variant == "lite":
         return lite
+    balanced = _balanced(lite)
+    if variant == "lite_balanced":
+        return balanced
     if variant == "lite_critic":
-        return _judged(lite, variant, {"bins": 1.0, "pixel": 5.0, "fool": FOOL}, 400)
+        return _judged(balanced, variant, {"bins": 1.0, "pixel": 5.0, "fool": FOOL}, 400)
     if variant == "lite_perceptual":
-        return _perceptual(lite, variant, 400)
+        return _perceptual(balanced, variant, 400)
     raise ValueError(
         f"configs/colorize.py has no variant {variant!r}; choose 'l1', 'critic', 'perceptual', "
-        "'lite', 'lite_critic' or 'lite_perceptual'"
+        "'lite', 'lite_balanced', 'lite_critic' or 'lite_perceptual'"
     )
 
 
@@ -143,6 +153,21 @@ def _lite(l1: Config) -> Config:
         evaluate_every=290,
         save_every=290,
         workers=0,
+    )
+
+
+def _balanced(lite: Config) -> Config:
+    """The second phase of the laptop's: rare colours count more, and holes have been filled."""
+    generator = dataclasses.replace(lite.optimizers["generator"], rate=1e-3)
+    return dataclasses.replace(
+        lite,
+        task=dataclasses.replace(lite.task, balance=0.8, filled=0.3),
+        weights={"generator": BEFORE["lite_balanced"]},
+        optimizers={"generator": generator},
+        steps=2_200,
+        seed=1,
+        evaluate_every=220,
+        save_every=220,
     )
 
 

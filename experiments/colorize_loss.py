@@ -56,7 +56,7 @@ def get_config(variant: str = "l1"):
     return dataclasses.replace(
         lite,
         task=task,
-        weights=lite.weights | vgg,
+        weights={"generator": colorize.BEFORE["lite_balanced"], **vgg},
         optimizers={name: players[name] for name in task.losses()},
         batch_size=8,
         steps=STEPS,

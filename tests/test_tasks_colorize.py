@@ -78,6 +78,22 @@ def test_same_record_and_generator_give_the_same_bytes(record):
 
 
 @pytest.mark.parametrize("age", [0.0, 1.0])
+def test_holes_are_filled_in_the_gray_photo_and_keep_their_true_colours(record, age):
+    seen, filled = (
+        Colorize(size=64, age=age, filled=share).example(record, np.random.default_rng(5))
+        for share in (0.0, 1.0)
+    )
+    changed = np.abs(filled["photo"] - seen["photo"]).max(-1) > 1e-4
+    assert 0.005 < changed.mean() < 0.5  # the same photo but for holes
+    assert np.ptp(filled["photo"][changed]) < np.ptp(seen["photo"])  # nothing marks them
+    luma = filled["photo"][..., :1]
+    np.testing.assert_allclose(color.rgb_to_gray(filled["target"]), luma, atol=1e-5)
+    inside = ((luma > 0.2) & (luma < 0.8))[..., 0] & changed  # elsewhere the gamut may take part
+    chroma = (color.rgb_to_ycbcr(example["target"])[inside][:, 1:] for example in (seen, filled))
+    np.testing.assert_allclose(*chroma, atol=1e-5)
+
+
+@pytest.mark.parametrize("age", [0.0, 1.0])
 def test_photo_and_target_share_their_luma_and_photo_is_gray(record, age):
     task = Colorize(size=64, age=age)
     for seed in range(8):

@@ -49,12 +49,14 @@ def delta_cf_ddcolor(photo: Photo, target: Photo) -> np.ndarray:
     return np.abs(np.subtract(*map(cf_ddcolor, _pair(photo, target))))
 
 
-def ab_error(photo: Photo, target: Photo) -> np.ndarray:
+def ab_error(photo: Photo, target: Photo, where: np.ndarray | None = None) -> np.ndarray:
     """Mean distance in the a,b plane of CIE Lab: how wrong the colours are, lightness aside.
 
-    Zhang et al., 2016, https://arxiv.org/abs/1603.08511, build their accuracy on it.
+    Over the pixels `where` [N,H,W], if given, else all; NaN where there is none. Zhang et al.,
+    2016, https://arxiv.org/abs/1603.08511, build their accuracy on it.
     """
-    return _ab_distance(photo, target).mean(axis=(1, 2))
+    distance = _ab_distance(photo, target)
+    return distance.mean(axis=(1, 2)) if where is None else _means(distance[..., None], where)[:, 0]
 
 
 def ab_auc(photo: Photo, target: Photo) -> np.ndarray:
@@ -108,16 +110,38 @@ def hue(photo: Photo, where: np.ndarray) -> np.ndarray:
     The red of sRGB is at 40, its yellow at 103, green at 136, blue at -54. NaN where no pixel is
     asked for, and where that mean lies within PALE of gray, which has no hue.
     """
-    _check(photo)
-    if where.shape != photo.shape[:3]:
-        raise ValueError(f"photos of {photo.shape} need places [N,H,W], got {where.shape}")
-    lab = rgb_to_lab(np.asarray(photo, np.float64))
-    means = [
-        each[there, 1:].mean(axis=0) if there.any() else np.zeros(2)
-        for each, there in zip(lab, where, strict=True)
-    ]
-    a, b = np.transpose(means)
+    _, a, b = _lab(photo, where)
     return np.where(np.hypot(a, b) < PALE, np.nan, np.degrees(np.arctan2(b, a)))
+
+
+def typology_angle(photo: Photo, where: np.ndarray) -> np.ndarray:
+    """How light the skin is that the pixels `where` [N,H,W] show, in degrees: [N], or NaN for none.
+
+    The individual typology angle, arctan((L - 50) / b) of their mean L and b: above 55 is very
+    light skin, below -30 dark; in a photo the light counts as well. Chardon et al., 1991,
+    https://doi.org/10.1111/j.1467-2494.1991.tb00561.x.
+    """
+    lightness, _, b = _lab(photo, where)
+    return np.degrees(np.arctan2(lightness - 50, b))
+
+
+def _lab(photo: Photo, where: np.ndarray) -> np.ndarray:
+    """Mean L, a and b over the pixels `where` [N,H,W], [3,N]."""
+    _check(photo)
+    return _means(rgb_to_lab(np.asarray(photo, np.float64)), where).T
+
+
+def _means(values: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """Of values [N,H,W,C] over the pixels `where` [N,H,W]; [N,C], NaN where there are none."""
+    if where.shape != values.shape[:3]:
+        raise ValueError(f"photos of {values.shape[:3]} need places [N,H,W], got {where.shape}")
+    blank = np.full(values.shape[-1], np.nan)
+    return np.stack(
+        [
+            each[there].mean(axis=0) if there.any() else blank
+            for each, there in zip(values, where, strict=True)
+        ]
+    )
 
 
 def _blotch(lab: np.ndarray, guide: np.ndarray) -> float:

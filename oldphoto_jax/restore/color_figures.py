@@ -22,7 +22,8 @@ from oldphoto_jax.metrics.stream import Mean
 from oldphoto_jax.models.alexnet import AlexNet
 from oldphoto_jax.photo.color import rgb_to_gray
 from oldphoto_jax.photo.types import Array, Photo
-from oldphoto_jax.restore import exams
+from oldphoto_jax.restore import exams, skin_figures
+from oldphoto_jax.restore.skin_figures import Skin
 from oldphoto_jax.weights import lpips_jax, store
 
 WINDOW = "uniform"  # of SSIM
@@ -47,11 +48,8 @@ COLORS = {
     "cf_ddcolor_ratio": ("ratio", 3),
     "cf_ddcolor_delta": ("delta", 2),
     "blotch": ("blotch", 3),
-    "skin_hue": ("skin hue", 1),
-    "skin_plausible": ("plausible", 3),
+    **skin_figures.HUES,
 }
-SKIN_SHARE = 0.05  # of a photo's pixels that have to be skin for its hue to count
-USUAL = (5, 95)  # percentiles of the true photos between which a hue of skin is plausible
 FORMS = ("cf_hs2003", "cf_ddcolor")  # of colourfulness
 
 
@@ -102,8 +100,7 @@ class Look:
     cf_hs2003: float
     cf_ddcolor: float
     blotch: float  # NaN where the true photo is smooth nowhere
-    skin: bool  # whether the true photo shows enough of it
-    skin_hue: float  # degrees; NaN where it is gray or there is none
+    skin: Skin
     features: np.ndarray | None  # [D]; None where they are not measured
 
     @classmethod
@@ -112,13 +109,11 @@ class Look:
 
         Its `target` says where it should be smooth, and where there is skin.
         """
-        skin = color.skin(target)
         return cls(
             cf_hs2003=float(color.cf_hs2003(photo)[0]),
             cf_ddcolor=float(color.cf_ddcolor(photo)[0]),
             blotch=float(color.blotch(photo, guide=rgb_to_gray(target))[0]),
-            skin=bool(skin.mean() >= SKIN_SHARE),
-            skin_hue=float(color.hue(photo, skin)[0]),
+            skin=Skin.of(photo, target),
             features=np.asarray(perception.features(photo))[0] if perception else None,
         )
 
@@ -148,28 +143,17 @@ class Answer:
 
 
 def truth(looks: Sequence[Look]) -> dict[str, float | None]:
-    """Those of COLORS that the true photos have themselves."""
+    """Those of COLORS and of skin that the true photos have themselves."""
+    skins = [look.skin for look in looks]
     return {
         **{form: _mean(getattr(look, form) for look in looks) for form in FORMS},
         "blotch": _blotch(looks),
-        **_skin(looks, looks),
+        **skin_figures.figures(skins, skins),
     }
 
 
-def usual(truths: Sequence[Look]) -> tuple[float, float] | None:
-    """Between which hues, in degrees, the skin of most true photos lies; None if none has any.
-
-    The percentiles USUAL, each the hue of one photo, so that of few photos all lie within.
-    """
-    hues = [look.skin_hue for look in truths if look.skin and not math.isnan(look.skin_hue)]
-    if not hues:
-        return None
-    ends = zip(USUAL, ("lower", "higher"), strict=True)
-    return tuple(float(np.percentile(hues, share, method=method)) for share, method in ends)
-
-
 def figures(answers: Sequence[Answer], truths: Sequence[Look]) -> dict[str, float | None]:
-    """All of NEARNESS and COLORS for one method's answers.
+    """All of NEARNESS, COLORS and `skin_figures.figures` for one method's answers.
 
     None for what is infinite or was not measured: one answer that is the truth to the last bit
     leaves PSNR blank.
@@ -186,11 +170,12 @@ def figures(answers: Sequence[Answer], truths: Sequence[Look]) -> dict[str, floa
         found[form] = exams.plain(ours.mean())
         found[f"{form}_ratio"] = exams.plain(ours.mean() / theirs.mean())
         found[f"{form}_delta"] = exams.plain(np.abs(ours - theirs).mean())
-    return found | {"blotch": _blotch(looks), **_skin(looks, truths)}
+    skins = ([look.skin for look in those] for those in (looks, truths))
+    return found | {"blotch": _blotch(looks), **skin_figures.figures(*skins)}
 
 
 def table(result: Mapping[str, Any]) -> str:
-    """The result of `evaluate_colorize.evaluate` as text for people: two Markdown tables.
+    """The result of `evaluate_colorize.evaluate` as text for people: Markdown tables.
 
     Beneath them stands all that they depend on.
     """
@@ -198,27 +183,27 @@ def table(result: Mapping[str, Any]) -> str:
     rows = [["method", *(head for head, _ in NEARNESS.values())]]
     rows[0][-1] = f"{rows[0][-1]} ({FEATURES}, {counted['photos']} photos)"
     rows += [_row(found["method"], found, NEARNESS) for found in methods]
-    colors = [["method", *(head for head, _ in COLORS.values())]]
-    colors += [_row("truth", result["truth"], COLORS)]
-    colors += [_row(found["method"], found, COLORS) for found in methods]
+    colors, skin = (
+        [
+            ["method", *(head for head, _ in columns.values())],
+            _row("truth", result["truth"], columns),
+            *(_row(found["method"], found, columns) for found in methods),
+        ]
+        for columns in (COLORS, skin_figures.OF_EACH)
+    )
     lines = [
         f"{counted['photos']} photos, {counted['left_out']} almost without colour left out; "
-        f"networks on {result['device']}"
+        f"networks on {result['device']}",
+        *skin_figures.note(result),
     ]
-    if bounds := result["usual"]:
-        low, high = bounds
-        lines.append(
-            f"{counted['skin']} photos show skin, in most true ones of a hue between {low:.0f} and "
-            f"{high:.0f} degrees"
-        )
     if counted["photos"] < FEW and any(found["frechet"] is not None for found in methods):
         lines.append(
             f"Fréchet distance of few photos (less than {FEW}): its value depends on their number, "
             "so it compares methods of this table only, and it is no FID"
         )
     lines += [f"weights of {m['method']}: {m['weights']}" for m in methods if m["weights"]]
-    parts = [exams.markdown(rows), exams.markdown(colors), "\n".join(lines), result["protocol"]]
-    return "\n\n".join(parts)
+    tables = [rows, colors, skin] if result["usual"] else [rows, colors]
+    return "\n\n".join([*map(exams.markdown, tables), "\n".join(lines), result["protocol"]])
 
 
 def _row(name: str, found: Mapping[str, Any], columns: Mapping[str, tuple[str, int]]) -> list[str]:
@@ -227,27 +212,6 @@ def _row(name: str, found: Mapping[str, Any], columns: Mapping[str, tuple[str, i
 
 def _blotch(looks: Sequence[Look]) -> float | None:
     return _mean(look.blotch for look in looks if not math.isnan(look.blotch))
-
-
-def _skin(looks: Sequence[Look], truths: Sequence[Look]) -> dict[str, float | None]:
-    """Median hue of the skin, and the share of photos in which it is a `usual` one.
-
-    Of the photos whose truth shows skin; skin that is left gray has no hue and is not usual.
-    """
-    hues = np.array([look.skin_hue for look in looks if look.skin])
-    wanted = usual(truths)
-    if wanted is None:
-        return {"skin_hue": None, "skin_plausible": None}
-    middle = sum(wanted) / 2  # angles have no ends: they are counted from the middle of the usual
-    known = _turned(hues[~np.isnan(hues)] - middle)
-    median = _turned(np.median(known) + middle) if known.size else math.nan
-    within = (hues >= wanted[0]) & (hues <= wanted[1])
-    return {"skin_hue": exams.plain(median), "skin_plausible": exams.plain(within.mean())}
-
-
-def _turned(degrees: Array) -> Array:
-    """The same angles from -180 to 180."""
-    return (degrees + 180) % 360 - 180
 
 
 def _frechet(looks: Sequence[Look], truths: Sequence[Look]) -> float | None:

@@ -15,20 +15,10 @@ import jax
 import numpy as np
 
 import oldphoto_jax
-from oldphoto_jax.metrics.color import PALE, SKIN, cf_hs2003
+from oldphoto_jax.metrics.color import cf_hs2003
 from oldphoto_jax.photo import color, image
-from oldphoto_jax.restore import colorize, exams
-from oldphoto_jax.restore.color_figures import (
-    SKIN_SHARE,
-    USUAL,
-    WINDOW,
-    Answer,
-    Look,
-    Perception,
-    figures,
-    truth,
-    usual,
-)
+from oldphoto_jax.restore import colorize, exams, skin_figures
+from oldphoto_jax.restore.color_figures import WINDOW, Answer, Look, Perception, figures, truth
 from oldphoto_jax.restore.stage import Stage
 
 SMALLEST = 32  # pixels a side that LPIPS and SSIM can see
@@ -84,12 +74,8 @@ class Exam:
             "plane of Lab; ab AuC: area under the share of pixels within a distance of 0, 1, ... "
             "150; CF: colourfulness of Hasler and Suesstrunk, and in DDColor's form; ratio: of "
             "the mean CFs; delta: of each photo's CF, either way; blotch: spread of ab where the "
-            "truth's luma is smooth, of photos that are so somewhere; skin: pixels whose true Cb "
-            f"is in {SKIN[0]} and Cr in {SKIN[1]} (bytes, gray 128), in photos with "
-            f"{SKIN_SHARE:.0%} of them or more; skin hue: median over these photos of the angle of "
-            f"the mean a and b there, if that is {PALE} or more from gray; plausible: share of "
-            f"these photos whose hue lies between the percentiles {USUAL[0]} and {USUAL[1]} of the "
-            f"truth's, as none of gray does; tint: CbCr {TINT}; {seen}"
+            "truth's luma is smooth, of photos that are so somewhere; "
+            f"{skin_figures.protocol()}; tint: CbCr {TINT}; {seen}"
         )
 
 
@@ -128,8 +114,8 @@ def evaluate(
     """`protocol`, what the figures depend on; `counts`; `truth`; `figures`, a dict for each method.
 
     `usual` are the ends of the hues of skin that count as plausible, None where no photo shows any.
-    See `color_figures` for truth and figures. Everything is plain JSON, and the same every time.
-    Raises ValueError when no photo has colour.
+    See `color_figures` and `skin_figures` for truth and figures. Everything is plain JSON, and the
+    same every time. Raises ValueError when no photo has colour.
     """
     digest = hashlib.sha256()
     left_out = 0
@@ -151,15 +137,18 @@ def evaluate(
             f"none of the {exam.count} photos has colour (cf_hs2003 of {LEAST} or more): their "
             "truth is not known; name photos in colour"
         )
+    skins = [look.skin for look in looks]
+    complexions, ends = skin_figures.counts(skins), skin_figures.usual(skins)
     return {
         "protocol": exam.protocol(digest.hexdigest()[:16], perception),
         "device": jax.devices()[0].device_kind,
         "counts": {
             "photos": len(looks),
             "left_out": left_out,
-            "skin": sum(look.skin for look in looks),
+            "skin": sum(complexions.values()),
+            **{f"skin_{name}": count for name, count in complexions.items()},
         },
-        "usual": [exams.plain(end) for end in ends] if (ends := usual(looks)) else None,
+        "usual": [exams.plain(end) for end in ends] if ends else None,
         "truth": truth(looks),
         "figures": [
             {"method": method.name, "weights": method.weights} | figures(given, looks)

@@ -17,12 +17,13 @@ import numpy as np
 from flax import nnx
 
 from oldphoto_jax.damage import fading
+from oldphoto_jax.damage.strokes import Holes
 from oldphoto_jax.losses import adversarial, bins, feature, pixel
 from oldphoto_jax.losses.balance import balanced_l1, rarity
 from oldphoto_jax.metrics import color as color_metrics
 from oldphoto_jax.metrics import image as image_metrics
 from oldphoto_jax.models import discriminators, efficientnet, lite_unet, resnet, unet, vgg
-from oldphoto_jax.photo import color, guided, image, palette
+from oldphoto_jax.photo import color, guided, image, inpaint, palette
 from oldphoto_jax.task import Task
 from oldphoto_jax.tasks.crop import view
 
@@ -50,6 +51,10 @@ class Colorize(Task):
     size: int = 256  # side of the training crop, pixels
     share: tuple[float, float] = (0.6, 1.0)  # of the photo's short side that the crop shows
     age: float = 0.5  # share of the photos that are aged first: soft, grainy, faded
+    filled: float = 0.0  # share of the photos with filled `holes`, as the stage before leaves them
+    holes: Holes = dataclasses.field(
+        default_factory=lambda: Holes(max_size=32, strokes=1.0, large=0.2)
+    )
     network: str = "albunet"  # or "lite", which has `widths` and a `stride` of 4
     widths: tuple[int, ...] = lite_unet.WIDTHS[:3]  # of its decoder, the deepest first
     palette: int = 0  # colours a side to choose among, an odd number; 0 = it names the colour
@@ -129,12 +134,14 @@ class Colorize(Task):
         return lite_unet.LiteUNet.stride if self.network == "lite" else 4 * 2**self.stages
 
     def example(self, record, rng):
-        """photo [H,W,3] gray, sometimes aged, and target: its luma with the true chroma; 0..1."""
+        """photo [H,W,3] gray, often old, and target: its luma with the true chroma; 0..1."""
         seen = image.to_float(view(record["photo"], self.size, self.share, rng))
         gray = fading.desaturate(seen)
         if rng.random() < self.age:
             gray = fading.age(gray, rng, gray=True)
         luma = color.rgb_to_gray(np.clip(gray, 0, 1))
+        if rng.random() < self.filled:
+            luma = inpaint.telea(luma, self.holes(luma.shape[:2], rng))
         true = np.concatenate([luma, color.rgb_to_ycbcr(seen)[..., 1:]], axis=-1)
         return {
             "photo": color.gray_to_rgb(luma),
