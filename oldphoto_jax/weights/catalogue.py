@@ -93,8 +93,8 @@ ROWS = (
     _along(
         "colorize-lite",
         "oldphoto colorize: colours gray photos",
-        "72b6b00f3c616ebd854986f8cf22ee3d95960c402eba2d6e01fbf499419719c8",
-        7_102_396,
+        "42b7bf3e814b731ea4625e808bf7d9b16425562af056b845f634109666134994",
+        7_102_700,
         cards.COLORIZE_LITE,
     ),
     Row(
