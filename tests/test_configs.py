@@ -115,6 +115,18 @@ def test_a_configuration_tells_how_to_run_it(case):
     assert not variant or variant == ["article"] or f"{name}.py:{variant[0]}" in document
 
 
+def test_each_phase_of_colouring_goes_on_from_one_that_there_is():
+    before = module("colorize").BEFORE
+    for phase, file in before.items():
+        config = build("colorize", phase)
+        assert config.weights["generator"] == file
+        started = re.fullmatch(r"runs/colorize-(\w+)/weights/(best|last).safetensors", file)[1]
+        earlier = build("colorize", started)
+        for field in ("network", "palette", "filled", "temperature"):
+            if (phase, field) != ("lite_filled", "filled"):  # what is new in that phase
+                assert getattr(config.task, field) == getattr(earlier.task, field)
+
+
 @pytest.mark.parametrize(("variant", "megabytes"), [("perceptual", 60), ("lite", 15)])
 def test_weights_that_colour_are_small_enough_to_be_sent_around(variant, megabytes):
     task = build("colorize", variant).task

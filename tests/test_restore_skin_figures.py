@@ -80,4 +80,4 @@ def test_people_are_told_how_many_photos_show_each_complexion():
     assert "6 photos show skin" in line and "between 41 and 70 degrees" in line
     assert line.endswith("3 of them light, 2 of them tan, 1 of them dark")
     assert skin_figures.note({"usual": None, "counts": {}}) == []
-    assert "light from 41, tan from 10, dark below degrees" in skin_figures.protocol()
+    assert "light from 41, tan from 10, dark below, in degrees of" in skin_figures.protocol()

@@ -89,6 +89,7 @@ def test_holes_are_filled_in_the_gray_photo_and_keep_their_true_colours(record, 
     luma = filled["photo"][..., :1]
     np.testing.assert_allclose(color.rgb_to_gray(filled["target"]), luma, atol=1e-5)
     inside = ((luma > 0.2) & (luma < 0.8))[..., 0] & changed  # elsewhere the gamut may take part
+    assert inside.any()
     chroma = (color.rgb_to_ycbcr(example["target"])[inside][:, 1:] for example in (seen, filled))
     np.testing.assert_allclose(*chroma, atol=1e-5)
 

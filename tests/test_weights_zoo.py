@@ -1,6 +1,7 @@
 """MODEL_ZOO.md is what the catalogue, the cards and the weights files say, and they agree."""
 
 import ast
+import functools
 import importlib
 import json
 import pathlib
@@ -28,10 +29,10 @@ def metadata(row, name):
     return json.loads(store.load(row.path)[1][name])
 
 
-def words(row):
-    """The words of the command that trained it; what prepares lists may stand before."""
+def trainings(row):
+    """The words of the commands that trained it, one a phase; what prepares lists is left out."""
     lines = row.card.command.replace("\\\n", "").splitlines()
-    return shlex.split(lines[-1])
+    return [shlex.split(line) for line in lines if "oldphoto_jax.main" in line]
 
 
 def test_the_zoo_is_what_its_program_makes(tmp_path):
@@ -78,7 +79,7 @@ def test_facts_agree_with_the_file(row):
 
 @every_packaged
 def test_the_command_gave_the_file(row):
-    program, run = words(row), metadata(row, "config")
+    program, run = trainings(row)[-1], metadata(row, "config")
     assert program[:3] == ["python", "-m", "oldphoto_jax.main"]
     assert f"--config={row.card.config}:{row.card.variant}" in program
     changes = [word for word in program if word.startswith("--config.")]
@@ -90,6 +91,25 @@ def test_the_command_gave_the_file(row):
             value = value[key]
         asked = list(ast.literal_eval(text)) if isinstance(value, list) else text
         assert asked == (value if isinstance(value, list) else str(value)), change
+
+
+@every_packaged
+def test_each_phase_is_one_of_its_configurations_and_starts_from_the_one_before(row):
+    module = importlib.import_module(row.card.config.removesuffix(".py").replace("/", "."))
+    finished = set()
+    for program in trainings(row):
+        [named] = [word for word in program if word.startswith("--config=")]
+        name, _, variant = named.removeprefix("--config=").partition(":")
+        config = module.get_config(variant)
+        assert name == row.card.config
+        for word in program:
+            if word.startswith("--config."):
+                path = word.removeprefix("--config.").partition("=")[0]
+                functools.reduce(getattr, path.split("."), config)  # there is such a field
+        before = {str(file).split("/weights/")[0] for file in config.weights.values()}
+        assert {folder for folder in before if folder.startswith("runs/")} <= finished
+        [workdir] = [word for word in program if word.startswith("--workdir=")]
+        finished.add(workdir.removeprefix("--workdir="))
 
 
 @every_packaged

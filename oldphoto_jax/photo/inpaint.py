@@ -28,7 +28,8 @@ def check(mask: np.ndarray) -> None:
     if mask.all():
         height, width = mask.shape
         raise ValueError(
-            f"a hole leaves no good pixel in a tile of {height} x {width}; use larger tiles"
+            f"a hole leaves no good pixel in a tile of {height} x {width}; use larger tiles, or "
+            "larger crops in training"
         )
 
 

@@ -95,7 +95,7 @@ def _describe(graph: nnx.GraphDef, state: nnx.State, photo: Photo) -> jax.Array:
 
 @dataclasses.dataclass
 class Look:
-    """What a photo shows without another beside it."""
+    """How colourful a photo is, how even, and how right its skin."""
 
     cf_hs2003: float
     cf_ddcolor: float
@@ -107,7 +107,7 @@ class Look:
     def of(cls, photo: np.ndarray, target: np.ndarray, perception: Perception | None) -> Look:
         """The look of one photo [1,H,W,3] in 0..1.
 
-        Its `target` says where it should be smooth, and where there is skin.
+        Its `target` says where it should be smooth, where there is skin, and of which colour.
         """
         return cls(
             cf_hs2003=float(color.cf_hs2003(photo)[0]),
@@ -143,7 +143,7 @@ class Answer:
 
 
 def truth(looks: Sequence[Look]) -> dict[str, float | None]:
-    """Those of COLORS and of skin that the true photos have themselves."""
+    """Those of COLORS and of skin that the true photos have themselves, whose errors are 0."""
     skins = [look.skin for look in looks]
     return {
         **{form: _mean(getattr(look, form) for look in looks) for form in FORMS},

@@ -102,9 +102,9 @@ def protocol() -> str:
         f"128), in photos with {SHARE:.0%} of them or more; skin hue: median over these photos of "
         f"the angle of the mean a and b there, if that is {color.PALE} or more from gray; "
         f"plausible: share of these photos whose hue lies between the percentiles {low} and {high} "
-        f"of the truth's, as none of gray does; complexions: {groups} degrees of the typology "
-        "angle of the truth's mean L and b there, to which the light of the photo adds; their "
-        "error: that in ab over these pixels, mean over photos"
+        f"of the truth's, as none of gray does; complexions: {groups}, in degrees of the "
+        "typology angle of the truth's mean L and b there, to which the light of the photo adds; "
+        "their error: that in ab over these pixels, mean over photos"
     )
 
 
