@@ -59,8 +59,15 @@ def variants(name):
 
 
 CASES = [(name, *variant) for name in NAMES for variant in variants(name)]
-# They have nothing that other cases do not have: the small one, and the phase after the critic's.
-COVERED = {("colorize", "l1"), ("colorize", "critic")}
+# They have nothing that other cases do not have: what they weigh (distances, a critic, AlexNet) is
+# weighed by others beside more, and filled holes change no program.
+COVERED = {
+    ("colorize", "l1"),
+    ("colorize", "critic"),
+    ("colorize", "lite_critic"),
+    ("colorize", "lite_filled"),
+    ("inpaint", "lite_perceptual"),
+}
 TRAINED = [
     pytest.param(case, marks=[pytest.mark.slow] if case in COVERED else [], id=":".join(case))
     for case in CASES
