@@ -1,5 +1,7 @@
 """Shapes of damage, and the law of the mask that `lay` keeps."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -17,7 +19,7 @@ def gray_photo(shape=SHAPE, level=0.5):
 
 def lay(photo, alpha, look, seed=0):
     rng = np.random.default_rng(seed)
-    inks = blend.choose_inks(photo, rng)
+    inks = blend.choose_inks(photo, rng, blend.choose_lid(rng))
     return blend.lay(photo, alpha, blend.LOOKS[look], inks, blend.roughness(photo), rng)
 
 
@@ -52,14 +54,70 @@ def test_no_clear_change_outside_the_mask_of_a_defect(name):
         assert change[mask].size == 0 or np.mean(change[mask] > blend.VISIBLE) > 0.7
 
 
+BROAD = [name for name, kind in KINDS.items() if kind.broad]
+
+
+@pytest.mark.parametrize("name", BROAD)
+def test_broad_kinds_reach_from_a_few_pixels_to_a_quarter_of_the_side(name):
+    shape = (200, 240)
+    sizes = []
+    for seed in range(40):
+        alpha = KINDS[name].draw(shape, np.random.default_rng(seed), 192)
+        sizes.append(blend.thickness(alpha > 0.5))
+    thin, thick = {"cut": (2, 10), "sprinkles": (4, 4), "strip": (14, 22)}.get(name, (12, 40))
+    assert min(sizes) <= thin
+    assert max(sizes) >= thick
+
+
+def test_a_line_across_the_photo_leaves_it_on_two_sides():
+    crossing = 0
+    for seed in range(20):
+        alpha = KINDS["cut"].draw(SHAPE, np.random.default_rng(seed), 64) > 0.3
+        sides = alpha[0].any(), alpha[-1].any(), alpha[:, 0].any(), alpha[:, -1].any()
+        crossing += sum(sides) >= 2
+    assert crossing >= 15
+
+
+def test_a_lid_is_white_as_often_as_black():
+    levels = np.array([blend.choose_lid(np.random.default_rng(i)).mean() for i in range(600)])
+    white, black = np.mean(levels > 0.85), np.mean(levels < 0.15)
+    assert abs(white - black) < 0.06 and white > 0.3
+    assert np.mean((levels > 0.15) & (levels < 0.85)) > 0.1
+
+
+def test_what_is_lost_shows_the_lid_flat():
+    photo, lid = gray_photo(), np.full(3, 0.97, np.float32)
+    alpha = np.zeros(SHAPE, np.float32)
+    alpha[:40, :50] = 1
+    inner, level = [], []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        inks = blend.choose_inks(photo, rng, lid)
+        after, mask = blend.lay(photo, alpha, blend.LOOKS["lid"], inks, blend.roughness(photo), rng)
+        assert mask[:40, :50].all()
+        inner.append(after[:20, :20].std())
+        level.append(after[:20, :20].mean())
+    assert np.median(inner) < 0.02 and np.median(level) > 0.9
+
+
+def test_a_ridge_is_light_on_one_side_and_dark_on_the_other():
+    alpha = np.zeros(SHAPE, np.float32)
+    alpha[:, 62:65] = 1
+    photo, rng = gray_photo(), np.random.default_rng(1)
+    after, mask = blend.ridge(photo, alpha, blend.roughness(photo), rng)
+    change = (after - photo)[mask].mean(axis=-1)
+    assert mask.any() and (change > 0.05).any() and (change < -0.05).any()
+    assert np.abs(after - photo).max(axis=2)[~mask].max() <= blend.VISIBLE + 1e-6
+
+
 def test_paper_on_paper_is_not_a_defect():
     photo = gray_photo(level=1.0)
     alpha = np.zeros(SHAPE, np.float32)
     alpha[40:44] = 1
     look = blend.Look(light=1.0, stain=0.0, opacity=(1.0, 1.0), texture=0.0)
     rng = np.random.default_rng(0)
-    inks = blend.choose_inks(photo, rng)
-    white_paper = blend.Inks(np.ones(3), inks.soot, inks.stain, inks.behind, inks.surface)
+    inks = blend.choose_inks(photo, rng, blend.choose_lid(rng))
+    white_paper = dataclasses.replace(inks, paper=np.ones(3))
     after, mask = blend.lay(photo, alpha, look, white_paper, blend.roughness(photo), rng)
     assert not mask.any()
     np.testing.assert_allclose(after, photo, atol=1e-6)

@@ -24,6 +24,9 @@ def photo():
     return scene.clip(0, 255).astype(np.uint8)
 
 
+PLAIN = {"lookalikes": 0.0, "gray": 0.0, "ageing": 0.0, "scan": 0.0, "inverted": 0.0, "margin": 0.0}
+
+
 def run(recipe, photo, seed):
     return recipe(photo, np.random.default_rng(seed))
 
@@ -73,7 +76,7 @@ def test_photo_equals_target_outside_the_mask(photo):
 
 def test_the_mask_holds_all_that_the_defects_changed(photo):
     """With nothing but defects, the photo that came in is the truth."""
-    recipe = Damage(clean=0.0, lookalikes=0.0, gray=0.0, ageing=0.0, scan=0.0)
+    recipe = Damage(clean=0.0, **PLAIN)
     truth = photo.astype(np.float32) / 255
     for seed in range(40):
         out = run(recipe, photo, seed)
@@ -84,6 +87,66 @@ def test_the_mask_holds_all_that_the_defects_changed(photo):
         assert not marked.any() or np.mean(change[marked] > VISIBLE) > 0.7
 
 
+def test_dark_defects_are_as_common_as_light_ones():
+    """On a photo that is its own negative."""
+    middle = np.full((64, 64, 3), 0.5, np.float32)
+    recipe, lighter = Damage(clean=0.0, **PLAIN), []
+    for seed in range(400):
+        out = run(recipe, middle, seed)
+        change = (out["photo"] - out["target"]).mean(axis=2)[out["mask"][..., 0] > 0]
+        if change.size:
+            lighter.append(np.mean(change > 0))
+    assert len(lighter) > 350 and abs(np.mean(lighter) - 0.5) < 0.05
+
+
+def test_as_a_negative_a_photo_gets_the_negative_of_the_damage(photo):
+    """Gray: the same draws on the photo's negative, turned back."""
+    gray = photo[..., :1].repeat(3, axis=2) / np.float32(255)
+    recipe = Damage(clean=0.0, only=("blots", "cut"), **PLAIN)
+    never, ever = (dataclasses.replace(recipe, negative=share) for share in (0.0, 1.0))
+    alike = 0
+    for seed in range(8):
+        one, other = run(never, 1 - gray, seed), run(ever, gray, seed)
+        np.testing.assert_array_equal(other["target"], gray)
+        assert (one["photo"] != other["photo"]).any() or not one["mask"].any()
+        alike += np.array_equal(one["mask"], other["mask"])
+    assert alike >= 1  # colours of ink are drawn otherwise where tinted
+
+
+def test_obvious_damage_is_broad_and_opaque(photo):
+    big = cv2.resize(photo, (192, 192))
+    recipe = Damage(clean=0.0, obvious=1.0, max_size=192, **PLAIN)
+    sizes, areas, hidden = [], [], []
+    for seed in range(40):
+        out = run(recipe, big, seed)
+        mask = out["mask"][..., 0] > 0
+        sizes.append(thickness(mask))
+        areas.append(mask.mean())
+        hidden.append(np.abs(out["photo"] - out["target"]).max(axis=2)[mask].max(initial=0))
+    assert np.mean(np.array(sizes) > 24) > 0.25 and max(sizes) > 48
+    assert np.median(areas) > 0.01 and max(areas) < 0.7
+    assert np.median(hidden) > 0.4
+
+
+def test_a_margin_is_left_and_what_is_lost_beside_it_is_not():
+    """Of a print of one gray, all that has another tone in the target is the lid around it."""
+    middle = np.full((96, 96, 3), 0.5, np.float32)
+    recipe = Damage(clean=0.0, only=("lost_corner",), **PLAIN | {"margin": 1.0})
+    margins = beside = 0
+    for seed in range(40):
+        out = run(recipe, middle, seed)
+        lid = (out["target"] != 0.5).any(axis=2)
+        mask = out["mask"][..., 0] > 0
+        assert not (lid & mask).any()
+        rows, columns = np.nonzero(~lid)
+        assert not lid[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1].any()
+        margins += bool(lid.any())
+        if lid.any() and mask.any():
+            level = np.median(out["photo"].mean(axis=2)[lid])
+            beside += np.mean(np.abs(out["photo"].mean(axis=2)[mask] - level) < 0.1) > 0.3
+    assert margins > 20 and beside > 8
+
+
 def test_clean_photos_have_no_defects(photo):
     for seed in range(20):
         out = run(Damage(clean=1.0, lookalikes=1.0), photo, seed)
@@ -92,7 +155,8 @@ def test_clean_photos_have_no_defects(photo):
 
 
 def test_most_photos_are_damaged_a_little(photo):
-    areas = np.array([run(Damage(clean=0.0), photo, seed)["mask"].mean() for seed in range(60)])
+    recipe = Damage(clean=0.0, obvious=0.0)
+    areas = np.array([run(recipe, photo, seed)["mask"].mean() for seed in range(60)])
     assert np.mean(areas > 0) > 0.9
     assert 0.005 < np.median(areas) < 0.06
     assert areas.max() < 0.35
@@ -139,7 +203,7 @@ def test_lookalikes_and_ageing_touch_photo_and_target_alike(photo):
 
 
 def test_gray_photos_stay_gray_without_a_tone(photo):
-    recipe = Damage(gray=1.0, ageing=0.0, lookalikes=0.0, scan=0.0, clean=1.0)
+    recipe = Damage(clean=1.0, **PLAIN | {"gray": 1.0})
     assert np.ptp(run(recipe, photo, 0)["photo"], axis=2).max() == 0
 
 
@@ -155,6 +219,7 @@ def test_the_recipe_is_plain_data():
     ("fields", "words"),
     [
         ({"clean": 1.5}, "clean=1.5"),
+        ({"negative": -0.1}, "negative=-0.1"),
         ({"max_size": 2}, "max_size=2"),
         ({"amount": 0.0}, "amount=0"),
         ({"exclude": ("scrach",)}, "'scrach'"),

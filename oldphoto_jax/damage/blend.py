@@ -26,6 +26,7 @@ MODES = {
     "multiply": lambda photo, ink: photo * ink,
 }
 LIGHT_MODES = (("over", "screen", "add", "lighten"), (0.5, 0.2, 0.15, 0.15))
+PLAIN_MODES = (("over",), (1.0,))
 DARK_MODES = (("over", "multiply", "darken"), (0.55, 0.3, 0.15))
 
 
@@ -34,15 +35,19 @@ class Look:
     """How a kind of defect usually appears.
 
     light: share that is lighter than the print; stain: share in the stain colour instead of
-    paper or soot; opacity: range; texture: how rough its surface is; rim: broken-off print,
-    what lies behind shows, with a rim of torn paper.
+    paper or soot; plain: share in any gray at all; opacity: range of the faint ones; opaque: share
+    that hides what it covers; texture: how rough its surface is; rim: broken-off print, what lies
+    behind shows, with a rim of torn paper; lid: the same, and it is the lid of a scanner.
     """
 
     light: float = 0.6
     stain: float = 0.05
+    plain: float = 0.0
     opacity: tuple[float, float] = (0.4, 1.0)
+    opaque: float = 0.5
     texture: float = 0.05
     rim: bool = False
+    lid: bool = False
 
 
 LOOKS = {
@@ -52,8 +57,10 @@ LOOKS = {
     "dust": Look(light=0.65, opacity=(0.45, 1.0)),
     "dirt": Look(light=0.25, stain=0.15, opacity=(0.45, 1.0), texture=0.08),
     "stain": Look(light=0.12, stain=0.8, opacity=(0.3, 0.95), texture=0.04),
-    "grease": Look(light=0.5, stain=0.3, opacity=(0.12, 0.5), texture=0.02),
+    "grease": Look(light=0.5, stain=0.3, opacity=(0.12, 0.5), opaque=0.0, texture=0.02),
+    "flat": Look(light=0.5, stain=0.1, plain=0.4, opacity=(0.45, 0.9), opaque=0.7, texture=0.03),
     "missing": Look(light=0.7, opacity=(0.95, 1.0), texture=0.04, rim=True),
+    "lid": Look(opacity=(0.95, 1.0), texture=0.02, rim=True, lid=True),
 }
 
 
@@ -61,18 +68,35 @@ LOOKS = {
 class Inks:
     """What damage shows on one photo: colours [3] of bare paper, soot, stains and what lies behind.
 
-    `surface` [H,W] is the fibre and mottle of the paper, about unit variance.
+    `lid` is the lid of the scanner, flat and neutral; `surface` [H,W] is the fibre and mottle of
+    the paper, about unit variance.
     """
 
     paper: np.ndarray
     soot: np.ndarray
     stain: np.ndarray
     behind: np.ndarray
+    lid: np.ndarray
     surface: np.ndarray
 
 
-def choose_inks(photo: np.ndarray, rng: np.random.Generator) -> Inks:
-    """Inks that suit the photo [H,W,3]: paper near its own highlights, all gray on a gray scan."""
+def choose_lid(rng: np.random.Generator) -> np.ndarray:
+    """The colour [3] of a scanner's lid, or of what lay on it: white, black or gray, hardly tinted.
+
+    A white one and a black one are equally likely.
+    """
+    level = {"white": rng.uniform(0.9, 1), "black": rng.uniform(0, 0.1), "gray": rng.uniform(0, 1)}
+    level = level[rng.choice(list(level), p=[0.38, 0.38, 0.24])]
+    return np.clip(level * rng.uniform(0.97, 1.03, 3), 0, 1).astype(np.float32)
+
+
+def choose_inks(
+    photo: np.ndarray, rng: np.random.Generator, lid: np.ndarray, tinted: bool = True
+) -> Inks:
+    """Inks that suit the photo [H,W,3]: paper near its own highlights, all gray on a gray scan.
+
+    `lid` is what `choose_lid` chose. Unless `tinted` all others are gray, too.
+    """
     few = photo[::8, ::8].reshape(-1, 3)
     order = np.argsort(few.sum(axis=1))
     light = few[order[-max(len(few) // 20, 1) :]].mean(axis=0)
@@ -86,11 +110,11 @@ def choose_inks(photo: np.ndarray, rng: np.random.Generator) -> Inks:
     behind = rng.uniform(0, 0.15) if rng.random() < 0.6 else rng.uniform(0.85, 1)
     inks = [paper, soot, stain, np.full(3, behind) * rng.uniform(0.9, 1.05, 3)]
     toneless = np.ptp(few, axis=1).max() < 0.02
-    if toneless and rng.random() < 0.75:
+    if not tinted or (toneless and rng.random() < 0.75):
         inks = [np.full(3, ink.mean()) for ink in inks]
     inks = [np.clip(ink, 0, 1).astype(np.float32) for ink in inks]
     shape = photo.shape[:2]
-    return Inks(*inks, surface=fibres(shape, rng) + field(shape, rng, 10))
+    return Inks(*inks, lid=lid, surface=fibres(shape, rng) + field(shape, rng, 10))
 
 
 def roughness(photo: np.ndarray) -> np.ndarray:
@@ -113,16 +137,27 @@ def lay(
     Returns the new photo and the defect's mask [H,W] bool. Outside the mask nothing changes by
     more than VISIBLE; parts nobody could see are taken back and not in the mask.
     """
+    opaque = rng.random() < look.opaque
+    if opaque:
+        alpha = np.minimum(2 * alpha, 1)
     if rng.random() < 0.3:
         alpha = cv2.GaussianBlur(alpha, (0, 0), rng.uniform(0.5, 1.6))
     rim = _rim(alpha, rng) if look.rim and rng.random() < 0.65 else None
+    if look.rim and rim is None:
+        rim = alpha
+    look = dataclasses.replace(
+        look,
+        texture=look.texture * (rng.uniform(0, 0.6) if opaque else 1),
+        opacity=(max(0.85, look.opacity[0]), 1.0) if opaque else look.opacity,
+    )
     # Most defects touch few pixels: from here on only those, as flat lists [N] and [N,3].
     place = np.flatnonzero((alpha if rim is None else rim) > 0.015)
     before, amount = photo.reshape(-1, 3)[place], alpha.take(place)
     after = before
     if rim is not None:
         after = _mix(before, inks.paper + _surface(look, inks, place, rng), rim.take(place))
-        after = _mix(after, inks.behind + _surface(look, inks, place, rng), amount)
+        behind = (inks.lid * _shadow(alpha, place, rng)) if look.lid else inks.behind
+        after = _mix(after, behind + _surface(look, inks, place, rng), amount)
     elif len(place):
         ink, modes = _ink(before, amount, look, inks, rng)
         mode = MODES[modes[0][np.searchsorted(np.cumsum(modes[1]), rng.random())]]
@@ -132,6 +167,26 @@ def lay(
     red, green, blue = np.abs(after - before).T
     change = np.maximum(np.maximum(red, green), blue)
     mask = _seen(change, alpha, busy.take(place), place)
+    keep = mask.take(place) | (change <= VISIBLE)
+    result = photo.copy()
+    result.reshape(-1, 3)[place[keep]] = after[keep]
+    return result, mask
+
+
+def ridge(
+    photo: np.ndarray, alpha: np.ndarray, busy: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """A fold that lost no emulsion: along alpha [H,W] one flank is lit, the other in shade.
+
+    Returns the new photo [H,W,3] and the mask [H,W] bool of what can be seen of it, as `lay` does.
+    """
+    line = cv2.GaussianBlur(alpha, (0, 0), 1.2)  # the fold, and not every chip on it
+    bend = shade(line, rng, (1.0, 2.5), (0.08, 0.35))
+    place = np.flatnonzero(np.abs(bend) > 0.01)
+    before = photo.reshape(-1, 3)[place]
+    after = np.clip(before + bend.take(place)[:, None], 0, 1)
+    change = np.abs(after - before).max(axis=1, initial=0)
+    mask = _seen(change, np.minimum(np.abs(bend) / VISIBLE, 1), busy.take(place), place)
     keep = mask.take(place) | (change <= VISIBLE)
     result = photo.copy()
     result.reshape(-1, 3)[place[keep]] = after[keep]
@@ -162,14 +217,23 @@ def thicker(mask: np.ndarray, limit: float) -> bool:
     return bool(cv2.erode(mask.astype(np.uint8), square).any()) and thickness(mask) > limit
 
 
-def shade(alpha: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Light from the side on a bent print: soft bright and dark flanks along alpha [H,W]."""
-    wide = rng.uniform(1.5, 5) * max(min(alpha.shape) / 256, 0.7)
+def shade(
+    alpha: np.ndarray,
+    rng: np.random.Generator,
+    widths: tuple[float, float] = (1.5, 5),
+    depths: tuple[float, float] = (0.02, 0.12),
+) -> np.ndarray:
+    """Light from the side on a bent print: bright and dark flanks along alpha [H,W].
+
+    `widths` is the range of their softness in pixels of a side of 256, `depths` that of the
+    largest change, 0..1.
+    """
+    wide = rng.uniform(*widths) * max(min(alpha.shape) / 256, 0.7)
     soft = cv2.GaussianBlur(alpha, (0, 0), wide)
     angle = rng.uniform(0, 2 * np.pi)
     right, down = (cv2.Sobel(soft, cv2.CV_32F, *way) for way in ((1, 0), (0, 1)))
     slope = cv2.addWeighted(right, np.cos(angle), down, np.sin(angle), 0)
-    return slope * np.float32(rng.uniform(0.02, 0.12) / max(float(np.abs(slope).max()), 1e-6))
+    return slope * np.float32(rng.uniform(*depths) / max(float(np.abs(slope).max()), 1e-6))
 
 
 def changed(before: np.ndarray, after: np.ndarray) -> np.ndarray:
@@ -185,8 +249,22 @@ def _rim(alpha: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.maximum(alpha, wide * np.clip(0.9 + field(alpha.shape, rng, 4), 0, 1))
 
 
+def _shadow(alpha: np.ndarray, place: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """How much light reaches the lid beside the edge of the print, [N,1]; often all of it."""
+    if rng.random() < 0.5:
+        return np.ones((len(place), 1), np.float32)
+    size = rng.uniform(1, 6) * max(min(alpha.shape) / 256, 0.7)
+    away = np.float32(rng.uniform(0, 1.5 * size, 2) * rng.choice([-1, 1], 2))
+    move = np.array([[1, 0, away[0]], [0, 1, away[1]]], np.float32)
+    print_ = cv2.warpAffine(1 - alpha, move, alpha.shape[::-1], borderMode=cv2.BORDER_REPLICATE)
+    soft = cv2.GaussianBlur(print_, (0, 0), size)
+    return 1 - np.float32(rng.uniform(0.2, 0.8)) * soft.take(place)[:, None]
+
+
 def _ink(before, amount, look, inks, rng):
     """The ink and the modes it may take; a pale one on pale print mostly turns dark and back."""
+    if rng.random() < look.plain:
+        return np.full(3, rng.uniform(0, 1), np.float32), PLAIN_MODES
     if rng.random() < look.stain:
         return inks.stain, DARK_MODES
     light = rng.random() < look.light

@@ -23,7 +23,7 @@ from oldphoto_jax.damage.noise import (
 Shape = tuple[int, int]
 
 
-def _across(shape: Shape, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def across(shape: Shape, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Two ends of a line through the photo: along a side, over a corner, or any way."""
     height, width = shape
     center, reach = anywhere(shape, rng, 1, margin=-0.1)[0], float(np.hypot(height, width))
@@ -52,7 +52,7 @@ def _fold(shape: Shape, rng: np.random.Generator, max_size: int) -> np.ndarray:
     """One fold: a ragged white core that comes and goes, hairline cracks beside it, chips on it."""
     canvas = Canvas(shape)
     side = min(shape)
-    start, end = _across(shape, rng)
+    start, end = across(shape, rng)
     path = jagged(start, end, rng, rng.uniform(0.002, 0.012), step=1.5)
     if rng.random() < 0.3:  # it does not reach all the way
         cut = np.sort(rng.integers(0, len(path), 2))

@@ -8,19 +8,25 @@ from collections.abc import Callable
 
 import numpy as np
 
-from oldphoto_jax.damage import breaks, lines, specks, stains
+from oldphoto_jax.damage import breaks, broad, lines, specks, stains
 
 Draw = Callable[[tuple[int, int], np.random.Generator, int], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """One kind: `draw` gives its alpha, `look` an entry of blend.LOOKS; `relief` bends light."""
+    """One kind: `draw` gives its alpha, `look` an entry of blend.LOOKS, `weight` how common it is.
+
+    `relief` bends light around it; a share `ridge` shows in this alone. `broad` kinds are large
+    and plain: `recipe.Damage.obvious` draws from them.
+    """
 
     draw: Draw
     look: str
     weight: float
     relief: bool = False
+    ridge: float = 0.0
+    broad: bool = False
 
 
 KINDS = {
@@ -41,8 +47,8 @@ KINDS = {
     "blot": Kind(stains.blot, "stain", 3),
     "fingerprint": Kind(stains.fingerprint, "grease", 1.5),
     "tape": Kind(stains.tape, "stain", 1.5),
-    "crease": Kind(breaks.crease, "paper", 10, relief=True),
-    "folds": Kind(breaks.folds, "paper", 6, relief=True),
+    "crease": Kind(breaks.crease, "paper", 10, relief=True, ridge=0.25),
+    "folds": Kind(breaks.folds, "paper", 6, relief=True, ridge=0.2),
     "crack": Kind(breaks.crack, "crack", 5),
     "craquelure": Kind(breaks.craquelure, "crack", 3),
     "tear": Kind(breaks.tear, "paper", 4, relief=True),
@@ -50,4 +56,11 @@ KINDS = {
     "corner": Kind(breaks.corner, "missing", 3),
     "flakes": Kind(breaks.flakes, "paper", 5),
     "peel": Kind(breaks.peel, "paper", 4),
+    "cut": Kind(broad.cut, "flat", 8, broad=True),
+    "blots": Kind(broad.blots, "flat", 7, broad=True),
+    "sprinkles": Kind(broad.sprinkles, "flat", 4, broad=True),
+    "strip": Kind(stains.tape, "flat", 2, broad=True),
+    "lost_corner": Kind(broad.lost_corner, "lid", 5, broad=True),
+    "lost_rim": Kind(broad.lost_rim, "lid", 4, broad=True),
+    "lost_piece": Kind(broad.lost_piece, "lid", 3, broad=True),
 }

@@ -8,10 +8,13 @@ import numpy as np
 from oldphoto_jax.damage import fading, sprites
 from oldphoto_jax.damage.blend import (
     LOOKS,
+    Inks,
     changed,
     choose_inks,
+    choose_lid,
     hold,
     lay,
+    ridge,
     roughness,
     shade,
     thicker,
@@ -29,8 +32,10 @@ SPRITE_LOOKS = {  # by a word in the name of the folder; other folders look like
     "dot": "dirt",
     "spot": "crack",
 }
-SPRITE_WEIGHT = 18.0  # of all texture folders together; the drawn kinds weigh 122
-LARGEST_AREA = 0.22
+SPRITES_BROAD = ("stain", "smut", "dot", "spot")  # words in the names of folders of large ones
+SPRITE_WEIGHT = 40.0  # of all texture folders together; the drawn kinds weigh 156
+LARGEST_AREA = 0.22  # share of the photo; of broad defects LARGEST_BROAD
+LARGEST_BROAD = 0.35
 ATTEMPTS = 12
 
 
@@ -39,7 +44,7 @@ class Damage:
     """Makes an old photo of a good one, and says where it is damaged.
 
     Order: look-alikes into the scene, gray, ageing of film and print, defects, scan. What a scan
-    does is done to photo and target alike.
+    does, its margin included, is done to photo and target alike.
     """
 
     max_size: int = 64
@@ -48,6 +53,14 @@ class Damage:
     """Multiplies the damaged area; at 1 mostly 0.2 to 6 % of the photo, at times 20 %."""
     clean: float = 0.12
     """Share of photos without any defect."""
+    obvious: float = 0.45
+    """Share of the damaged photos that get one to three broad, plain defects first."""
+    negative: float = 0.5
+    """Share of photos that are damaged as negatives: dark defects are then as common as light."""
+    inverted: float = 0.03
+    """Share of photos that are negatives as a whole."""
+    margin: float = 0.12
+    """Share of photos with a margin of the scanner's lid around the print; it is no damage."""
     lookalikes: float = 0.35
     """Share of photos that get things which only look like defects."""
     gray: float = 0.7
@@ -85,10 +98,13 @@ class Damage:
         aged = bool(rng.random() < self.ageing)
         if aged:
             scene = self._age(scene, rng, gray)
+        if rng.random() < self.inverted:
+            scene = 1 - scene
         target = np.clip(scene, 0, 1, dtype=np.float32)
-        damaged, mask = target, np.zeros(target.shape[:2], bool)
-        if rng.random() >= self.clean:
-            damaged, mask, target = self._damage(target, kinds, rng, relief=aged)
+        if rng.random() < self.margin:
+            damaged, mask, target = self._on_lid(target, kinds, rng, aged)
+        else:
+            damaged, mask, target = self._damage(target, kinds, rng, aged, choose_lid(rng))
         if rng.random() < self.scan:
             damaged, mask, target = _scan(damaged, mask, target, self.max_size, rng)
         return {"photo": damaged, "mask": mask[..., None].astype(np.float32), "target": target}
@@ -101,7 +117,9 @@ class Damage:
             for name in folder.shapes:
                 words = [look for word, look in SPRITE_LOOKS.items() if word in name.split("/")[-1]]
                 weight = SPRITE_WEIGHT / len(folder.shapes)
-                known[name] = Kind(_Sprite(folder, name), [*words, "dust"][0], weight)
+                broad = any(word in name.split("/")[-1] for word in SPRITES_BROAD)
+                look = [*words, "dust"][0]
+                known[name] = Kind(_Sprite(folder, name), look, weight, broad=broad)
         kept = {k: v for k, v in known.items() if self._draws(k)}
         for name in self.weights.keys() & kept.keys():
             weight = kept[name].weight * self.weights[name]
@@ -121,40 +139,72 @@ class Damage:
                 photo = np.clip(photo + cv2.cvtColor(paper, cv2.COLOR_GRAY2RGB), 0, 1)
         return photo
 
-    def _damage(
-        self, photo: np.ndarray, kinds: dict[str, Kind], rng: np.random.Generator, relief: bool
+    def _on_lid(
+        self,
+        photo: np.ndarray,
+        kinds: dict[str, Kind],
+        rng: np.random.Generator,
+        relief: bool,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Lays defects until enough of the photo is damaged; returns damaged, mask, undamaged.
+        """`_damage` of the part of the photo that the print fills; around it lies the lid.
 
-        A photo has few kinds of damage and several pieces of each, as one life leaves them.
+        A corner that is missing shows the lid as well, and is a defect all the same.
         """
-        shape = photo.shape[:2]
-        weights = np.array([kind.weight for kind in kinds.values()])
-        names = rng.choice(
-            list(kinds), 1 + min(int(rng.poisson(2.0)), 5), p=weights / weights.sum()
-        )
-        area = self.amount * np.exp(rng.normal(np.log(0.018), 1.0))
-        area = float(np.clip(area, 0.002, LARGEST_AREA))
-        most = min(max(2 * area, 0.025), LARGEST_AREA)
-        inks, busy = choose_inks(photo, rng), roughness(photo)
-        damaged, target, mask = photo, photo, np.zeros(shape, bool)
-        for attempt in range(ATTEMPTS):
-            kind = kinds[names[attempt % len(names)]]
-            alpha = kind.draw(shape, rng, self.max_size)
-            layer, spots = lay(damaged, alpha, LOOKS[kind.look], inks, busy, rng)
-            union = mask | spots
-            if not spots.any() or union.mean() > most or thicker(union, self.max_size - 4):
-                continue
-            damaged, mask = layer, union
-            if relief and kind.relief and rng.random() < 0.6:
-                bend = cv2.cvtColor(shade(alpha, rng), cv2.COLOR_GRAY2RGB)
-                damaged, target = (np.clip(p + bend, 0, 1) for p in (damaged, target))
-            if mask.mean() > 0.6 * area and attempt + 1 >= len(names):
-                break
-        return hold(damaged, target, mask), mask, target
+        lid, (height, width) = choose_lid(rng), photo.shape[:2]
+        sides = rng.uniform(0.01, 0.16, 4) * (rng.random(4) < 0.6)
+        top, bottom, left, right = (sides * [height, height, width, width]).astype(int)
+        inside = slice(top, height - bottom), slice(left, width - right)
+        around = np.full_like(photo, lid)
+        around += np.float32(rng.uniform(0, 0.015)) * fading.white(photo.shape[:2], rng)[..., None]
+        around = np.clip(around, 0, 1)
+        damaged, target, mask = around.copy(), around, np.zeros(photo.shape[:2], bool)
+        part = np.ascontiguousarray(photo[inside])
+        damaged[inside], mask[inside], target[inside] = self._damage(part, kinds, rng, relief, lid)
+        return damaged, mask, target
+
+    def _damage(
+        self,
+        photo: np.ndarray,
+        kinds: dict[str, Kind],
+        rng: np.random.Generator,
+        relief: bool,
+        lid: np.ndarray,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Lays all defects on the photo; returns damaged, mask, undamaged."""
+        none = photo, np.zeros(photo.shape[:2], bool), photo
+        if rng.random() < self.clean:
+            return none
+        negative, positive = rng.random() < self.negative, photo
+        if negative:
+            photo = 1 - photo
+            none = photo, none[1], photo
+        # What stains a negative blue was brown; on most negatives there is gray dirt alone
+        tinted = not negative or bool(rng.random() < 0.2)
+        inks = choose_inks(photo, rng, 1 - lid if negative else lid, tinted)
+        layers = _Layers(*none, inks, roughness(photo), relief, self.max_size)
+        broad = {name: kind for name, kind in kinds.items() if kind.broad and kind.weight}
+        if rng.random() < self.obvious and broad and not self.only:
+            names = _chosen(broad, int(rng.integers(1, 4)), rng)
+            layers.lay([broad[name] for name in names], len(names), 1.0, LARGEST_BROAD, rng)
+        if not layers.mask.any() or rng.random() < 0.7:
+            # A photo has few kinds of damage and several pieces of each, as one life leaves them.
+            names = _chosen(kinds, 1 + min(int(rng.poisson(2.0)), 5), rng)
+            area = self.amount * np.exp(rng.normal(np.log(0.018), 1.0))
+            area = float(np.clip(area, 0.002, LARGEST_AREA))
+            enough, before = 0.6 * area, layers.mask.mean()
+            most = before + min(max(2 * area, 0.025), LARGEST_AREA)
+            few = [kinds[name] for name in names]
+            layers.lay(few, ATTEMPTS, before + enough, most, rng)
+        damaged, target = hold(layers.damaged, layers.target, layers.mask), layers.target
+        if negative:  # rounding must change no pixel that no defect has changed
+            damaged, target = (
+                np.where(made == photo, positive, 1 - made) for made in (damaged, target)
+            )
+        return damaged, layers.mask, target
 
     def _check(self, kinds: dict[str, Kind]) -> None:
-        for name in ("clean", "lookalikes", "gray", "ageing", "scan"):
+        shares = ("clean", "obvious", "negative", "inverted", "margin")
+        for name in (*shares, "lookalikes", "gray", "ageing", "scan"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"damage: {name}={getattr(self, name)} is a share; give 0 to 1")
         if self.max_size < 8:
@@ -185,6 +235,51 @@ class Damage:
                 "damage: no kind is left to draw; exclude fewer, name others in only, "
                 "or set clean=1"
             )
+
+
+@dataclasses.dataclass
+class _Layers:
+    """A photo while defects are laid on it: damaged and target [H,W,3], mask [H,W] bool."""
+
+    damaged: np.ndarray
+    mask: np.ndarray
+    target: np.ndarray
+    inks: Inks
+    busy: np.ndarray
+    relief: bool
+    max_size: int
+
+    def lay(
+        self, kinds: list[Kind], attempts: int, enough: float, most: float, rng: np.random.Generator
+    ) -> None:
+        """Lays these kinds in turn, each at least once, until a share `enough` is damaged.
+
+        A piece that would damage more than the share `most`, or be thicker than `max_size`, is
+        left out.
+        """
+        for attempt in range(attempts):
+            kind = kinds[attempt % len(kinds)]
+            alpha = kind.draw(self.mask.shape, rng, self.max_size)
+            if kind.ridge and rng.random() < kind.ridge:
+                layer, spots = ridge(self.damaged, alpha, self.busy, rng)
+            else:
+                layer, spots = lay(self.damaged, alpha, LOOKS[kind.look], self.inks, self.busy, rng)
+            union = self.mask | spots
+            if not spots.any() or union.mean() > most or thicker(union, self.max_size - 4):
+                continue
+            self.damaged, self.mask = layer, union
+            if self.relief and kind.relief and rng.random() < 0.6:
+                bend = cv2.cvtColor(shade(alpha, rng), cv2.COLOR_GRAY2RGB)
+                self.damaged, self.target = (
+                    np.clip(photo + bend, 0, 1) for photo in (self.damaged, self.target)
+                )
+            if self.mask.mean() > enough and attempt + 1 >= len(kinds):
+                break
+
+
+def _chosen(kinds: dict[str, Kind], count: int, rng: np.random.Generator) -> list[str]:
+    weights = np.array([kind.weight for kind in kinds.values()])
+    return list(rng.choice(list(kinds), count, p=weights / weights.sum()))
 
 
 @dataclasses.dataclass(frozen=True)

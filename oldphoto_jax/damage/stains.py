@@ -11,7 +11,7 @@ from oldphoto_jax.damage.noise import anywhere, clouds, field
 Shape = tuple[int, int]
 
 
-def _island(
+def island(
     shape: Shape, rng: np.random.Generator, center: np.ndarray, radius: float, wobble: float
 ) -> np.ndarray:
     """Signed distance in pixels (positive inside) to an uneven closed outline around `center`."""
@@ -31,7 +31,7 @@ def water_stain(shape: Shape, rng: np.random.Generator, max_size: int) -> np.nda
     """
     side = min(shape)
     radius = rng.uniform(0.08, 0.45) * side
-    inside = _island(shape, rng, anywhere(shape, rng, 1, 0.15)[0], radius, rng.uniform(0.12, 0.3))
+    inside = island(shape, rng, anywhere(shape, rng, 1, 0.15)[0], radius, rng.uniform(0.12, 0.3))
     rim = max(rng.uniform(0.004, 0.02) * side, 1.5)
     # Pigment gathers at the shore: sharp towards dry paper, trailing off inwards.
     tide = np.exp(-np.maximum(inside, 0) / rim) * np.clip(inside + 1, 0, 1)
@@ -60,7 +60,7 @@ def foxing(shape: Shape, rng: np.random.Generator, max_size: int) -> np.ndarray:
             continue
         window = alpha[first_y:last_y, first_x:last_x]
         here = np.array([x - first_x, y - first_y])
-        inside = _island(window.shape, rng, here, radius, 0.25) / radius
+        inside = island(window.shape, rng, here, radius, 0.25) / radius
         np.maximum(window, rng.uniform(0.3, 1) * np.clip(1.6 * inside, 0, 1), out=window)
     return alpha
 
@@ -70,7 +70,7 @@ def blot(shape: Shape, rng: np.random.Generator, max_size: int) -> np.ndarray:
     side = min(shape)
     radius = min(max(rng.uniform(0.03, 0.13) * side, 3), 0.36 * max_size)
     center = anywhere(shape, rng, 1)[0]
-    inside = _island(shape, rng, center, radius, rng.uniform(0.08, 0.25))
+    inside = island(shape, rng, center, radius, rng.uniform(0.08, 0.25))
     edge = np.float32(rng.choice([1.0, 3.0, 0.5 * radius], p=[0.5, 0.3, 0.2]))
     alpha = np.clip(inside / edge, 0, 1)
     for angle, far in zip(
