@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from oldphoto_jax.damage.canvas import Canvas
+from oldphoto_jax.damage.masses import fur, mass, piece
 from oldphoto_jax.damage.noise import anywhere, clouds, field, ragged, wander, white
 from oldphoto_jax.damage.patterns import dots, fence, lace, page, rigging, stripes, tiles
 from oldphoto_jax.damage.scenery import paint, patch
@@ -273,4 +274,7 @@ LOOKALIKES = {
     "rigging": rigging,
     "leaves": leaves,
     "buttons": buttons,
+    "mass": mass,
+    "fur": fur,
+    "piece": piece,
 }

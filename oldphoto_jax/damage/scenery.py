@@ -45,6 +45,14 @@ def paint(
     return np.clip(painted, 0, 1, out=painted)
 
 
+def cover(photo: np.ndarray, alpha: np.ndarray, goal: np.ndarray) -> np.ndarray:
+    """Puts the picture `goal` [H,W,3] in front of the photo where alpha [H,W] says, in 0..1."""
+    covered = goal - photo
+    covered *= cv2.merge([alpha] * 3)
+    covered += photo
+    return np.clip(covered, 0, 1, out=covered)
+
+
 def patch(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     """A soft-edged region [H,W] for a pattern: about a third of the photo."""
     side = min(shape)
