@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 
 from oldphoto_jax.damage.canvas import Canvas
+from oldphoto_jax.damage.greenery import blossoms, branches, crown, leaves, shadow
 from oldphoto_jax.damage.masses import fur, mass, piece
-from oldphoto_jax.damage.noise import anywhere, clouds, field, ragged, wander, white
+from oldphoto_jax.damage.noise import anywhere, clouds, ragged, wander
 from oldphoto_jax.damage.patterns import dots, fence, lace, page, rigging, stripes, tiles
 from oldphoto_jax.damage.scenery import paint, patch
 
@@ -166,34 +167,6 @@ def bark(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return paint(photo, (alpha * rng.uniform(0.4, 1)).astype(np.float32), rng, light=0.35)
 
 
-def leaves(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Foliage: crowds of small leaves of one tone, thick here and thin there; flowers in grass."""
-    shape = photo.shape[:2]
-    canvas = Canvas(shape)
-    size, count = 2 * 6 ** rng.random(), int(rng.integers(250, 1000))
-    clumps = anywhere(shape, rng, int(rng.integers(1, 4)), 0)
-    reach = size * np.sqrt(count / len(clumps)) * rng.uniform(0.35, 0.55)
-    places = clumps[rng.integers(len(clumps), size=count)] + rng.uniform(-reach, reach, (count, 2))
-    places = places[((places >= 0) & (places < shape[::-1])).all(axis=1)]
-    x, y = places.astype(int).T
-    crowd = field(shape, rng, 0.6 * reach)[y, x] + 0.2 * white((len(places),), rng)
-    places = places[crowd > rng.uniform(-0.6, 0.3)]
-    sizes = size * rng.uniform(0.5, 1.2, len(places))
-    strengths = rng.uniform(0.6, 1, len(places))
-    if rng.random() < 0.5:
-        canvas.specks(places, sizes, strengths, rng, longest=1.8)
-    else:
-        angles = rng.uniform(0, 2 * np.pi) + rng.normal(0, 1, len(places))
-        widths, bends = 0.6 * sizes, rng.normal(0, 0.1, len(places))
-        canvas.streaks(places, angles, 1.3 * sizes, widths, strengths, bends)
-    front = canvas.alpha()
-    width = 2 * round(1.5 * size) + 1
-    depth = cv2.blur(cv2.blur(front, (width, width)), (width, width))  # leaves farther back
-    alpha = np.maximum(front, np.float32(rng.uniform(0, 1)) * depth)
-    tone = 1 + np.float32(0.2) * field(shape, rng, 2 * size)
-    return paint(photo, alpha, rng, light=0.4, tone=tone, faintest=0.7)
-
-
 def buttons(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Buttons, coins, rings and bubbles: round, with a lit side, a dark side and a shadow."""
     shape = photo.shape[:2]
@@ -274,6 +247,10 @@ LOOKALIKES = {
     "rigging": rigging,
     "leaves": leaves,
     "buttons": buttons,
+    "crown": crown,
+    "branches": branches,
+    "blossoms": blossoms,
+    "shadow": shadow,
     "mass": mass,
     "fur": fur,
     "piece": piece,
