@@ -4,61 +4,17 @@ Each is kind(photo, rng) -> photo, [H,W,3] float32 in 0..1. They are drawn befor
 so that they share the blur and the grain of the scene, and no mask ever marks them.
 """
 
-import string
-
 import cv2
 import numpy as np
 
+from oldphoto_jax.damage.borders import border, corners, film, lid, mount
 from oldphoto_jax.damage.canvas import Canvas
 from oldphoto_jax.damage.greenery import blossoms, branches, crown, leaves, shadow
 from oldphoto_jax.damage.masses import fur, mass, piece
-from oldphoto_jax.damage.noise import anywhere, clouds, ragged, wander
+from oldphoto_jax.damage.noise import anywhere, clouds, wander
 from oldphoto_jax.damage.patterns import dots, fence, lace, page, rigging, stripes, tiles
 from oldphoto_jax.damage.scenery import paint, patch
-
-LETTERS = string.ascii_letters + string.digits + " .,&-"
-
-
-def text(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A caption, a shop sign or a signature."""
-    shape = photo.shape[:2]
-    side = min(shape)
-    board = np.zeros(shape, np.uint8)
-    faces = (
-        cv2.FONT_HERSHEY_SIMPLEX,
-        cv2.FONT_HERSHEY_COMPLEX,
-        cv2.FONT_HERSHEY_SCRIPT_SIMPLEX,
-        cv2.FONT_HERSHEY_SCRIPT_COMPLEX,
-    )
-    face, size = faces[rng.integers(4)], rng.uniform(0.25, 1.1) * max(side / 256, 0.6)
-    x, y = rng.uniform(-0.1, 0.6) * shape[1], rng.uniform(0.1, 1) * shape[0]
-    for row in range(int(rng.integers(1, 4))):
-        words = "".join(rng.choice(list(LETTERS), int(rng.integers(3, 18))))
-        where = (int(x), int(y + row * 32 * size))
-        thick = int(rng.integers(1, 3))
-        cv2.putText(board, words, where, face, size, 255, thick, cv2.LINE_AA)
-    middle = (shape[1] / 2, shape[0] / 2)
-    turn = cv2.getRotationMatrix2D(middle, rng.normal(0, 8), 1)
-    alpha = cv2.warpAffine(board, turn, shape[::-1]).astype(np.float32) / 255
-    return paint(photo, alpha, rng, light=0.5)
-
-
-def handwriting(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Lines of joined loops as a pen leaves them."""
-    canvas = Canvas(photo.shape[:2])
-    side = min(canvas.shape)
-    size = rng.uniform(0.012, 0.04) * side + 2
-    start = anywhere(canvas.shape, rng, 1, 0)[0] * 0.8
-    for row in range(int(rng.integers(1, 4))):
-        t = np.arange(0, rng.uniform(20, 90), 0.25)
-        tall = size * (1 + 0.5 * ragged(len(t), rng, 6))
-        turn = 1.1 * t + 2.5 * ragged(len(t), rng, 6)  # uneven: loops, cusps and waves
-        x = 0.45 * size * t + 0.6 * size * np.sin(turn + 2)
-        y = tall * np.sin(turn) + 0.5 * size * ragged(len(t), rng, 3) + row * 4.5 * size
-        line = start + np.stack([x * 0.6 - 0.25 * y, y], axis=1)
-        press = 1 + 0.4 * ragged(len(t), rng, 6)
-        canvas.stroke(line, max(0.1 * size, 0.8) * press, rng.uniform(0.6, 1))
-    return paint(photo, canvas.alpha(), rng, light=0.3)
+from oldphoto_jax.damage.writing import caption, handwriting, stamp, text
 
 
 def wires(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -247,6 +203,13 @@ LOOKALIKES = {
     "rigging": rigging,
     "leaves": leaves,
     "buttons": buttons,
+    "caption": caption,
+    "stamp": stamp,
+    "border": border,
+    "mount": mount,
+    "corners": corners,
+    "lid": lid,
+    "film": film,
     "crown": crown,
     "branches": branches,
     "blossoms": blossoms,
