@@ -8,7 +8,7 @@ import numpy as np
 
 from oldphoto_jax.damage.canvas import Canvas
 from oldphoto_jax.damage.noise import anywhere, clouds, field, white
-from oldphoto_jax.damage.scenery import cover, grid, paint
+from oldphoto_jax.damage.scenery import cover, grid, paint, patch
 
 
 def crown(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -98,6 +98,14 @@ def leaves(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return paint(photo, alpha, rng, light=0.5, tone=tone, faintest=0.7)
 
 
+def bark(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Veined surfaces: bark, marble, dry ground, foliage; rough at every scale."""
+    shape = photo.shape[:2]
+    veins = np.abs(clouds(shape, rng, rng.uniform(0.04, 0.15) * min(shape) + 4, octaves=4))
+    alpha = np.clip(1 - veins / np.float32(rng.uniform(0.06, 0.2)), 0, 1) * patch(shape, rng)
+    return paint(photo, (alpha * rng.uniform(0.4, 1)).astype(np.float32), rng, light=0.5)
+
+
 def blossoms(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A bunch, wreath or hat of flowers: petals around a heart, the one before the other."""
     shape = photo.shape[:2]
@@ -139,12 +147,13 @@ def shadow(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if form == 0:  # of leaves
         alpha = clouds(shape, rng, rng.uniform(0.06, 0.3) * side, octaves=2)
         alpha = np.clip(2 * alpha + np.float32(rng.uniform(0, 1)), 0, 1)
-        alpha *= np.clip(3 * field(shape, rng, 0.5 * side) + 1, 0, 1)
+        if rng.random() < 0.5:
+            alpha *= np.clip(3 * field(shape, rng, 0.5 * side) + 2, 0, 1)
     elif form == 1:  # of a roof, a wall, a person
         canvas = Canvas(shape)
         count = int(rng.integers(3, 9))
-        angle = np.sort(rng.uniform(0, 2 * np.pi, count))
-        reach = rng.uniform(0.15, 0.7) * side * rng.uniform(0.5, 1.2, count)
+        angle = (np.arange(count) + rng.uniform(-0.4, 0.4, count)) * (2 * np.pi / count)
+        reach = rng.uniform(0.3, 0.8) * side * rng.uniform(0.6, 1.2, count)
         start = anywhere(shape, rng, 1, -0.05)[0]
         canvas.polygon(start + np.stack([reach * np.cos(angle), reach * np.sin(angle)], axis=1))
         alpha = canvas.alpha()
@@ -152,11 +161,13 @@ def shadow(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         canvas = Canvas(shape)
         angle, pitch = rng.uniform(0, np.pi), rng.uniform(0.04, 0.2) * side + 4
         along = np.array([np.cos(angle), np.sin(angle)])
-        start, share = anywhere(shape, rng, 1)[0], rng.uniform(0.2, 0.6)
-        for step in np.arange(-3, rng.integers(-2, 6)):
-            middle = start + step * pitch * along[::-1] * [-1, 1]
-            ends = np.stack([middle - 2 * side * along, middle + 2 * side * along])
-            canvas.stroke(ends, share * pitch)
+        start, share = anywhere(shape, rng, 1, -0.2)[0], rng.uniform(0.2, 0.6)
+        across = along[::-1] * [-1, 1]
+        for step in np.arange(-rng.integers(1, 4), rng.integers(2, 6)):
+            middle = start + step * pitch * across
+            far, half = 3 * side * along, 0.5 * share * pitch * across
+            corners = [middle - far - half, middle + far - half, middle + far + half]
+            canvas.polygon(np.stack([*corners, middle - far + half]))
         alpha = canvas.alpha()
     alpha = cv2.GaussianBlur(alpha, (0, 0), rng.uniform(0.8, 0.025 * side + 1))
     depth = np.float32(rng.uniform(0.3, 0.65))
@@ -170,9 +181,10 @@ def _sky(photo: np.ndarray, rng: np.random.Generator, pale: bool) -> np.ndarray:
     shape = photo.shape[:2]
     level = rng.uniform(0.75, 1) if pale else rng.uniform(0.02, 0.3)
     sky = level + np.float32(0.05) * field(shape, rng, 0.5 * min(shape))
-    edge = rng.uniform(0.3, 1.3) * shape[0] + 0.1 * shape[0] * field((1, shape[1]), rng, 60)
+    edge = rng.uniform(0.3, 1) * shape[0] + 0.1 * shape[0] * field((1, shape[1]), rng, 60)
     alpha = np.clip((edge - np.arange(shape[0])[:, None]) / (0.2 * shape[0]), 0, 1)
-    return cover(photo, 0.9 * alpha.astype(np.float32), cv2.merge([sky.astype(np.float32)] * 3))
+    share = np.float32(rng.uniform(0.5, 0.95))
+    return cover(photo, share * alpha.astype(np.float32), cv2.merge([sky.astype(np.float32)] * 3))
 
 
 def _by_the_border(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
