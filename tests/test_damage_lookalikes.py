@@ -5,9 +5,13 @@ import numpy as np
 import pytest
 
 from oldphoto_jax.damage import scenery
-from oldphoto_jax.damage.lookalikes import LOOKALIKES
+from oldphoto_jax.damage.lookalikes import LOOKALIKE_WEIGHTS, LOOKALIKES
 
 SEEDS = range(12)
+GLOW = {"highlights", "lamps"}  # light has one polarity
+WHOLE = {"halftone", "paper", "moire"}  # as much lighter as darker, in each photo
+CROSS = np.ones((3, 3), np.uint8)
+AROUND = {"caption", "mount", "border", "corners", "film", "lid"}
 
 
 @pytest.fixture(scope="module")
@@ -124,3 +128,95 @@ def test_paint_leaves_no_seams_and_nothing_where_there_is_no_ink():
     assert np.abs(change[50:60, 10:20]).min() > 0.01
     change[45:65, 5:25] = 0
     assert not change.any()
+
+
+def test_weights_name_every_kind():
+    assert LOOKALIKE_WEIGHTS.keys() == LOOKALIKES.keys()
+    assert min(LOOKALIKE_WEIGHTS.values()) > 0
+
+
+@pytest.fixture(scope="module")
+def small_changes():
+    """What every kind adds to a small flat gray photo: 40 times [64,72] each."""
+    flat = np.full((64, 72, 3), 0.5, np.float32)
+    return {
+        name: np.stack([draw(flat, np.random.default_rng(s))[..., 0] - 0.5 for s in range(40)])
+        for name, draw in LOOKALIKES.items()
+    }
+
+
+@pytest.mark.parametrize("name", sorted(LOOKALIKES.keys() - GLOW - WHOLE))
+def test_a_kind_is_as_often_lighter_than_its_photo_as_darker(name, small_changes):
+    lightens = small_changes[name].mean(axis=(1, 2)) > 0
+    assert 0.25 <= lightens.mean() <= 0.75
+
+
+def test_of_all_kinds_together_as_many_lighten_as_darken(small_changes):
+    two_sided = [small_changes[name] for name in LOOKALIKES.keys() - GLOW - WHOLE]
+    lightens = np.concatenate(two_sided).mean(axis=(1, 2)) > 0
+    assert 0.45 <= lightens.mean() <= 0.55
+
+
+@pytest.mark.parametrize("name", sorted(AROUND))
+def test_what_is_around_a_print_reaches_its_rim_and_leaves_its_middle(name, small_changes):
+    changed = np.abs(small_changes[name]) > 0.02
+    rim = np.concatenate([changed[:, [0, -1]], changed[:, :, [0, -1]].transpose(0, 2, 1)], axis=2)
+    assert np.mean(rim.any(axis=(1, 2))) > 0.9
+    assert changed[:, 26:38, 29:43].mean() < 0.02
+
+
+def things(shape=(128, 144), seed=0):
+    """A photo of some plain things, each of one gray, with a little grain."""
+    rng = np.random.default_rng(seed)
+    gray = np.full(shape, 0.5, np.float32)
+    for _ in range(6):
+        center = tuple(int(c) for c in rng.uniform(0.1, 0.9, 2) * shape[::-1])
+        axes = tuple(int(a) for a in rng.integers(12, 40, 2))
+        tone = float(rng.uniform(0.1, 0.9))
+        cv2.ellipse(gray, center, axes, float(rng.uniform(0, 180)), 0, 360, tone, -1)
+    gray += rng.normal(0, 0.01, shape).astype(np.float32)
+    return cv2.cvtColor(np.clip(gray, 0, 1), cv2.COLOR_GRAY2RGB)
+
+
+def test_a_mass_ends_where_a_thing_ends_and_a_moved_piece_does_not():
+    def met(name, seed):
+        """How much more than elsewhere the photo changes along the outline of what is drawn."""
+        photo = things(seed=seed)
+        changed = np.abs(LOOKALIKES[name](photo, np.random.default_rng(seed)) - photo).max(axis=2)
+        changed = cv2.morphologyEx((changed > 0.06).astype(np.uint8), cv2.MORPH_OPEN, CROSS)
+        outline = cv2.morphologyEx(changed, cv2.MORPH_GRADIENT, CROSS) > 0
+        edges = cv2.morphologyEx(photo[..., 0], cv2.MORPH_GRADIENT, np.ones((5, 5), np.uint8))
+        return edges[outline].mean() / edges.mean() if outline.any() else 0.0
+
+    follows = {name: np.median([met(name, seed) for seed in SEEDS]) for name in ("mass", "piece")}
+    assert follows["mass"] > 1.8 * follows["piece"]
+    assert follows["mass"] > 2
+
+
+def test_fur_bristles():
+    def roughness(name, seed):
+        photo = things(seed=seed)
+        changed = np.abs(LOOKALIKES[name](photo, np.random.default_rng(seed)) - photo).max(axis=2)
+        changed = (changed > 0.06).astype(np.uint8)
+        outline = cv2.morphologyEx(changed, cv2.MORPH_GRADIENT, CROSS)
+        return outline.sum() / np.sqrt(changed.sum())
+
+    fur, mass = (np.median([roughness(name, s) for s in SEEDS]) for name in ("fur", "mass"))
+    assert fur > 1.3 * mass
+
+
+def test_a_shadow_keeps_what_it_falls_on():
+    photo = things()
+    for seed in SEEDS:
+        drawn = LOOKALIKES["shadow"](photo, np.random.default_rng(seed))
+        assert (drawn >= 0.3 * photo - 1e-3).all()
+        assert (drawn <= photo / 0.3 + 1e-3).all()
+
+
+def test_a_screen_repeats_and_goes_over_the_whole_photo():
+    flat = np.full((160, 192, 3), 0.5, np.float32)
+    for seed in SEEDS:
+        change = (LOOKALIKES["halftone"](flat, np.random.default_rng(seed)) - flat)[..., 0]
+        assert repetition(change) > 0.5
+        blocks = cv2.resize(change * change, (6, 5), interpolation=cv2.INTER_AREA)
+        assert blocks.min() > 0.5 * blocks.max()

@@ -1,276 +1,95 @@
-"""What looks like damage and is not: thin bright or regular things that belong to the scene.
+"""What looks like damage and is not: things of the scene and of the print, by name.
 
 Each is kind(photo, rng) -> photo, [H,W,3] float32 in 0..1. They are drawn before the photo ages,
 so that they share the blur and the grain of the scene, and no mask ever marks them.
 """
 
-import string
-
-import cv2
-import numpy as np
-
-from oldphoto_jax.damage.canvas import Canvas
-from oldphoto_jax.damage.noise import anywhere, clouds, field, ragged, wander, white
+from oldphoto_jax.damage.borders import border, corners, film, lid, mount
+from oldphoto_jax.damage.bristles import grass, strands, whiskers
+from oldphoto_jax.damage.fittings import (
+    chandelier,
+    eyes,
+    highlights,
+    lamps,
+    rope,
+    wheel,
+    window,
+    wires,
+)
+from oldphoto_jax.damage.greenery import bark, blossoms, branches, crown, leaves, shadow
+from oldphoto_jax.damage.masses import fur, mass, piece
+from oldphoto_jax.damage.ornaments import beads, brocade, buttons, glints
 from oldphoto_jax.damage.patterns import dots, fence, lace, page, rigging, stripes, tiles
-from oldphoto_jax.damage.scenery import paint, patch
+from oldphoto_jax.damage.prints import halftone, moire, paper
+from oldphoto_jax.damage.writing import caption, handwriting, stamp, text
 
-LETTERS = string.ascii_letters + string.digits + " .,&-"
-
-
-def text(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A caption, a shop sign or a signature."""
-    shape = photo.shape[:2]
-    side = min(shape)
-    board = np.zeros(shape, np.uint8)
-    faces = (
-        cv2.FONT_HERSHEY_SIMPLEX,
-        cv2.FONT_HERSHEY_COMPLEX,
-        cv2.FONT_HERSHEY_SCRIPT_SIMPLEX,
-        cv2.FONT_HERSHEY_SCRIPT_COMPLEX,
-    )
-    face, size = faces[rng.integers(4)], rng.uniform(0.25, 1.1) * max(side / 256, 0.6)
-    x, y = rng.uniform(-0.1, 0.6) * shape[1], rng.uniform(0.1, 1) * shape[0]
-    for row in range(int(rng.integers(1, 4))):
-        words = "".join(rng.choice(list(LETTERS), int(rng.integers(3, 18))))
-        where = (int(x), int(y + row * 32 * size))
-        thick = int(rng.integers(1, 3))
-        cv2.putText(board, words, where, face, size, 255, thick, cv2.LINE_AA)
-    middle = (shape[1] / 2, shape[0] / 2)
-    turn = cv2.getRotationMatrix2D(middle, rng.normal(0, 8), 1)
-    alpha = cv2.warpAffine(board, turn, shape[::-1]).astype(np.float32) / 255
-    return paint(photo, alpha, rng, light=0.5)
-
-
-def handwriting(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Lines of joined loops as a pen leaves them."""
-    canvas = Canvas(photo.shape[:2])
-    side = min(canvas.shape)
-    size = rng.uniform(0.012, 0.04) * side + 2
-    start = anywhere(canvas.shape, rng, 1, 0)[0] * 0.8
-    for row in range(int(rng.integers(1, 4))):
-        t = np.arange(0, rng.uniform(20, 90), 0.25)
-        tall = size * (1 + 0.5 * ragged(len(t), rng, 6))
-        turn = 1.1 * t + 2.5 * ragged(len(t), rng, 6)  # uneven: loops, cusps and waves
-        x = 0.45 * size * t + 0.6 * size * np.sin(turn + 2)
-        y = tall * np.sin(turn) + 0.5 * size * ragged(len(t), rng, 3) + row * 4.5 * size
-        line = start + np.stack([x * 0.6 - 0.25 * y, y], axis=1)
-        press = 1 + 0.4 * ragged(len(t), rng, 6)
-        canvas.stroke(line, max(0.1 * size, 0.8) * press, rng.uniform(0.6, 1))
-    return paint(photo, canvas.alpha(), rng, light=0.3)
-
-
-def wires(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Cables and strings: long, even, sagging a little."""
-    canvas = Canvas(photo.shape[:2])
-    height, width = canvas.shape
-    tilt, width_here = rng.normal(0, 0.5), rng.uniform(0.8, 3)
-    t = np.linspace(0, 1, 80)
-    for row in rng.uniform(0, height, int(rng.integers(1, 6))):
-        sag = rng.uniform(0, 0.1) * height * 4 * t * (1 - t)
-        y = row + (tilt + rng.normal(0, 0.05)) * width * (t - 0.5) + sag
-        path = np.stack([t * width * 1.1 - 5, y], axis=1)
-        canvas.stroke(path if rng.random() < 0.7 else path[:, ::-1], width_here)
-    return paint(photo, canvas.alpha(), rng, light=0.3)
-
-
-def strands(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Locks of hair: many thin smooth strands that run together."""
-    canvas = Canvas(photo.shape[:2])
-    side = min(canvas.shape)
-    start, angle = anywhere(canvas.shape, rng, 1)[0], rng.uniform(0, 2 * np.pi)
-    count, spread = int(rng.integers(8, 60)), rng.uniform(0.02, 0.12) * side
-    across = np.array([-np.sin(angle), np.cos(angle)])
-    roots = start + rng.normal(0, spread, (count, 1)) * across + rng.normal(0, 3, (count, 2))
-    canvas.streaks(
-        roots,
-        angle + rng.normal(0, rng.uniform(0.03, 0.2), count),
-        rng.uniform(0.15, 0.6) * side * rng.uniform(0.6, 1.2, count),
-        rng.uniform(0.6, 1.6, count),
-        rng.uniform(0.3, 0.9, count),
-        rng.normal(0, 0.12) + rng.normal(0, 0.02, count),
-    )
-    return paint(photo, canvas.alpha(), rng, light=0.4)
-
-
-def whiskers(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A fan of tapering bristles: whiskers, feathers, fringes, lashes."""
-    canvas = Canvas(photo.shape[:2])
-    side = min(canvas.shape)
-    root, angle = anywhere(canvas.shape, rng, 1, 0)[0], rng.uniform(0, 2 * np.pi)
-    fan, reach, count = rng.uniform(0.15, 0.9), rng.uniform(0.05, 0.3), int(rng.integers(3, 16))
-    canvas.streaks(
-        root + rng.normal(0, 0.02 * side, (count, 2)),
-        angle + rng.uniform(-fan, fan, count),
-        reach * side * rng.uniform(0.6, 1.1, count),
-        rng.uniform(0.7, 2, count),
-        rng.uniform(0.5, 1, count),
-        rng.normal(0, 0.1) + rng.normal(0, 0.04, count),
-    )
-    return paint(photo, canvas.alpha(), rng, light=0.6)
-
-
-def grass(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Blades and twigs that rise from an uneven ground line."""
-    canvas = Canvas(photo.shape[:2])
-    height, width = canvas.shape
-    count = int(rng.integers(20, 90))
-    first, last = np.sort(rng.uniform(-0.1, 1.1, 2)) * width
-    ground, tall = rng.uniform(0.4, 1.1) * height, rng.uniform(0.03, 0.2) * height + 4
-    x, y = rng.uniform(first, last, count), ground + rng.normal(0, 0.03 * height, count)
-    canvas.streaks(
-        np.stack([x, y], axis=1),
-        rng.normal(-np.pi / 2, 0.3, count),
-        tall * rng.uniform(0.4, 1.2, count),
-        rng.uniform(0.7, 2.5, count),
-        rng.uniform(0.4, 1, count),
-        rng.normal(0, 0.08, count),
-    )
-    return paint(photo, canvas.alpha(), rng, light=0.45)
-
-
-def highlights(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Catch-lights and shine: small bright spots with a glow, on the brighter side of things."""
-    shape = photo.shape[:2]
-    canvas = Canvas(shape)
-    side = min(shape)
-    count = int(rng.integers(1, 8))
-    sizes = rng.uniform(0.006, 0.03, count) * side + 1
-    centers = anywhere(shape, rng, 1)[0] + rng.normal(0, rng.uniform(0.05, 0.3) * side, (count, 2))
-    canvas.specks(centers, sizes, rng.uniform(0.6, 1, count), rng, longest=3)
-    core = cv2.GaussianBlur(canvas.alpha(), (0, 0), rng.uniform(0.5, 1.2))
-    glow = cv2.GaussianBlur(core, (0, 0), rng.uniform(2, 5))
-    shine = np.clip(core + 0.8 * glow, 0, 1)[..., None] * np.float32(rng.uniform(0.6, 1))
-    return photo + shine * (1 - photo)
-
-
-def glints(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Jewellery: pearls or links strung along a curve, or sequins and buttons in rows."""
-    shape = photo.shape[:2]
-    canvas = Canvas(shape)
-    side = min(shape)
-    size = rng.uniform(0.006, 0.018) * side + 1
-    start, angle = anywhere(shape, rng, 1, 0)[0], rng.uniform(0, 2 * np.pi)
-    apart, reach = size * rng.uniform(1.2, 3), rng.uniform(0.08, 0.4) * side
-    path = wander(start, angle, reach, rng, 1.2, step=apart)
-    sizes, strengths = np.full(len(path), size), rng.uniform(0.5, 1, len(path))
-    canvas.specks(path, sizes, strengths, rng, longest=1.2)
-    return paint(photo, canvas.alpha(), rng, light=0.85)
-
-
-def bark(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Veined surfaces: bark, marble, dry ground, foliage; rough at every scale."""
-    shape = photo.shape[:2]
-    veins = np.abs(clouds(shape, rng, rng.uniform(0.04, 0.15) * min(shape) + 4, octaves=4))
-    alpha = np.clip(1 - veins / np.float32(rng.uniform(0.06, 0.2)), 0, 1) * patch(shape, rng)
-    return paint(photo, (alpha * rng.uniform(0.4, 1)).astype(np.float32), rng, light=0.35)
-
-
-def leaves(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Foliage: crowds of small leaves of one tone, thick here and thin there; flowers in grass."""
-    shape = photo.shape[:2]
-    canvas = Canvas(shape)
-    size, count = 2 * 6 ** rng.random(), int(rng.integers(250, 1000))
-    clumps = anywhere(shape, rng, int(rng.integers(1, 4)), 0)
-    reach = size * np.sqrt(count / len(clumps)) * rng.uniform(0.35, 0.55)
-    places = clumps[rng.integers(len(clumps), size=count)] + rng.uniform(-reach, reach, (count, 2))
-    places = places[((places >= 0) & (places < shape[::-1])).all(axis=1)]
-    x, y = places.astype(int).T
-    crowd = field(shape, rng, 0.6 * reach)[y, x] + 0.2 * white((len(places),), rng)
-    places = places[crowd > rng.uniform(-0.6, 0.3)]
-    sizes = size * rng.uniform(0.5, 1.2, len(places))
-    strengths = rng.uniform(0.6, 1, len(places))
-    if rng.random() < 0.5:
-        canvas.specks(places, sizes, strengths, rng, longest=1.8)
-    else:
-        angles = rng.uniform(0, 2 * np.pi) + rng.normal(0, 1, len(places))
-        widths, bends = 0.6 * sizes, rng.normal(0, 0.1, len(places))
-        canvas.streaks(places, angles, 1.3 * sizes, widths, strengths, bends)
-    front = canvas.alpha()
-    width = 2 * round(1.5 * size) + 1
-    depth = cv2.blur(cv2.blur(front, (width, width)), (width, width))  # leaves farther back
-    alpha = np.maximum(front, np.float32(rng.uniform(0, 1)) * depth)
-    tone = 1 + np.float32(0.2) * field(shape, rng, 2 * size)
-    return paint(photo, alpha, rng, light=0.4, tone=tone, faintest=0.7)
-
-
-def buttons(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Buttons, coins, rings and bubbles: round, with a lit side, a dark side and a shadow."""
-    shape = photo.shape[:2]
-    count, size = int(rng.integers(2, 14)), rng.uniform(4, 30)
-    start = anywhere(shape, rng, 1, -0.2)[0]
-    if rng.random() < 0.5:  # in a row, as on a coat
-        angle, apart = rng.uniform(0, 2 * np.pi), size * rng.uniform(1.3, 4)
-        steps = (np.arange(count)[:, None] - count // 2) * apart
-        centers = start + steps * np.array([np.cos(angle), np.sin(angle)])
-    else:
-        centers = start + rng.normal(0, rng.uniform(1, 4) * size, (count, 2))
-    sizes = np.full(count, size) if rng.random() < 0.6 else rng.uniform(4, size, count)
-    alpha, tone, shadow = (np.full(shape, level, np.float32) for level in (0, 1, 0))
-    squash, sun = rng.uniform(0.6, 1), rng.uniform(0, 2 * np.pi)
-    make = (_button, _ring, _bubble)[rng.integers(3)]
-    toward = np.array([np.cos(sun), np.sin(sun)])
-    for (x, y), diameter in zip(centers, sizes, strict=True):
-        window, across, down = _window(shape, x, y, diameter)
-        down = down / squash
-        reach, lit = np.hypot(across, down), (across * toward[0] + down * toward[1]) / diameter
-        cover, shade = make(reach / (diameter / 2), 2 * lit, diameter / 2)
-        tone[window] += cover * (shade - tone[window])
-        alpha[window] = np.maximum(alpha[window], cover)
-        away = np.hypot(across + 0.12 * diameter * toward[0], down + 0.12 * diameter * toward[1])
-        shadow[window] = np.maximum(shadow[window], away < diameter / 2)
-    if make is not _bubble:
-        shadow = cv2.GaussianBlur(shadow, (0, 0), 0.06 * size + 0.5)
-        photo = photo * cv2.merge([1 - np.float32(0.5) * shadow] * 3)
-    return paint(photo, alpha, rng, light=0.7, tone=tone, faintest=0.8)
-
-
-def _window(shape: tuple[int, int], x: float, y: float, diameter: float):
-    """The part of the photo around (x, y), and how far its pixels lie from there."""
-    reach = diameter + 2
-    left, right = (int(np.clip(x + side, 0, shape[1])) for side in (-reach, reach))
-    top, bottom = (int(np.clip(y + side, 0, shape[0])) for side in (-reach, reach))
-    across = np.arange(left, right, dtype=np.float32)[None] - np.float32(x)
-    down = np.arange(top, bottom, dtype=np.float32)[:, None] - np.float32(y)
-    return (slice(top, bottom), slice(left, right)), across, down
-
-
-def _button(reach: np.ndarray, lit: np.ndarray, radius: float):
-    """A disc with a raised rim; `reach` is 1 at its edge, `lit` -1..1 towards the sun."""
-    slope = np.where(reach > 0.8, lit, np.where(reach > 0.6, -lit, 0.3 * lit))
-    return np.clip((1 - reach) * radius + 0.5, 0, 1), 0.8 + 0.5 * slope
-
-
-def _ring(reach: np.ndarray, lit: np.ndarray, radius: float):
-    """A round wire or band; its outer slope faces the sun where its inner slope does not."""
-    band = np.clip((0.2 - np.abs(reach - 0.8)) * radius + 0.5, 0, 1)
-    return band, 0.8 + 0.5 * np.where(reach > 0.8, lit, -lit)
-
-
-def _bubble(reach: np.ndarray, lit: np.ndarray, radius: float):
-    """A thin clear shell: a bright rim towards the sun, a faint one away from it, a glint."""
-    rim = np.clip((0.08 - np.abs(reach - 0.92)) * radius + 0.7, 0, 1) * (0.55 + 0.35 * lit)
-    body = 0.12 * np.clip((1 - reach) * radius + 0.5, 0, 1)
-    glint = np.clip(1 - 5 * np.hypot(lit - 0.55, np.sqrt(np.maximum(reach**2 - lit**2, 0))), 0, 1)
-    return np.clip(np.maximum(rim, body) + glint, 0, 1), np.ones_like(reach)
-
-
+# In the order in which they go on: what is in the scene, what its print does to all of it, what is
+# written on the print, what lies around it.
 LOOKALIKES = {
-    "text": text,
-    "handwriting": handwriting,
-    "wires": wires,
-    "lace": lace,
-    "stripes": stripes,
-    "fence": fence,
+    "mass": mass,
+    "fur": fur,
+    "piece": piece,
+    "crown": crown,
+    "branches": branches,
+    "leaves": leaves,
+    "blossoms": blossoms,
+    "bark": bark,
+    "grass": grass,
     "strands": strands,
     "whiskers": whiskers,
-    "grass": grass,
-    "highlights": highlights,
-    "glints": glints,
-    "bark": bark,
+    "stripes": stripes,
+    "brocade": brocade,
     "dots": dots,
-    "page": page,
-    "tiles": tiles,
-    "rigging": rigging,
-    "leaves": leaves,
+    "lace": lace,
     "buttons": buttons,
+    "beads": beads,
+    "glints": glints,
+    "eyes": eyes,
+    "tiles": tiles,
+    "window": window,
+    "fence": fence,
+    "wheel": wheel,
+    "chandelier": chandelier,
+    "rope": rope,
+    "wires": wires,
+    "rigging": rigging,
+    "shadow": shadow,
+    "highlights": highlights,
+    "lamps": lamps,
+    "page": page,
+    "halftone": halftone,
+    "moire": moire,
+    "paper": paper,
+    "text": text,
+    "handwriting": handwriting,
+    "stamp": stamp,
+    "caption": caption,
+    "mount": mount,
+    "border": border,
+    "corners": corners,
+    "film": film,
+    "lid": lid,
 }
+
+LOOKALIKE_WEIGHTS = dict.fromkeys(LOOKALIKES, 1.0) | {
+    "mass": 4.0,
+    "fur": 2.0,
+    "piece": 1.5,
+    "crown": 2.0,
+    "branches": 2.0,
+    "shadow": 2.0,
+    "bark": 0.5,
+    "handwriting": 2.0,
+    "text": 1.5,
+    "caption": 1.5,
+    "border": 2.0,
+    "mount": 1.5,
+    "lid": 1.5,
+    "beads": 1.5,
+    "dots": 1.5,
+    "wires": 1.5,
+    "rigging": 1.5,
+    "strands": 1.5,
+    "moire": 0.5,
+}
+"""How often each is drawn, relative to the others: most what finders have taken for damage."""

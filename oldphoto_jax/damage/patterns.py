@@ -30,7 +30,7 @@ def lace(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     thin = rng.uniform(0.75, 0.93)
     threads = np.maximum(np.abs(np.cos(u * pitch)), np.abs(np.cos(v * pitch)))
     alpha = np.clip((threads - thin) / (1 - thin) * 1.5, 0, 1)
-    return paint(photo, (alpha * patch(shape, rng)).astype(np.float32), rng, light=0.6)
+    return paint(photo, (alpha * patch(shape, rng)).astype(np.float32), rng, light=0.5)
 
 
 def stripes(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -57,7 +57,7 @@ def fence(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         canvas.stroke(np.array([[x, top], [x + lean * (bottom - top), bottom + 4]]), bar)
     for y in rng.uniform(top, bottom, int(rng.integers(1, 3))):
         canvas.stroke(np.array([[first, y], [last, y + lean * 20]]), bar * 1.2)
-    return paint(photo, canvas.alpha(), rng, light=0.35)
+    return paint(photo, canvas.alpha(), rng, light=0.5)
 
 
 def dots(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -73,7 +73,7 @@ def dots(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     alpha = cv2.remap(motifs, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
     if rng.random() < 0.65:
         alpha *= patch(shape, rng)
-    return paint(photo, alpha, rng, light=0.65)
+    return paint(photo, alpha, rng, light=0.5)
 
 
 def _motifs(size: float, pitch: float, rng: np.random.Generator) -> np.ndarray:
@@ -121,7 +121,7 @@ def page(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
             for y in range(top + margin, bottom - margin - pitch, pitch):
                 board[y : y + pitch, x : x + measure] = lines[rng.integers(UNIQUE)]
     view = _view(shape, rng, 0.08)
-    pale = rng.random() < 0.25  # letters on a dark ground
+    pale = rng.random() < 0.5  # letters on a dark ground
     if rng.random() < 0.6:
         ground = cv2.warpPerspective(paper, view, (width, height), flags=cv2.INTER_LINEAR)
         photo = paint(
@@ -231,7 +231,7 @@ def rigging(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     for place, angle in zip(*rng.random((2, int(rng.integers(0, 5)))), strict=True):
         reach = size.sum() * np.array([np.cos(np.pi * angle), np.sin(np.pi * angle)])
         _rope(canvas, place * size - reach, place * size + reach, width * rng.uniform(0.6, 1.2))
-    return paint(photo, canvas.alpha(), rng, light=0.35)
+    return paint(photo, canvas.alpha(), rng, light=0.5)
 
 
 def _rope(canvas: Canvas, start: np.ndarray, end: np.ndarray, width: float, sag: float = 0.0):

@@ -45,6 +45,14 @@ def paint(
     return np.clip(painted, 0, 1, out=painted)
 
 
+def cover(photo: np.ndarray, alpha: np.ndarray, goal: np.ndarray) -> np.ndarray:
+    """Puts the picture `goal` [H,W,3] in front of the photo where alpha [H,W] says, in 0..1."""
+    covered = goal - photo
+    covered *= cv2.merge([alpha] * 3)
+    covered += photo
+    return np.clip(covered, 0, 1, out=covered)
+
+
 def patch(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     """A soft-edged region [H,W] for a pattern: about a third of the photo."""
     side = min(shape)
@@ -54,11 +62,16 @@ def patch(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     return np.clip(level, 0, 1, out=level)
 
 
+def grid(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Where pixels are: x [1,W] and y [H,1], float32."""
+    height, width = shape
+    return np.arange(width, dtype=np.float32)[None], np.arange(height, dtype=np.float32)[:, None]
+
+
 def turned(shape: tuple[int, int], rng: np.random.Generator, bend: float):
     """Coordinates (u, v) in pixels, turned at random and bent like cloth by `bend` pixels."""
     angle = rng.uniform(0, np.pi)
-    x = np.arange(shape[1], dtype=np.float32)[None]
-    y = np.arange(shape[0], dtype=np.float32)[:, None]
+    x, y = grid(shape)
     cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
     folds = [np.float32(bend) * field(shape, rng, 0.2 * min(shape)) for _ in range(2)]
     return cos * x + sin * y + folds[0], cos * y - sin * x + folds[1]
