@@ -16,8 +16,8 @@ CONTRAST = 0.25  # of luma, mean of a piece, with what it hides
 OPACITY = (0.8, 1.0)
 THINNEST = 4  # px
 THICKEST = 1 / 4  # of the side
-VISIBLE = 16 / 255  # a change of any channel from which it is seen
-SEEN = 0.75  # of each piece at least so much is
+VISIBLE = 16 / 255  # a change of luma from which it is seen
+CLEAR = 0.75  # of each piece at least so much differs by half of CONTRAST
 WHOLE = 0.6  # of each piece at least so much is also THINNEST or thicker
 LEAST, MOST = 120, 0.35  # pixels damaged; share of the photo
 ROUNDS = 4
@@ -66,7 +66,9 @@ def paint(
     return None
 
 
-def _ink(target, canvas, dark, opacity, rng) -> np.ndarray | None:
+def _ink(
+    target: np.ndarray, canvas: Canvas, dark: bool, opacity: float, rng: np.random.Generator
+) -> np.ndarray | None:
     """Colour [S,S,3] of what covers, as floats 0..255; None if no gray is far enough off."""
     shape, extreme, tone = rng.random(3)
     tint = canvas.tint * (2 * rng.random(3) - 1)
@@ -93,14 +95,14 @@ def _cover(target: np.ndarray, canvas: Canvas, ink: np.ndarray, opacity: float) 
     alpha = np.rint(255 * opacity * canvas.cover).astype(np.int64)
     thick, ink = alpha[..., None], np.rint(ink).astype(np.int64)
     photo = ((thick * ink + (255 - thick) * target.astype(np.int64) + 127) // 255).astype(np.uint8)
-    change = np.abs(photo.astype(np.int64) - target).max(axis=-1)
+    change = np.abs(luma(photo) - luma(target))
     seen = (change >= 255 * VISIBLE) & (canvas.cover >= 0.5)
     mask = width_bins(seen, (THINNEST,)) > 0
     return Painted(photo, mask, (alpha > 0) & ~mask, canvas.piece, opacity)
 
 
 def _weak(target: np.ndarray, painted: Painted, canvas: Canvas, dark: bool) -> np.ndarray:
-    """Numbers of the pieces that are hardly seen, too thin, or of too little contrast."""
+    """Numbers of the pieces that are too thin, hardly seen, or of too little contrast."""
     core = canvas.cover >= 0.5
     change = luma(painted.photo) - luma(target)
     change = -change if dark else change
@@ -112,8 +114,8 @@ def _weak(target: np.ndarray, painted: Painted, canvas: Canvas, dark: bool) -> n
         )
 
     whole, counted = pixels(core), pixels(painted.mask)
-    seen = pixels(core & (change >= 255 * VISIBLE))
-    good = (seen >= SEEN * whole) & (counted >= WHOLE * whole)
+    clear = pixels(core & (change >= 255 * CONTRAST / 2))
+    good = (clear >= CLEAR * whole) & (counted >= WHOLE * whole)
     good &= pixels(painted.mask, change) >= 255 * CONTRAST * counted
     there = pixels(canvas.cover > 0) > 0
     there[0] = False
