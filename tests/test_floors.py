@@ -23,6 +23,7 @@ FLOORS = {
     "metrics": ("photo",),
     "metrics.perceptual": ("models", "weights"),  # LPIPS is a network
     "task": ("photo",),
+    "obvious": ("photo", "metrics.width"),
     "data": ("photo",),
     "models": ("layers", "photo"),
     "train": ("layers", "photo", "task", "data", "weights"),
@@ -30,6 +31,7 @@ FLOORS = {
     "main": ("train",),
     "restore": ("tasks", "task", "weights", "photo"),
     "restore.evaluate": ("metrics", "damage", "data.sources"),
+    "restore.evaluate_obvious": ("metrics", "obvious"),
     "restore.evaluate_colorize": ("metrics",),
     "restore.evaluate_inpaint": ("metrics",),
     "restore.colorize": ("metrics",),
@@ -169,6 +171,17 @@ def test_every_module_keeps_to_its_floor(name):
         if target and not any(within(target, room) for room in allowed)
     ]
     assert not strangers, f"{strangers}; allowed: {allowed}"
+
+
+def test_what_judges_is_unknown_to_what_is_trained():
+    judges = {
+        name for name, tree in TREES.items() if any(within(t, "obvious") for t, _ in ours(tree))
+    }
+    assert {name for name in judges if not within(name, "obvious")} == {"restore.evaluate_obvious"}
+    askers = {
+        name for name, tree in TREES.items() if "restore.evaluate_obvious" in dict(ours(tree))
+    }
+    assert askers == {"commands.evaluate"}
 
 
 def test_the_table_names_what_exists():

@@ -206,10 +206,40 @@ def test_recall_is_counted_by_width():
     truth = line(5, 1) + line(20, 3) + line(30, 6)
     found = line(20, 3) + line(30, 3)
     measures = metrics.RecallByWidth.of(truth, found).compute()
-    assert list(measures) == ["0-2", "2-4", "4-8", "8-16", "16-32", "32+"]
+    widths = ["0-2", "2-4", "4-8", "8-16", "16-32", "32-64", "64-128", "128+"]
+    assert list(measures) == widths
     assert measures["0-2"] == 0 and measures["2-4"] == 1
     assert measures["4-8"] == pytest.approx(0.5, abs=0.05)
     assert math.isnan(measures["8-16"])
+
+
+@pytest.mark.parametrize(("width", "name"), [(63, "32-64"), (64, "64-128"), (128, "128+")])
+def test_thick_defects_have_widths_too(width, name):
+    truth = np.zeros((1, 140, 300, 1), np.uint8)
+    truth[:, 5 : 5 + width] = 1
+    measures = metrics.RecallByWidth.of(truth, truth).compute()
+    assert [key for key, value in measures.items() if not math.isnan(value)][-1] == name
+
+
+def test_recall_is_counted_by_what_the_damage_did():
+    change = np.array([-0.6, -0.3, -0.02, 0, 0.04, 0.07, 0.3, 0.9]).reshape(1, 1, 8, 1)
+    found = np.array([1, 0, 0, 1, 1, 1, 1, 0]).reshape(change.shape)
+    measures = metrics.RecallByChange.of(np.ones_like(found), found, change).compute()
+    assert metrics.bins((0.04, 0.1)) == ["0-0.04", "0.04-0.1", "0.1+"]
+    third, steps = pytest.approx(1 / 3), [0.5, 1, math.nan, 0.5, 0.5]
+    assert (measures.pop("darker"), measures.pop("lighter")) == (third, 0.75)
+    assert list(measures) == [f"by {change}" for change in metrics.bins((0.04, 0.1, 0.25, 0.5))]
+    assert list(measures.values()) == pytest.approx(steps, nan_ok=True)
+    halves = [
+        metrics.RecallByChange.of(
+            found[..., part, :] | 1, found[..., part, :], change[..., part, :]
+        )
+        for part in (slice(3), slice(3, 8))
+    ]
+    whole = metrics.RecallByChange.of(np.ones_like(found), found, change)
+    assert (halves[0] + halves[1]).compute() == pytest.approx(whole.compute(), nan_ok=True)
+    with pytest.raises(ValueError, match=r"change must be \(1, 1, 8, 1\)"):
+        metrics.RecallByChange.of(found, found, change[..., 0])
 
 
 def test_marked_area_looks_at_clean_photos_only(batch):

@@ -42,6 +42,15 @@ def test_damaged_photos_are_damaged_and_clean_ones_are_not(exam):
     assert len(names) == 3 and names[0] == names[2]  # two photos, three crops
 
 
+def test_questions_are_those_of_training_and_tell_what_damage_hides(exam):
+    _, asked = next(exam.examples(False))
+    known = Segment(size=96).example(exam.photos[0], np.random.default_rng((exam.seed, 0)))
+    for name in ("photo", "mask"):
+        np.testing.assert_array_equal(asked[name], known[name])
+    change = np.abs(asked["photo"] - asked["target"]).max(axis=-1, keepdims=True)
+    assert change[asked["mask"] > 0].mean() > 0.05 > change[asked["mask"] == 0].max()
+
+
 def test_figures_know_right_from_wrong(exam, truths):
     right, blind, eager = evaluate.evaluate(exam, [oracle(truths), BLIND, EAGER])["figures"]
     for name in ("average_precision", "roc_auc", "iou", "mean_iou", "dice", "f1_2px"):
@@ -98,7 +107,9 @@ def test_results_are_json_and_tables_show_every_method(exam):
     assert json.loads(json.dumps(result, allow_nan=False)) == result
     lines = evaluate.table(result).splitlines()
     assert len({len(line) for line in lines[:4]}) == 1
-    assert [line.split("|")[1].strip() for line in lines[2:4]] == ["blind", "eager"]
+    assert lines[5].startswith("| recall ") and "| darker | lighter | by 0-0.04 " in lines[5]
+    for rows in (lines[2:4], lines[7:9]):
+        assert [line.split("|")[1].strip() for line in rows] == ["blind", "eager"]
     assert lines[-1] == result["protocol"]
     for part in ("3 crops of 96 px", "2 photos", "seed 1", "oldphoto_jax "):
         assert part in result["protocol"]

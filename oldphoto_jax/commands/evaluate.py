@@ -23,6 +23,8 @@ def add(commands, shared) -> None:
     add = segment.add_argument
     add("--method", action="append", default=[], choices=["tophat"], help="beside, or instead of")
     add("--tta", action="store_true", help="average over mirror images")
+    text = "an exam of damage that a child would point at, kind by kind, dark and light"
+    add("--obvious", action="store_true", help=text)
     segment.set_defaults(command=_segment)
     text = "how well holes are filled, by their width and by how many there are"
     inpaint = tasks.add_parser("inpaint", parents=[shared], help=text, description=text)
@@ -79,14 +81,17 @@ def _add_lpips(task) -> None:
 
 
 def _segment(args) -> int:
-    from oldphoto_jax.restore import evaluate, stage
+    from oldphoto_jax.restore import evaluate, evaluate_obvious, stage
     from oldphoto_jax.tasks.segment import Segment
 
     stage.keep_compiled()
     weights = args.weights or ([] if args.method else [None])
     if args.unseen and not weights:
         raise ValueError("--unseen: only weights tell what they have not seen; give --weights")
-    exam = evaluate.Exam(only=tuple(args.only), **_exam(args, "textures", "seed"))
+    if args.unseen and args.obvious:
+        raise ValueError("--unseen: of the obvious no training draws any kind; leave it out")
+    sits = evaluate_obvious if args.obvious else evaluate
+    exam = sits.Exam(only=tuple(args.only), **_exam(args, "textures", "seed"))
     stages = [
         (str(path or options.DETECTOR), stage.load(path, options.DETECTOR, Segment))
         for path in weights
@@ -95,8 +100,8 @@ def _segment(args) -> int:
         exam = dataclasses.replace(exam, only=evaluate.unseen(*stages[0]))
     methods = [evaluate.network(name, loaded, args.tta) for name, loaded in stages]
     methods += [evaluate.METHODS[name] for name in args.method]
-    result = evaluate.evaluate(exam, methods)
-    return _show(result, evaluate.table(result), args.json)
+    result = sits.evaluate(exam, methods)
+    return _show(result, sits.table(result), args.json)
 
 
 def _inpaint(args) -> int:

@@ -8,7 +8,7 @@ measure (no defect in the data, say) is NaN, never an error. On the host, in Num
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -54,6 +54,12 @@ def precision(mask: Mask, prediction: Mask, threshold: float = 0.5) -> float:
 def recall(mask: Mask, prediction: Mask, threshold: float = 0.5) -> float:
     """Share of damaged pixels that are marked; NaN if nothing is damaged."""
     return Overlap.of(mask, prediction, threshold).compute()["recall"]
+
+
+def bins(edges: Sequence[float]) -> list[str]:
+    """Names of the bins between rising edges, from 0 up and without end."""
+    steps = ("0", *map(str, edges))
+    return [*(f"{low}-{high}" for low, high in zip(steps, edges, strict=False)), f"{steps[-1]}+"]
 
 
 @dataclasses.dataclass
@@ -166,7 +172,7 @@ class RecallByWidth(Stream):
     A pixel's width is the diameter of the largest disc that covers it and lies in the defect.
     """
 
-    EDGES: ClassVar[tuple[int, ...]] = (2, 4, 8, 16, 32)
+    EDGES: ClassVar[tuple[int, ...]] = (2, 4, 8, 16, 32, 64, 128)
 
     found: np.ndarray
     damaged: np.ndarray
@@ -175,17 +181,51 @@ class RecallByWidth(Stream):
     def of(cls, mask: Mask, prediction: Mask, threshold: float = 0.5) -> RecallByWidth:
         """The stream of one batch."""
         mask, prediction = _check(mask, prediction)
-        bins = len(cls.EDGES) + 1
+        count = len(cls.EDGES) + 1
         width = _each(width_bins, mask, cls.EDGES)
-        found = np.bincount(width[mask & (prediction >= threshold)], minlength=bins)
-        return cls(found, np.bincount(width[mask], minlength=bins))
+        found = np.bincount(width[mask & (prediction >= threshold)], minlength=count)
+        return cls(found, np.bincount(width[mask], minlength=count))
 
     def compute(self) -> dict[str, float]:
-        """Recall by width "0-2", "2-4", ... "32+" (lower edge included); NaN for absent widths."""
-        edges = ("0", *map(str, self.EDGES))
-        names = [f"{low}-{high}" for low, high in zip(edges, edges[1:], strict=False)]
-        counts = zip([*names, f"{edges[-1]}+"], self.found, self.damaged, strict=True)
+        """Recall by width "0-2", "2-4", ... "128+" (lower edge included); NaN for absent widths."""
+        counts = zip(bins(self.EDGES), self.found, self.damaged, strict=True)
         return {name: ratio(found, damaged) for name, found, damaged in counts}
+
+
+@dataclasses.dataclass
+class RecallByChange(Stream):
+    """Recall of damaged pixels by what the damage did to their luma: darker or lighter, how far."""
+
+    EDGES: ClassVar[tuple[float, ...]] = (0.04, 0.1, 0.25, 0.5)
+
+    found: np.ndarray  # darker, lighter, as before; by EDGES
+    damaged: np.ndarray
+
+    @classmethod
+    def of(
+        cls, mask: Mask, prediction: Mask, change: Array, threshold: float = 0.5
+    ) -> RecallByChange:
+        """The stream of one batch; `change` [N,H,W,1] is luma of photo less that of target."""
+        mask, prediction = _check(mask, prediction)
+        change = np.asarray(change)
+        if change.shape != mask.shape:
+            raise ValueError(f"change must be {mask.shape} as the mask is, got {change.shape}")
+        steps = len(cls.EDGES) + 1
+        side = np.where(change < 0, 0, np.where(change > 0, 1, 2))
+        place = side * steps + np.digitize(np.abs(change), cls.EDGES)
+        found, damaged = (
+            np.bincount(place[where], minlength=3 * steps).reshape(3, steps)
+            for where in (mask & (prediction >= threshold), mask)
+        )
+        return cls(found, damaged)
+
+    def compute(self) -> dict[str, float]:
+        """Recall of what is "darker", "lighter", and changed "by 0-0.04", ... "by 0.5+"."""
+        changes = [f"by {change}" for change in bins(self.EDGES)]
+        sides = zip(("darker", "lighter"), self.found, self.damaged, strict=False)
+        steps = zip(changes, self.found.T, self.damaged.T, strict=True)
+        counts = (*sides, *steps)
+        return {name: ratio(found.sum(), damaged.sum()) for name, found, damaged in counts}
 
 
 @dataclasses.dataclass

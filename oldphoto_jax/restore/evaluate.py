@@ -17,9 +17,10 @@ from oldphoto_jax.damage import sprites
 from oldphoto_jax.damage.defects import KINDS
 from oldphoto_jax.metrics import mask as metrics
 from oldphoto_jax.metrics.stream import Stream
-from oldphoto_jax.photo import image
+from oldphoto_jax.photo import color, image
 from oldphoto_jax.restore import detect, exams, tophat
 from oldphoto_jax.restore.stage import Stage
+from oldphoto_jax.tasks.crop import crop
 from oldphoto_jax.tasks.segment import Segment
 
 TOLERANCE = 2  # pixels that a marked outline may be off
@@ -30,9 +31,13 @@ COLUMNS = {
     "IoU/photo": "mean_iou",
     "Dice": "dice",
     f"F1 {TOLERANCE} px": f"f1_{TOLERANCE}px",
-    **{f"recall {width}": f"recall {width} px" for width in ("0-2", "2-4", "4-8", "8-16")},
     "clean": "clean_marked",
     "threshold": "threshold",
+}
+RECALLS = {
+    **{f"{width} px": f"recall {width} px" for width in metrics.bins(metrics.RecallByWidth.EDGES)},
+    **{side: f"recall {side}" for side in ("darker", "lighter")},
+    **{f"by {by}": f"recall by {by}" for by in metrics.bins(metrics.RecallByChange.EDGES)},
 }
 
 
@@ -56,8 +61,11 @@ class Exam(exams.Exam):
             )
 
     def examples(self, clean: bool) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
-        """Name and example, photo [H,W,3] and mask [H,W,1]; with `clean` nothing is damaged."""
-        task = Segment(size=self.size)
+        """Name and example, photo and target [H,W,3], mask [H,W,1].
+
+        Target is what the damage hides; with `clean` nothing is damaged.
+        """
+        task = _Known(size=self.size)
         damage = dataclasses.replace(task.damage, clean=float(clean), only=self.only)
         return self.draw(dataclasses.replace(task, damage=damage))
 
@@ -66,10 +74,17 @@ class Exam(exams.Exam):
         kinds = f"; only damage of the kinds {', '.join(self.only)}" if self.only else ""
         return (
             f"{self.questions('segment', digest)}{kinds}; AP and ROC-AUC over all pixels, scores "
-            f"in 16 bits; IoU, Dice, F1 ({TOLERANCE} px tolerance) and recall by defect width "
-            "pooled at each method's own threshold; clean: share of pixels marked on the same "
-            "crops undamaged"
+            f"in 16 bits; IoU, Dice, F1 ({TOLERANCE} px tolerance) and recall, by defect width and "
+            "by how much darker or lighter than what it hides a pixel is in luma (0..1), pooled at "
+            "each method's own threshold; clean: share of pixels marked on the same crops undamaged"
         )
+
+
+class _Known(Segment):
+    """The same examples as training sees, and what their damage hides."""
+
+    def example(self, record, rng):
+        return self.damage(crop(record["photo"], self.size, self.enlarge, rng), rng)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,23 +153,28 @@ def evaluate(exam: Exam, methods: Sequence[Method]) -> dict[str, Any]:
 
 
 def table(result: Mapping[str, Any]) -> str:
-    """The result as text for people: a Markdown table and the protocol beneath it."""
-    rows = [["method", *COLUMNS]]
-    for figures in result["figures"]:
-        cells = (exams.cell(figures.get(key)) for key in COLUMNS.values())
-        rows.append([figures["method"], *cells])
-    return f"{exams.markdown(rows)}\n\n{result['protocol']}"
+    """The result as text for people: Markdown tables, the second of recall, and the protocol."""
+    tables = []
+    for head, columns in (("method", COLUMNS), ("recall", RECALLS)):
+        rows = [[head, *columns]]
+        for figures in result["figures"]:
+            cells = (exams.cell(figures.get(key)) for key in columns.values())
+            rows.append([figures["method"], *cells])
+        tables.append(exams.markdown(rows))
+    return "\n\n".join([*tables, result["protocol"]])
 
 
 def _measure(method: Method, example: Mapping[str, np.ndarray], clean: bool) -> dict[str, Stream]:
     mask, found = example["mask"][None], method.score(example["photo"])[None, ..., None]
     if clean:
         return {"clean": metrics.MarkedArea.of(mask, found, method.threshold)}
+    change = color.rgb_to_gray(example["photo"]) - color.rgb_to_gray(example["target"])
     return {
         "ranking": metrics.Ranking.of(mask, found),
         "overlap": metrics.Overlap.of(mask, found, method.threshold),
         "near": metrics.BoundaryF1.of(mask, found, method.threshold, TOLERANCE),
         "width": metrics.RecallByWidth.of(mask, found, method.threshold),
+        "change": metrics.RecallByChange.of(mask, found, change[None], method.threshold),
     }
 
 
@@ -165,6 +185,7 @@ def _computed(streams: Mapping[str, Stream]) -> dict[str, float | None]:
         **streams["overlap"].compute(),
         f"f1_{TOLERANCE}px": streams["near"].compute()["f1"],
         **{f"recall {w} px": value for w, value in streams["width"].compute().items()},
+        **{f"recall {name}": value for name, value in streams["change"].compute().items()},
         "clean_marked": streams["clean"].compute(),
     }
     return {name: exams.plain(value) for name, value in figures.items()}

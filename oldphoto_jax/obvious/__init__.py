@@ -1,0 +1,1 @@
+"""Damage that a child points at, drawn for an exam alone: nothing that is trained imports this."""
