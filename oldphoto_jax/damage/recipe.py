@@ -20,7 +20,7 @@ from oldphoto_jax.damage.blend import (
     thicker,
 )
 from oldphoto_jax.damage.defects import KINDS, Kind
-from oldphoto_jax.damage.lookalikes import LOOKALIKES
+from oldphoto_jax.damage.lookalikes import LOOKALIKE_WEIGHTS, LOOKALIKES
 
 SPRITE_LOOKS = {  # by a word in the name of the folder; other folders look like dust
     "stain": "stain",
@@ -90,8 +90,7 @@ class Damage:
         self._check(kinds)
         scene = _as_float(photo)
         if rng.random() < self.lookalikes:
-            for name in rng.choice(list(LOOKALIKES), int(rng.integers(1, 4)), replace=False):
-                scene = LOOKALIKES[name](scene, rng)
+            scene = _among_lookalikes(scene, rng)
         gray = bool(rng.random() < self.gray)
         if gray:
             scene = fading.desaturate(scene)
@@ -275,6 +274,17 @@ class _Layers:
                 )
             if self.mask.mean() > enough and attempt + 1 >= len(kinds):
                 break
+
+
+def _among_lookalikes(scene: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The scene with one to three kinds of look-alikes, laid in the order of their table."""
+    shares = np.array([LOOKALIKE_WEIGHTS[name] for name in LOOKALIKES])
+    count = int(rng.integers(1, 4))
+    few = rng.choice(len(shares), count, replace=False, p=shares / shares.sum())
+    names = list(LOOKALIKES)
+    for place in np.sort(few):
+        scene = LOOKALIKES[names[place]](scene, rng)
+    return scene
 
 
 def _chosen(kinds: dict[str, Kind], count: int, rng: np.random.Generator) -> list[str]:
