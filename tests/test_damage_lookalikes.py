@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from oldphoto_jax.damage import scenery
+from oldphoto_jax.damage import regions, scenery
 from oldphoto_jax.damage.lookalikes import LOOKALIKE_WEIGHTS, LOOKALIKES
 
 SEEDS = range(12)
@@ -191,6 +191,19 @@ def test_a_mass_ends_where_a_thing_ends_and_a_moved_piece_does_not():
     follows = {name: np.median([met(name, seed) for seed in SEEDS]) for name in ("mass", "piece")}
     assert follows["mass"] > 1.8 * follows["piece"]
     assert follows["mass"] > 2
+
+
+def test_regions_are_parts_of_the_photo_and_hide_what_is_behind_them():
+    alpha = np.ones((128, 144), np.float32)
+    hidden = []
+    for seed in SEEDS:
+        found = regions.region(things(seed=seed), np.random.default_rng(seed))
+        assert found.shape == alpha.shape and found.min() >= 0 and found.max() <= 1
+        assert 0.01 < found.mean() < 0.6
+        left = regions.behind(alpha, things(seed=seed), np.random.default_rng(seed))
+        assert (left <= alpha).all() and left.max() > 0.9
+        hidden.append(left.min() < 0.1)
+    assert 0.5 < np.mean(hidden) < 1
 
 
 def test_fur_bristles():

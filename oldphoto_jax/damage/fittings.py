@@ -8,6 +8,7 @@ import numpy as np
 
 from oldphoto_jax.damage.canvas import Canvas
 from oldphoto_jax.damage.noise import anywhere, field
+from oldphoto_jax.damage.regions import behind
 from oldphoto_jax.damage.scenery import cover, paint
 
 
@@ -17,12 +18,12 @@ def wires(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     height, width = canvas.shape
     tilt, width_here = rng.normal(0, 0.5), rng.uniform(0.8, 3)
     t = np.linspace(0, 1, 80)
-    for row in rng.uniform(0, height, int(rng.integers(1, 6))):
+    for row in rng.uniform(0, height, int(rng.integers(2, 8))):
         sag = rng.uniform(0, 0.1) * height * 4 * t * (1 - t)
         y = row + (tilt + rng.normal(0, 0.05)) * width * (t - 0.5) + sag
         path = np.stack([t * width * 1.1 - 5, y], axis=1)
         canvas.stroke(path if rng.random() < 0.7 else path[:, ::-1], width_here)
-    return paint(photo, canvas.alpha(), rng, light=0.5)
+    return paint(photo, behind(canvas.alpha(), photo, rng), rng, light=0.5)
 
 
 def highlights(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -103,7 +104,7 @@ def rope(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     canvas, lay = Canvas(photo.shape[:2]), Canvas(photo.shape[:2])
     side = min(canvas.shape)
     for _ in range(int(rng.integers(1, 4))):
-        width = rng.uniform(0.01, 0.045) * side + 2
+        width = rng.uniform(0.01, 0.045) * side + 3
         ends = anywhere(canvas.shape, rng, 2, 0.2)
         length = max(float(np.hypot(*(ends[1] - ends[0]))), 8.0)
         t = np.linspace(0, 1, max(int(length / (0.5 * width)), 4))
@@ -114,9 +115,11 @@ def rope(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         back = 0.65 * width * np.stack([np.cos(heading), np.sin(heading)], axis=1)
         full = np.ones(len(t))
         lay.streaks(path - back, heading, 1.3 * width * full, 0.3 * width * full, full, 0.1 * full)
-    alpha = canvas.alpha()
-    tone = 1 - np.float32(rng.uniform(0.3, 0.7)) * lay.alpha()
-    return paint(photo, alpha, rng, light=0.5, tone=tone, faintest=0.8)
+    alpha, pale = behind(canvas.alpha(), photo, rng), rng.random() < 0.5
+    photo = paint(photo, alpha, rng, light=pale, faintest=0.8)
+    twist = lay.alpha() * alpha * np.float32(rng.uniform(0.3, 0.8))
+    level = rng.uniform(0.1, 0.4) if pale else rng.uniform(0.4, 0.8)
+    return cover(photo, twist, np.full_like(photo, level))
 
 
 def window(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -168,7 +171,7 @@ def wheel(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
             end = np.array([squash * np.cos(angle), np.sin(angle)]) @ turn
             canvas.stroke(np.stack([middle, middle + radius * end]), thin)
         middle = middle + rng.uniform(1.5, 4) * radius * np.array([rng.choice([-1, 1]), 0.05])
-    return paint(photo, canvas.alpha(), rng, light=0.5, faintest=0.7)
+    return paint(photo, behind(canvas.alpha(), photo, rng), rng, light=0.5, faintest=0.7)
 
 
 def eyes(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:

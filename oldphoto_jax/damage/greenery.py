@@ -8,6 +8,7 @@ import numpy as np
 
 from oldphoto_jax.damage.canvas import Canvas
 from oldphoto_jax.damage.noise import anywhere, clouds, field, white
+from oldphoto_jax.damage.regions import behind
 from oldphoto_jax.damage.scenery import cover, grid, paint, patch
 
 
@@ -32,14 +33,15 @@ def crown(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         if rng.random() < 0.5:
             foot = place + [rng.normal(0, 0.3) * reach[0], height]
             _limb(canvas, place, foot, rng.uniform(0.02, 0.08) * side, rng)
-    leaf = rng.uniform(2.5, 7)
+    leaf = rng.uniform(0.006, 0.016) * side + 0.5
     rough = clouds(shape, rng, rng.uniform(0.08, 0.25) * side, octaves=3)
-    fine = field(shape, rng, leaf)
+    fine = clouds(shape, rng, 2 * leaf, octaves=2)
     body = cv2.addWeighted(body, 1, rough, rng.uniform(0.25, 0.7), rng.uniform(0, 0.4))
-    body = cv2.addWeighted(body, 1, fine, rng.uniform(0.08, 0.3), 0)
+    body = cv2.addWeighted(body, 1, fine, rng.uniform(0.15, 0.4), 0)
     alpha = np.clip(body * np.float32(rng.uniform(3, 8)), 0, 1)
-    tone = 1 + np.float32(rng.uniform(0.05, 0.35)) * (fine + rough)
-    return paint(photo, np.maximum(alpha, canvas.alpha()), rng, light=pale, tone=tone, faintest=0.8)
+    tone = 1 + np.float32(rng.uniform(0.05, 0.25)) * (np.float32(0.5) * fine + rough)
+    alpha = behind(np.maximum(alpha, canvas.alpha()), photo, rng)
+    return paint(photo, alpha, rng, light=pale, tone=tone, faintest=0.8)
 
 
 def branches(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -67,7 +69,7 @@ def branches(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
             bends, shown = rng.normal(0, 0.03, count), np.ones(count)
             widths = np.full(count, max(widths, 0.8))
             canvas.streaks(roots, angles, lengths, widths, shown, bends)
-    return paint(photo, canvas.alpha(), rng, light=0.5, faintest=0.7)
+    return paint(photo, behind(canvas.alpha(), photo, rng), rng, light=0.5, faintest=0.7)
 
 
 def leaves(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -74,7 +74,7 @@ LOOKALIKES = {
 LOOKALIKE_WEIGHTS = dict.fromkeys(LOOKALIKES, 1.0) | {
     "mass": 4.0,
     "fur": 2.0,
-    "piece": 1.5,
+    "piece": 0.8,
     "crown": 2.0,
     "branches": 2.0,
     "shadow": 2.0,

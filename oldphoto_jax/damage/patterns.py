@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from oldphoto_jax.damage.canvas import Canvas
+from oldphoto_jax.damage.regions import behind
 from oldphoto_jax.damage.scenery import paint, patch, turned
 
 DETAIL = 2  # a motif is drawn this much larger than it shows, as cloth may stretch it
@@ -57,7 +58,7 @@ def fence(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         canvas.stroke(np.array([[x, top], [x + lean * (bottom - top), bottom + 4]]), bar)
     for y in rng.uniform(top, bottom, int(rng.integers(1, 3))):
         canvas.stroke(np.array([[first, y], [last, y + lean * 20]]), bar * 1.2)
-    return paint(photo, canvas.alpha(), rng, light=0.5)
+    return paint(photo, behind(canvas.alpha(), photo, rng), rng, light=0.5)
 
 
 def dots(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -231,7 +232,7 @@ def rigging(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     for place, angle in zip(*rng.random((2, int(rng.integers(0, 5)))), strict=True):
         reach = size.sum() * np.array([np.cos(np.pi * angle), np.sin(np.pi * angle)])
         _rope(canvas, place * size - reach, place * size + reach, width * rng.uniform(0.6, 1.2))
-    return paint(photo, canvas.alpha(), rng, light=0.5)
+    return paint(photo, behind(canvas.alpha(), photo, rng), rng, light=0.5)
 
 
 def _rope(canvas: Canvas, start: np.ndarray, end: np.ndarray, width: float, sag: float = 0.0):

@@ -75,11 +75,12 @@ def caption(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
             ink = canvas.alpha()
     else:
         board = np.zeros(shape, np.uint8)
-        face, line = FACES[rng.integers(4)], _words(rng)
-        size = max(rng.uniform(0.3, 0.7) * high, 6) / 32
-        for row in range(int(rng.integers(1, 3))):
-            where = (int(left), int(base + row * 0.35 * high))
-            cv2.putText(board, line, where, face, size, 255, int(rng.integers(1, 3)), cv2.LINE_AA)
+        face, rows = FACES[rng.integers(4)], int(rng.integers(1, 3))
+        size = max(rng.uniform(0.3, 0.7) * high / rows, 6) / 32
+        for row in range(rows):
+            where = (int(left), int(base + (row - (rows - 1) / 2) * 32 * size))
+            thick = int(rng.integers(1, 3))
+            cv2.putText(board, _words(rng), where, face, size, 255, thick, cv2.LINE_AA)
         ink = board * np.float32(1 / 255)
     return paint(photo, ink, rng, light=1 - pale, faintest=0.6)
 
