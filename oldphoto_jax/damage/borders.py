@@ -139,8 +139,9 @@ def flat(shape: tuple[int, int], rng: np.random.Generator, pale: bool) -> np.nda
     """Bare paper, card or plastic in one light or dark colour, [H,W,3], nearly even."""
     level = rng.uniform(0.7, 1) if pale else rng.uniform(0, 0.3)
     color = level * np.array([1, rng.uniform(0.93, 1.02), rng.uniform(0.82, 1.02)])
-    rough = np.float32(rng.uniform(0, 0.015)) * fibres(shape, rng)
-    rough += np.float32(rng.uniform(0, 0.03)) * field(shape, rng, 0.3 * min(shape))
+    rough = np.float32(rng.uniform(0, 0.03)) * field(shape, rng, 0.3 * min(shape))
+    if rng.random() < 0.5:
+        rough += np.float32(rng.uniform(0, 0.02)) * fibres(shape, rng)
     return np.clip(cv2.merge([rough + np.float32(c) for c in color]), 0, 1)
 
 

@@ -196,7 +196,9 @@ def _by_the_border(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarr
     return place * shape[::-1]
 
 
-def _limb(canvas: Canvas, start: np.ndarray, end: np.ndarray, thick: float, rng) -> None:
+def _limb(
+    canvas: Canvas, start: np.ndarray, end: np.ndarray, thick: float, rng: np.random.Generator
+) -> None:
     """A trunk from the crown at `start` down to `end`, thicker there."""
     t = np.linspace(0, 1, 12)
     bend = rng.normal(0, thick) * np.sin(np.pi * t)

@@ -34,7 +34,7 @@ def beads(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     start, hang = anywhere(shape, rng, 1, -0.1)[0], rng.uniform(0.2, 1.6) * reach
     t = np.linspace(-1, 1, 200)
     tilt = rng.normal(0, 0.3) * reach
-    alpha, tone, shadow = (np.full(shape, level, np.float32) for level in (0, 1, 0))
+    alpha, tone = (np.full(shape, level, np.float32) for level in (0, 1))
     sun = rng.uniform(0, 2 * np.pi)
     gap, grade = rng.uniform(1.0, 1.4), rng.uniform(0, 0.6)
     for row in range(int(rng.integers(1, 4))):

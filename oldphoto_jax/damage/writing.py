@@ -130,7 +130,14 @@ def _words(rng: np.random.Generator) -> str:
     return "".join(rng.choice(list(LETTERS), int(rng.integers(3, 18))))
 
 
-def _lettered(shape, start, size: float, room: float, rows: int, rng) -> np.ndarray:
+def _lettered(
+    shape: tuple[int, int],
+    start: np.ndarray,
+    size: float,
+    room: float,
+    rows: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
     """Lines of letters by hand, [H,W] in 0..1: no two alike, none quite upright or in line."""
     board = np.zeros(shape, np.uint8)
     face = FACES[rng.integers(4)]
@@ -152,7 +159,9 @@ def _lettered(shape, start, size: float, room: float, rows: int, rng) -> np.ndar
     return cv2.remap(board, across, down, cv2.INTER_LINEAR) * np.float32(1 / 255)
 
 
-def _pen(canvas: Canvas, start: np.ndarray, size: float, room: float, rng) -> None:
+def _pen(
+    canvas: Canvas, start: np.ndarray, size: float, room: float, rng: np.random.Generator
+) -> None:
     """One line of script from `start` on, letters about `size` high, `room` pixels long."""
     t = np.arange(0, room / (0.27 * size), 0.25)
     tall = size * (1 + 0.5 * ragged(len(t), rng, 6))
