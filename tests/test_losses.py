@@ -88,7 +88,7 @@ def test_bce_weight_counts_damaged_pixels_again(arrays):
 def test_certainty_costs_nothing_when_right_and_stays_finite_when_wrong(arrays):
     truth = jnp.asarray(arrays["mask"])
     right = 60 * (2 * truth - 1)
-    for loss in (mask.bce, mask.dice, mask.focal):
+    for loss in (mask.bce, mask.dice, mask.focal, mask.center_line_dice):
         assert loss(right, truth) < 1e-6
         value, slope = jax.jit(jax.value_and_grad(loss))(-10 * right, truth)
         assert jnp.isfinite(value) and jnp.isfinite(slope).all() and value > 0.1
@@ -208,7 +208,7 @@ def test_shapes_that_would_broadcast_are_refused(arrays):
         pixel.l1(photo, target[..., :1])
     with pytest.raises(ValueError, match=r"mask \[N,H,W,1\], got \(2, 6, 5\)"):
         pixel.l1_hole(photo, target, hole[..., 0])
-    for loss in (mask.bce, mask.dice, mask.focal):
+    for loss in (mask.bce, mask.dice, mask.focal, mask.center_line_dice):
         with pytest.raises(ValueError, match=r"\(2, 6, 5, 1\).*\(2, 6, 5\)"):
             loss(arrays["logits"], hole[..., 0])
     with pytest.raises(ValueError, match="target"):
@@ -217,3 +217,37 @@ def test_shapes_that_would_broadcast_are_refused(arrays):
         bins.soft_cross_entropy(photo, target, hole[..., 0])
     with pytest.raises(ValueError, match="no feature map"):
         feature.feature_matching([[photo]], [[photo]])
+
+
+def _line(width, gap=0):
+    """A horizontal line [1,24,64,1], broken by a gap in its middle."""
+    line = np.zeros((1, 24, 64, 1), np.float32)
+    line[:, 12 - width // 2 : 12 - width // 2 + width] = 1
+    line[:, :, 32 : 32 + gap] = 0
+    return line
+
+
+def test_center_lines_count_length_and_not_width():
+    """Half of a line is half, however wide; a wrong blot as wide costs Dice more than this."""
+    for width in (1, 3, 7):
+        whole, half = _line(width), _line(width).copy()
+        half[:, :, 32:] = 0
+        right = mask.center_line_dice(20 * (2 * whole - 1), whole)
+        lost = mask.center_line_dice(20 * (2 * half - 1), whole)
+        assert right < 0.02
+        assert lost == pytest.approx(1 / 3, abs=0.06)  # precision 1, recall 1/2
+
+
+def test_a_line_one_pixel_off_its_place_has_lost_its_center():
+    thin = _line(1)
+    moved = np.roll(thin, 2, axis=1)
+    assert mask.center_line_dice(20 * (2 * moved - 1), thin) > 0.9
+    wide = _line(7)
+    moved = np.roll(wide, 1, axis=1)
+    assert mask.center_line_dice(20 * (2 * moved - 1), wide) < 0.05
+
+
+def test_center_lines_pull_a_gap_shut():
+    broken, whole = _line(3, gap=4), _line(3)
+    pull = jax.grad(lambda x: mask.center_line_dice(x, whole))(4 * (2 * broken - 1))
+    assert pull[0, 12, 33, 0] < 0 and abs(float(pull[0, 2, 33, 0])) < 1e-4

@@ -18,7 +18,7 @@ from oldphoto_jax.models import efficientnet, lite_unet, resnet, unet
 from oldphoto_jax.task import Task
 from oldphoto_jax.tasks.crop import crop
 
-WEIGHT = {"bce": 1.0, "dice": 1.0, "focal": 0.0}
+WEIGHT = {"bce": 1.0, "dice": 1.0, "focal": 0.0, "center_line": 0.0}
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -89,12 +89,13 @@ class Segment(Task):
         return {"mask": jax.nn.sigmoid(self._logits(nets, batch))}
 
     def agree(self, nets, batch):
-        """Cross-entropy, Dice and focal loss, each times its weight; those of weight 0 left out."""
+        """Every loss times its weight; those of weight 0 are left out."""
         logits, mask = self._logits(nets, batch), batch["mask"]
         terms = {
             "bce": lambda: losses.bce(logits, mask, self._positive_weight(mask)),
             "dice": lambda: losses.dice(logits, mask),
             "focal": lambda: losses.focal(logits, mask),
+            "center_line": lambda: losses.center_line_dice(logits, mask),
         }
         return {name: w * terms[name]() for name, w in self.weight.items() if w}
 
