@@ -32,6 +32,6 @@ def pytest_terminal_summary(terminalreporter):
         if isinstance(report.longrepr, tuple) and NO_RUNNER in report.longrepr[2]
     ]
     if reasons:
-        terminalreporter.section(f"{len(reasons)} golden fixtures were not checked")
+        terminalreporter.section(f"golden fixtures that were not checked: {len(reasons)}")
         for reason in sorted(reasons):
             terminalreporter.write_line(reason.removeprefix("Skipped: "))
