@@ -1,7 +1,9 @@
-"""Every fixture at its own tolerance; one that has no runner fails, and is told.
+"""Every fixture at its own tolerance; one that has no runner fails.
 
-GOLDEN_DIR=/another/folder checks other fixtures of the same names, of other sizes too. Those for
-which there is no runner are skipped there, and `conftest.py` lists them at the end.
+Those in `golden` come from the original networks. Those in `golden_other` have the same names and
+other sizes, and come from the published formulas in PyTorch and float64: a runner must not know a
+size by heart. GOLDEN_DIR=/another/folder checks others; those for which there is no runner are
+skipped then, and `conftest.py` lists them at the end.
 """
 
 import os
@@ -16,7 +18,8 @@ from tests.golden import golden
 from tests.golden_runners import RUNNERS
 
 GIVEN = os.environ.get("GOLDEN_DIR")
-FOLDER = GIVEN or str(pathlib.Path(__file__).parent / "golden")
+HERE = pathlib.Path(__file__).parent
+FOLDERS = [GIVEN] if GIVEN else [str(HERE / "golden"), str(HERE / "golden_other")]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -25,18 +28,26 @@ def compiled(tmp_path_factory):
         yield
 
 
-@pytest.mark.parametrize("name", golden.names(FOLDER))
-def test_equals_the_original(name):
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [
+        pytest.param(name, folder, id=name if folder == FOLDERS[0] else f"{name}-other")
+        for folder in FOLDERS
+        for name in golden.names(folder)
+    ],
+)
+def test_equals_the_original(name, folder):
     if name not in RUNNERS:
         why = f"the golden fixture {name} {conftest.NO_RUNNER}"
         pytest.skip(why) if GIVEN else pytest.fail(why)
-    state, inputs, _, notes = golden.load(name, FOLDER)
+    state, inputs, _, notes = golden.load(name, folder)
     with jax.default_matmul_precision("highest"):
-        golden.assert_close(name, RUNNERS[name](state, inputs, notes), folder=FOLDER)
+        golden.assert_close(name, RUNNERS[name](state, inputs, notes), folder=folder)
 
 
-def test_there_are_fixtures():
-    assert golden.names(FOLDER), f"{FOLDER} holds no fixture (NAME.npz); set GOLDEN_DIR to one"
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_there_are_fixtures(folder):
+    assert golden.names(folder), f"{folder} holds no fixture (NAME.npz); set GOLDEN_DIR to one"
 
 
 def test_what_has_no_runner_is_listed():
