@@ -1,19 +1,25 @@
-"""Every fixture that has a runner, at the fixture's own tolerance.
+"""Every fixture at its own tolerance; one that has no runner fails.
 
-GOLDEN_DIR=/another/folder checks other fixtures of the same names.
+Those in `golden` come from the original networks. Those in `golden_other` have the same names and
+other sizes, and come from the published formulas in PyTorch and float64: a runner must not know a
+size by heart. GOLDEN_DIR=/another/folder checks others; those for which there is no runner are
+skipped then, and `conftest.py` lists them at the end.
 """
 
 import os
 import pathlib
+import types
 
 import jax
 import pytest
 
-from tests import toy
+from tests import conftest, toy
 from tests.golden import golden
 from tests.golden_runners import RUNNERS
 
-FOLDER = os.environ.get("GOLDEN_DIR") or str(pathlib.Path(__file__).parent / "golden")
+GIVEN = os.environ.get("GOLDEN_DIR")
+HERE = pathlib.Path(__file__).parent
+FOLDERS = [GIVEN] if GIVEN else [str(HERE / "golden"), str(HERE / "golden_other")]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -22,13 +28,32 @@ def compiled(tmp_path_factory):
         yield
 
 
-@pytest.mark.parametrize("name", [name for name in golden.names(FOLDER) if name in RUNNERS])
-def test_equals_the_original(name):
-    state, inputs, _, notes = golden.load(name, FOLDER)
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [
+        pytest.param(name, folder, id=name if folder == FOLDERS[0] else f"{name}-other")
+        for folder in FOLDERS
+        for name in golden.names(folder)
+    ],
+)
+def test_equals_the_original(name, folder):
+    if name not in RUNNERS:
+        why = f"the golden fixture {name} {conftest.NO_RUNNER}"
+        pytest.skip(why) if GIVEN else pytest.fail(why)
+    state, inputs, _, notes = golden.load(name, folder)
     with jax.default_matmul_precision("highest"):
-        golden.assert_close(name, RUNNERS[name](state, inputs, notes), folder=FOLDER)
+        golden.assert_close(name, RUNNERS[name](state, inputs, notes), folder=folder)
 
 
-def test_every_packaged_fixture_has_a_runner():
-    packaged = golden.names(str(pathlib.Path(__file__).parent / "golden"))
-    assert packaged and not set(packaged) - RUNNERS.keys()
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_there_are_fixtures(folder):
+    assert golden.names(folder), f"{folder} holds no fixture (NAME.npz); set GOLDEN_DIR to one"
+
+
+def test_what_has_no_runner_is_listed():
+    lines = []
+    reasons = ["the golden fixture b " + conftest.NO_RUNNER, "needs a GPU"]
+    skipped = [types.SimpleNamespace(longrepr=("file", 1, f"Skipped: {why}")) for why in reasons]
+    recorder = {"stats": {"skipped": skipped}, "section": lines.append, "write_line": lines.append}
+    conftest.pytest_terminal_summary(types.SimpleNamespace(**recorder))
+    assert lines == ["golden fixtures that were not checked: 1", reasons[0]]

@@ -143,8 +143,8 @@ def test_patches_have_the_weights_of_pix2pixhd():
     net = default(PatchDiscriminator)
     assert sum(leaf.size for leaf in names.flatten(net).values()) == 2_764_737
     assert [conv.kernel.shape[-1] for conv in net.convs] == [64, 128, 256, 512, 1]
-    deeper = default(lambda rngs: PatchDiscriminator(width=4, layers=5, rngs=rngs))
-    assert [conv.kernel.shape[-1] for conv in deeper.convs] == [4, 8, 16, 32, 32, 32, 1]
+    deeper = default(lambda rngs: PatchDiscriminator(width=48, layers=5, rngs=rngs))
+    assert [conv.kernel.shape[-1] for conv in deeper.convs] == [48, 96, 192, 384, 512, 512, 1]
 
 
 def test_patches_of_any_size_are_scored_but_a_single_pixel():

@@ -13,6 +13,7 @@ from oldphoto_jax.layers.instance import instance_norm
 from oldphoto_jax.layers.spectral import Spectral
 from oldphoto_jax.photo.types import Features
 
+WIDEST = 512  # channels of pix2pixHD's critics, whatever they begin with
 _NORMAL = nnx.initializers.normal(0.02)
 
 
@@ -81,10 +82,10 @@ class PatchDiscriminator(nnx.Module):
     """pix2pixHD's critic of patches: each score sees a window of the photo, 70x70 by default.
 
     Wang et al., 2018, https://arxiv.org/abs/1711.11585. `layers` convolutions of stride 2 and one
-    of stride 1, twice as wide each time (`width` to 8 `width`), then the score; instance norm
-    after all but the first and the last. `spectral` normalizes every convolution, as the critics
-    of Wan et al., 2020, https://arxiv.org/abs/2004.09484, do for scratches. It computes in the
-    type of its kernels.
+    of stride 1, each twice as wide as the one before it but at most 512, then the score; instance
+    norm after all but the first and the last. `spectral` normalizes every convolution, as the
+    critics of Wan et al., 2020, https://arxiv.org/abs/2004.09484, do for scratches. It computes in
+    the type of its kernels.
     """
 
     def __init__(
@@ -98,7 +99,7 @@ class PatchDiscriminator(nnx.Module):
     ):
         if layers < 1:
             raise ValueError(f"a critic of {layers} layers sees nothing; give at least 1")
-        widths = [width * min(2**i, 8) for i in range(layers + 1)] + [1]
+        widths = [width, *(min(width * 2**i, WIDEST) for i in range(1, layers + 1)), 1]
         self.convs = nnx.List()
         for i, c in enumerate(widths):
             conv = _conv(c_in, c, 2 if i < layers else 1, 2, init=_NORMAL, rngs=rngs)
