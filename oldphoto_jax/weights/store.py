@@ -6,6 +6,7 @@ Never a pickle: reading such a file can't run anything. Needs neither JAX nor Fl
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import pathlib
 import tempfile
@@ -24,16 +25,20 @@ class WeightsError(ValueError):
 def save(
     path: str | os.PathLike, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]
 ) -> None:
-    """Writes the arrays and the metadata; at every moment the file is the old or the new one."""
+    """Writes the arrays and the metadata; at every moment the file is the old or the new one.
+
+    The same arrays and metadata, in whatever order, give the same bytes.
+    """
     path = pathlib.Path(path)
     # safetensors copies memory as it lies, so each array must lie in row-major order
     arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    data = safetensors.numpy.save(arrays, dict(metadata))
+    header, numbers = _parted(safetensors.numpy.save(arrays, dict(metadata)))
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            file.write(header)
+            file.write(numbers)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
@@ -63,6 +68,20 @@ def checksum(path: str | os.PathLike) -> str:
     """The SHA-256 of a file, in hexadecimal."""
     with open(_existing(path), "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _parted(data: bytes) -> tuple[bytes, memoryview]:
+    """The header of a safetensors file with its metadata sorted, and its numbers.
+
+    The library itself writes metadata in an order that changes from process to process.
+    """
+    length = int.from_bytes(data[:8], "little")
+    head = json.loads(data[8 : 8 + length])
+    metadata = head.pop("__metadata__", {})
+    head = {"__metadata__": dict(sorted(metadata.items())), **head}
+    text = json.dumps(head, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the numbers begin at a multiple of 8 bytes
+    return len(text).to_bytes(8, "little") + text, memoryview(data)[8 + length :]
 
 
 def _existing(path: str | os.PathLike) -> pathlib.Path:
