@@ -5,12 +5,13 @@ Never a pickle: reading such a file can't run anything. Needs neither JAX nor Fl
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import pathlib
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import ml_dtypes  # noqa: F401  (teaches NumPy the name bfloat16, which safetensors looks up)
 import numpy as np
@@ -53,15 +54,15 @@ def load(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, str]
 
     Raises WeightsError when it's missing, truncated, or not a safetensors file.
     """
-    path = _existing(path)
-    try:
-        with safetensors.safe_open(path, framework="np") as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return arrays, file.metadata() or {}
-    except safetensors.SafetensorError as error:
-        raise WeightsError(
-            f"{path}: not a whole safetensors file ({error}); fetch or write it again"
-        ) from error
+    with _opened(path) as file:
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return arrays, file.metadata() or {}
+
+
+def check(path: str | os.PathLike) -> None:
+    """Raises WeightsError where `load` would, and reads no array."""
+    with _opened(path):
+        pass
 
 
 def checksum(path: str | os.PathLike) -> str:
@@ -82,6 +83,18 @@ def _parted(data: bytes) -> tuple[bytes, memoryview]:
     text = json.dumps(head, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)  # the numbers begin at a multiple of 8 bytes
     return len(text).to_bytes(8, "little") + text, memoryview(data)[8 + length :]
+
+
+@contextlib.contextmanager
+def _opened(path: str | os.PathLike) -> Iterator[safetensors.safe_open]:
+    path = _existing(path)
+    try:
+        with safetensors.safe_open(path, framework="np") as file:
+            yield file
+    except safetensors.SafetensorError as error:
+        raise WeightsError(
+            f"{path}: not a whole safetensors file ({error}); fetch or write it again"
+        ) from error
 
 
 def _existing(path: str | os.PathLike) -> pathlib.Path:
