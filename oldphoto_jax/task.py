@@ -39,6 +39,12 @@ class Task:
         """
         raise NotImplementedError
 
+    def ready(self) -> None:
+        """Raises ValueError where this machine lacks what `example` reads besides the record.
+
+        Such as a folder of textures; a run asks before it begins.
+        """
+
     def losses(self) -> dict[str, Loss]:
         """The loss of each player: (networks, batch) -> named scalar terms, summed by the step."""
         raise NotImplementedError

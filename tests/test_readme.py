@@ -32,7 +32,7 @@ for arguments in json.load(sys.stdin):
     importlib.reload(main)
     sys.argv = ["main", *arguments]  # where ml_collections looks for changed fields
     try:
-        flags.mark_flags_as_required(["config", "workdir"])
+        flags.mark_flags_as_required(["config"])
         assert flags.FLAGS(sys.argv) == ["main"]
         flags.FLAGS.config.check()
         errors.append("")

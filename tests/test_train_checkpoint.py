@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from oldphoto_jax.train.checkpoint import Checkpoints
+from oldphoto_jax.train.checkpoint import Checkpoints, begun
 from oldphoto_jax.train.state import Part, TrainState
 
 
@@ -54,11 +54,11 @@ def assert_same(found, expected):
 @pytest.mark.parametrize("devices", [4, 1])
 def test_a_state_comes_back_whole_on_any_number_of_devices(tmp_path, devices):
     with opened(tmp_path) as checkpoints:
-        assert not checkpoints.exist() and checkpoints.last() == "no checkpoint yet"
+        assert not begun(tmp_path) and checkpoints.last() == "no checkpoint yet"
         assert checkpoints.restore(state(0)) is None
         save(checkpoints, 7)
     with opened(tmp_path) as checkpoints:
-        assert checkpoints.exist() and checkpoints.last() == str(tmp_path / "7")
+        assert begun(tmp_path) and checkpoints.last() == str(tmp_path / "7")
         found, position = checkpoints.restore(state(0, devices))
     assert position == {"step": 7, "deep": [1, 2]}
     assert_same(found, state(7))

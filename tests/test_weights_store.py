@@ -38,6 +38,23 @@ def test_what_is_saved_is_loaded(tmp_path):
     assert store.checksum(file) == hashlib.sha256(file.read_bytes()).hexdigest()
 
 
+def test_equal_weights_are_equal_files_whatever_the_process_and_the_order(tmp_path):
+    code = (
+        "import sys, numpy as np; from oldphoto_jax.weights import store; "
+        "keys = sorted({str(i) for i in range(20)}, key=hash); "
+        "store.save(sys.argv[1], {k: np.full(2, int(k), 'f2' if int(k) % 3 else 'f4') "
+        "for k in keys}, {k: 'ü' for k in keys})"
+    )
+    files = [tmp_path / seed for seed in "12"]
+    for file in files:
+        environment = os.environ | {"PYTHONHASHSEED": file.name}
+        subprocess.run([sys.executable, "-c", code, str(file)], check=True, env=environment)
+    assert files[0].read_bytes() == files[1].read_bytes()
+    arrays, metadata = store.load(files[0])
+    assert metadata == {str(i): "ü" for i in range(20)}
+    assert all(array.tolist() == [int(key)] * 2 for key, array in arrays.items())
+
+
 def test_a_failed_save_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
     file = tmp_path / "weights.safetensors"
     store.save(file, ARRAYS, {})

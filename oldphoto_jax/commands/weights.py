@@ -11,7 +11,7 @@ NAME = "see oldphoto weights list"
 
 def add(commands, shared) -> None:
     """The command's part of the command line."""
-    text = "list the weights that come along or can be fetched; show one's card; verify; get"
+    text = "list the weights that come along or can be had; show one's card; verify; get"
     weights = commands.add_parser("weights", help=text, description=text)
     actions = weights.add_subparsers(required=True, metavar="ACTION")
 
@@ -21,14 +21,17 @@ def add(commands, shared) -> None:
         return one
 
     listed = action(
-        "list", list_all, "name, size, where, thickest defect learned, checksum, licence"
+        "list", list_all, "name, size, where, thickest defect learned, checksum, licence, origin"
     )
-    listed.add_argument("--json", action="store_true", help="as JSON, with addresses and cards")
+    listed.add_argument("--json", action="store_true", help="as JSON, with origins and cards")
     text = "print what is known of one: how it was trained, what it reaches, where it fails"
     action("card", card, text).add_argument("name", metavar="NAME", help=NAME)
     action("verify", verify, "compare every file here with its published checksum")
-    text = "fetch weights into the user's cache folder, as safetensors; print their path"
-    action("get", get, text).add_argument("name", metavar="NAME", help=NAME)
+    text = "make safetensors of published weights in the user's cache folder; print their path"
+    got = action("get", get, text)
+    got.add_argument("name", metavar="NAME", help=NAME)
+    text = "the published file itself, where it can't be had from here"
+    got.add_argument("--from", dest="given", metavar="FILE", help=text)
 
 
 def list_all(args) -> int:
@@ -38,12 +41,12 @@ def list_all(args) -> int:
     if args.json:
         print(json.dumps([_facts(row) for row in catalogue.ROWS], indent=1))
         return 0
-    layout = "{:27} {:>8}  {:8}  {:>6}  {:12}  {}"
-    print(layout.format("name", "MB", "where", "max px", "SHA-256", "what for; licence"))
+    layout = "{:27} {:>8}  {:10}  {:>6}  {:12}  {}"
+    print(layout.format("name", "MB", "where", "max px", "SHA-256", "what for; licence; origin"))
     for row in catalogue.ROWS:
         size, start = f"{row.source.size / 1e6:.1f}", row.source.sha256[:12]
         thick = (row.card and row.card.trained_max) or "-"
-        words = f"{row.use}; {row.licence}"
+        words = f"{row.use}; {row.licence}; {row.source.origin}"
         print(layout.format(row.name, size, _where(row), thick, start, words))
     return 0
 
@@ -58,17 +61,20 @@ def card(args) -> int:
 
 def verify(args) -> int:
     """Checks all files of the package and the cache; returns the exit status, 1 if one is wrong."""
-    from oldphoto_jax.weights import cache, catalogue, fetch
+    from oldphoto_jax.weights import cache, catalogue, fetch, installed
 
     wrong = 0
     for row in catalogue.ROWS:
-        if row.source.places and not row.path.is_file():
-            print(f"{row.name}: not fetched")
+        if row.card or row.path.is_file():
+            problem = catalogue.trouble(row)
+        elif isinstance(row.source, installed.Installed) and row.source.path():
+            problem = row.source.lacking()
+        else:
+            print(f"{row.name}: {_where(row)}")
             continue
-        problem = catalogue.trouble(row)
         wrong += bool(problem)
         print(f"{row.name}: {problem or 'whole'}")
-    for source in {row.source for row in catalogue.ROWS if row.source.places}:
+    for source in {row.source for row in catalogue.ROWS if not row.card}:
         path = cache.folder("weights") / source.file
         if path.is_file():
             whole = fetch.whole(path, source)
@@ -87,15 +93,23 @@ def get(args) -> int:
     """Prints the path of the weights, which are there then; returns the exit status."""
     from oldphoto_jax.weights import catalogue
 
-    print(catalogue.get(args.name))
+    print(catalogue.get(args.name, args.given))
     return 0
 
 
 def _where(row) -> str:
-    if not row.source.places:
+    """Where the weights are now, or what brings them."""
+    from oldphoto_jax.weights import installed, npm
+
+    if row.card:
         return "package"
-    return "cache" if row.path.is_file() else "to fetch"
+    if row.path.is_file():
+        return "cache"
+    if isinstance(row.source, installed.Installed):
+        return "installed" if row.source.path() else "to install"
+    return "to pack" if isinstance(row.source, npm.Packed) else "to fetch"
 
 
 def _facts(row) -> dict:
-    return dataclasses.asdict(row) | {"where": _where(row), "path": str(row.path)}
+    more = {"where": _where(row), "path": str(row.path), "origin": row.source.origin}
+    return dataclasses.asdict(row) | more

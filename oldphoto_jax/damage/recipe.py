@@ -86,8 +86,7 @@ class Damage:
         at most `blend.VISIBLE`. Same photo and generator state, same bytes.
         Raises ValueError for a photo of another shape and for impossible settings.
         """
-        kinds = self.kinds()
-        self._check(kinds)
+        kinds = self.check()
         scene = _as_float(photo)
         if rng.random() < self.lookalikes:
             scene = _among_lookalikes(scene, rng)
@@ -107,6 +106,12 @@ class Damage:
         if rng.random() < self.scan:
             damaged, mask, target = _scan(damaged, mask, target, self.max_size, rng)
         return {"photo": damaged, "mask": mask[..., None].astype(np.float32), "target": target}
+
+    def check(self) -> dict[str, Kind]:
+        """The kinds it draws; raises ValueError for impossible settings and missing textures."""
+        kinds = self.kinds()
+        self._check(kinds)
+        return kinds
 
     def kinds(self) -> dict[str, Kind]:
         """Every kind this recipe draws, those of the texture folder included, by name."""

@@ -130,6 +130,10 @@ class Inpaint(Task):
         """Thickness, in pixels, of the largest hole that the network was trained on."""
         return max(self.damage.max_size, self.holes.max_size)
 
+    def ready(self):
+        """Raises ValueError for impossible settings of the damage and missing textures."""
+        self.damage.check()
+
     def example(self, record, rng):
         """photo [H,W,3] aged and damaged, mask [H,W,1] of its holes, target; all in 0..1.
 

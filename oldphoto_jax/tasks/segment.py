@@ -75,6 +75,10 @@ class Segment(Task):
         """Thickness, in pixels, of the largest defect that the network was trained on."""
         return self.damage.max_size
 
+    def ready(self):
+        """Raises ValueError for impossible settings of the damage and missing textures."""
+        self.damage.check()
+
     def example(self, record, rng):
         """photo [H,W,3] aged and damaged, mask [H,W,1] of its defects; both in 0..1."""
         aged = self.damage(crop(record["photo"], self.size, self.enlarge, rng), rng)

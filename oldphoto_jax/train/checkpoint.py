@@ -18,6 +18,11 @@ from orbax.checkpoint import checkpoint_managers as policies
 from oldphoto_jax.train.state import TrainState
 
 
+def begun(folder: pathlib.Path) -> bool:
+    """Whether the folder holds a whole step to resume from."""
+    return folder.is_dir() and any(path.name.isdigit() for path in folder.iterdir())
+
+
 class Checkpoints:
     """The steps kept in one folder.
 
@@ -83,10 +88,6 @@ class Checkpoints:
                 f"Move it away, and the same command goes on from {start}."
             ) from error
         return _unflat(found["state"], like), found["run"]["position"]
-
-    def exist(self) -> bool:
-        """Whether there is anything to resume from."""
-        return self.manager.latest_step() is not None
 
     def last(self) -> str:
         """Where the newest whole step is, for messages."""

@@ -13,10 +13,11 @@ from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from oldphoto_jax import __version__, task
-from oldphoto_jax.data import loader, sources
+from oldphoto_jax.data import loader
 from oldphoto_jax.photo.types import Batch
+from oldphoto_jax.train import needs
 from oldphoto_jax.train import state as states
-from oldphoto_jax.train.checkpoint import Checkpoints
+from oldphoto_jax.train.checkpoint import Checkpoints, begun
 from oldphoto_jax.train.config import Config, to_text
 from oldphoto_jax.train.evaluate import evaluate, figure_names
 from oldphoto_jax.train.log import MEND, Log, NonFiniteLoss, in_words
@@ -34,8 +35,9 @@ def train(
     The same call again resumes where the folder's newest checkpoint stands, bit for bit, and a
     finished run just tells its figures. `devices` are all that JAX has unless some are named.
     Raises ValueError for a configuration that can't run or that belongs to another folder,
-    `NonFiniteLoss` when a loss breaks, `Interrupted` (exit status 143) after SIGTERM and (130)
-    after Ctrl-C, which is heard in the main thread of a single process.
+    `needs.Missing`, a ValueError, for what this machine lacks, `NonFiniteLoss` when a loss breaks,
+    `Interrupted` (exit status 143) after SIGTERM and (130) after Ctrl-C, which is heard in the main
+    thread of a single process.
     """
     config.check()
     with contextlib.ExitStack() as closing:
@@ -59,11 +61,12 @@ class _Run:
         self.everywhere = NamedSharding(self.mesh, PartitionSpec())
         self.by_example = NamedSharding(self.mesh, PartitionSpec("data"))
         _check_divides(config, self.mesh)
-        self.photos = sources.open_photos(config.photos)
-        self.validation = sources.open_photos(config.validation) if config.validation else None
         self.work = Workdir(workdir)
         self.text = to_text(config)
         self.work.check(self.text)
+        # A run that resumes has all its weights; the files it began with may be gone.
+        self.resumes = begun(self.work.checkpoints)
+        self.photos, self.validation = needs.gather(config, resumes=self.resumes)
         transforms = {name: o.transform(config.steps) for name, o in config.optimizers.items()}
         self.rules = Rules(config.task, config.optimizers, transforms, config.precision)
         self.rates = {name: o.rates(config.steps) for name, o in config.optimizers.items()}
@@ -87,8 +90,7 @@ class _Run:
         self.checkpoints = Checkpoints(self.work.checkpoints, config.best, config.best_is)
         closing.callback(self.checkpoints.close)
         averaged = {name for name, o in config.optimizers.items() if o.ema}
-        # A run that resumes has all its weights; the files it began with may be gone.
-        weights = {} if self.checkpoints.exist() else config.weights
+        weights = {} if self.resumes else config.weights
         fresh = states.create(config.task, self.rules.transforms, config.seed, averaged, weights)
         self._check_names(fresh)
         self.state = states.place(fresh, self.everywhere)

