@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 
+import pytest
 from packaging.version import Version
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -13,6 +14,11 @@ KNOWN_UNTIL = Version("0.10.2")
 NO_RUNNER = "has no runner in tests/golden_runners.py"
 
 
+def pytest_addoption(parser):
+    help = "with skipped tests a run has failed"
+    parser.addoption("--none-skipped", action="store_true", help=help)
+
+
 def pytest_configure(config):
     """Chooses XLA's flags before JAX reads them.
 
@@ -20,7 +26,7 @@ def pytest_configure(config):
     look at programs as users run them.
     """
     known = Version(importlib.metadata.version("jaxlib")) <= KNOWN_UNTIL
-    swift = known and config.option.markexpr == "not slow"
+    swift = known and config.option.markexpr.startswith("not slow")
     os.environ.setdefault("XLA_FLAGS", f"{DEVICES} {EMITTERS}" if swift else DEVICES)
 
 
@@ -35,3 +41,13 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.section(f"golden fixtures that were not checked: {len(reasons)}")
         for reason in sorted(reasons):
             terminalreporter.write_line(reason.removeprefix("Skipped: "))
+
+
+def pytest_sessionfinish(session, exitstatus):
+    """Lets a run fail in which a test was skipped, where that is asked for."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter and session.config.option.none_skipped and reporter.stats.get("skipped"):
+        reporter.section("skipped, which --none-skipped forbids", red=True)
+        for report in reporter.stats["skipped"]:
+            reporter.line(f"{report.nodeid}: {report.longrepr[2]}")
+        session.exitstatus = exitstatus or pytest.ExitCode.TESTS_FAILED

@@ -114,17 +114,16 @@ def test_missing_pytorch_is_told_with_what_brings_it(monkeypatch):
         inpaint_speed.main()
 
 
+@pytest.mark.compare
 @pytest.mark.parametrize("gradient", [False, True])
 def test_our_network_and_that_of_pytorch_are_the_same(gradient):
-    reason = "PyTorch is measured against, not needed: pip install -e '.[compare]'"
-    pytest.importorskip("torch", reason=reason)
     options = argparse.Namespace(**NETWORK, gradient=gradient)
     far = inpaint_speed.agree(inpaint_speed.players(options, side=32))
     assert far.keys() == {"published", "tuned"} and max(far.values()) < 1e-4
 
 
+@pytest.mark.compare
 def test_the_comparison_is_printed_as_json(monkeypatch, capsys):
-    pytest.importorskip("torch", reason="PyTorch is measured against, not needed")
     arguments = ["--levels=2", "--width=4", "--sides", "16", "32", "--rounds=1"]
     monkeypatch.setattr(sys, "argv", ["inpaint_speed", *arguments])
     inpaint_speed.main()

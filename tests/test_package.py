@@ -18,7 +18,11 @@ import oldphoto_jax
 ROOT = pathlib.Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-TESTED = ("test", "tensorboard")  # the other extras need other machines
+# Those that `test` brings along; the others need other machines, or gigabytes.
+BROUGHT = {
+    e for r in map(Requirement, EXTRAS["test"]) if r.name == PROJECT["name"] for e in r.extras
+}
+ELSEWHERE = {"compare", "cuda", "tpu"}
 OPTIONAL = ("tensorboard", "heic", "ray")  # extras whose packages are imported where they are used
 
 DISTRIBUTIONS = {  # where the name differs from that of the module
@@ -37,7 +41,7 @@ def requirements(lines):
 
 
 def lowest(requirement):
-    [bound] = [spec.version for spec in requirement.specifier if spec.operator == ">="]
+    [bound] = [spec.version for spec in requirement.specifier if spec.operator in (">=", "==")]
     return bound
 
 
@@ -113,18 +117,32 @@ def test_what_is_imported_is_required_and_what_is_required_is_imported():
 def test_the_oldest_versions_tested_are_the_oldest_allowed():
     lines = (ROOT / ".ci" / "oldest.txt").read_text("utf-8").splitlines()
     pinned = dict(line.split("==") for line in lines)
-    every = [PROJECT["dependencies"], *(EXTRAS[name] for name in TESTED)]
+    every = [PROJECT["dependencies"], *(EXTRAS[name] for name in ("test", *BROUGHT))]
     assert pinned == {r.name: lowest(r) for one in every for r in requirements(one).values()}
 
 
-def test_only_the_formatter_has_a_newest_version():
+def test_the_test_command_brings_whatever_tests_can_need():
+    assert EXTRAS.keys() - ELSEWHERE - {"test"} == BROUGHT
+
+
+def test_only_tools_that_change_their_mind_have_a_newest_version():
     every = requirements([*PROJECT["dependencies"], *EXTRAS["test"]])
     capped = {
         name
         for name, requirement in every.items()
         if {spec.operator for spec in requirement.specifier} != {">="}
     }
-    assert capped == {"ruff"}
+    assert capped == {"mypy", "ruff"}
+
+
+def test_pythons_that_are_named_are_those_of_the_statement_and_of_ci():
+    named = [c for c in PROJECT["classifiers"] if re.search(r":: 3\.\d+$", c)]
+    versions = [c.rpartition(" ")[2] for c in named]
+    assert PROJECT["requires-python"] == f">={versions[0]}"
+    script = (ROOT / ".ci" / "run").read_text("utf-8")
+    assert set(versions) == set(re.findall(r"find_python (3\.\d+)", script))
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert f"Python {versions[0]} or newer" in readme and f"Python {versions[-1]}" in readme
 
 
 def test_versions_agree():
@@ -140,3 +158,29 @@ def test_ci_runs_on_what_is_there():
     assert subprocess.run(["bash", "-n", script]).returncode == 0
     answer = subprocess.run([script, "newest"], capture_output=True, text=True)
     assert answer.returncode == 2 and "unknown argument 'newest'" in answer.stderr
+
+
+SKIPS = """
+import pytest
+
+def test_one():
+    pytest.skip("on the moon")
+
+def test_other():
+    pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [(["-n0"], 0), (["-n0", "--none-skipped"], 1), (["-n2", "--none-skipped"], 1)],
+)
+def test_where_nothing_may_be_skipped_a_skipped_test_fails_the_run(tmp_path, options, code):
+    (tmp_path / "test_skips.py").write_text(SKIPS)
+    (tmp_path / "test_lacks.py").write_text("import pytest\npytest.importorskip('moon_rocks')")
+    command = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-p", "no:cacheprovider"]
+    command += [f"--rootdir={tmp_path}", str(tmp_path), *options]
+    answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert answer.returncode == code, answer.stdout + answer.stderr
+    assert "1 passed, 2 skipped" in answer.stdout.splitlines()[-1]
+    assert ("on the moon" in answer.stdout and "moon_rocks" in answer.stdout) == bool(code)

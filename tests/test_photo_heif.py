@@ -3,6 +3,7 @@
 import io
 
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import ExifTags, Image
 
@@ -10,7 +11,6 @@ from oldphoto_jax.photo import content, exif, files
 from oldphoto_jax.photo.files import PhotoError, PhotoFile
 from tests.test_photo_encode import ICC, XMP, block, check_pixels, draw, draw_all
 
-heif = pytest.importorskip("pillow_heif", reason="pip install 'oldphoto-jax[heic]'")
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
 
@@ -20,7 +20,7 @@ def store(path, samples, bits=8, **options):
     settings = dict(quality=-1, chroma=444, matrix_coefficients=0, bit_depth=bits)
     size = samples.shape[1::-1]
     with path.open("wb") as file:
-        heif.encode(mode, size, samples.tobytes(), file, **settings, **options)
+        pillow_heif.encode(mode, size, samples.tobytes(), file, **settings, **options)
 
 
 @pytest.mark.parametrize("channels", MODES)
@@ -115,6 +115,6 @@ def test_refusals(tmp_path):
 def test_other_programs_read_it(tmp_path):
     files.write(tmp_path / "a.heic", draw_all(3), quality=100)
     stream = io.BytesIO((tmp_path / "a.heic").read_bytes())
-    image = heif.open_heif(stream).to_pillow()
+    image = pillow_heif.open_heif(stream).to_pillow()
     np.testing.assert_array_equal(np.array(image), draw_all(3).pixels)
     assert image.info["icc_profile"] == ICC[3] and image.info["xmp"] == XMP

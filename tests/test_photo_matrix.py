@@ -10,6 +10,7 @@ import zlib
 
 import cv2
 import numpy as np
+import pillow_heif
 import pytest
 import tifffile
 from PIL import ExifTags, Image, ImageCms
@@ -60,13 +61,12 @@ def make(path, samples, orientation):
     if suffix == ".tif":
         make_tiff(path, stored, told, icc)
     elif suffix == ".heic":
-        heif = pytest.importorskip("pillow_heif", reason="pip install 'oldphoto-jax[heic]'")
         mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[channels] + (";12" if deep else "")
         options = dict(quality=-1, chroma=444, matrix_coefficients=0, bit_depth=12 if deep else 8)
         data = (stored >> 4 if deep else stored).tobytes()
         size = stored.shape[1::-1]
         told = exif.PREFIX + told
-        heif.encode(mode, size, data, str(path), exif=told, icc_profile=icc, **options)
+        pillow_heif.encode(mode, size, data, str(path), exif=told, icc_profile=icc, **options)
     elif deep:
         order = {1: [0], 3: [2, 1, 0], 4: [2, 1, 0, 3]}.get(channels)
         data = (

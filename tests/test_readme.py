@@ -18,6 +18,7 @@ DOCUMENTS = {"README.md": README, "CHANGELOG.md": (ROOT / "CHANGELOG.md").read_t
 BLOCKS = re.findall(r"^```bash\n(.*?)^```", README, re.M | re.S)
 SPANS = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", README, flags=re.M | re.S))
 FOLDERS = (".ci", "configs", "experiments", "oldphoto_jax", "tests")
+BINARY = (".pyc", ".npz", ".safetensors")
 PLACEHOLDER = re.compile(r"[A-Z]{4,}")  # models/NAME.py
 
 # Parses each command line by the program's own flags, and checks what a run would check first.
@@ -174,7 +175,7 @@ def test_no_file_knows_a_machine():
     ours = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*")]
     read = 0
     for path in (*ours, *ROOT.iterdir()):
-        if path.is_file() and path.suffix not in (".pyc", ".npz", ".safetensors"):
+        if path.name != ".git" and path.is_file() and path.suffix not in BINARY:
             found = foreign.search(path.read_bytes())
             assert not found, f"{path.relative_to(ROOT)}: {found}"
             read += 1

@@ -1,4 +1,4 @@
-"""Folder runs on Ray. Without Ray (extra `ray`) only its absence is tested."""
+"""Folder runs on Ray, and its absence."""
 
 import functools
 import json
@@ -85,8 +85,9 @@ def folder(job):
 @pytest.fixture(scope="module")
 def ray():
     """Two workers' worth of a cluster, for all tests: starting one takes seconds."""
-    ray = pytest.importorskip("ray", reason="needs the extra `ray`")
     cluster._load_ray()
+    import ray  # after what has to be set before
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex())  # or Ray leaves one in the home folder
         ray.init("local", num_cpus=4, include_dashboard=False, log_to_driver=False)

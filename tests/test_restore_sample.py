@@ -11,7 +11,6 @@ from oldphoto_jax.metrics.mask import Ranking
 from oldphoto_jax.photo import files
 from oldphoto_jax.restore import detect, sample, stage, tophat
 from oldphoto_jax.tasks.segment import Segment
-from oldphoto_jax.weights import catalogue
 from tests import untrained
 
 
@@ -70,7 +69,6 @@ def test_either_photos_or_the_sample(photos, capsys):
     assert "--sample" in capsys.readouterr().err
 
 
-@pytest.mark.skipif(not catalogue.all_packaged(), reason="no weights are packaged")
 def test_the_packaged_weights_beat_the_top_hat_on_the_sample(old):
     found = detect.detect(stage.load(default=DETECTOR), old["photo"])
     figures = [
