@@ -180,13 +180,10 @@ def test_every_module_keeps_to_its_floor(name):
 
 
 def test_what_judges_is_unknown_to_what_is_trained():
-    judges = {
-        name for name, tree in TREES.items() if any(within(t, "obvious") for t, _ in ours(tree))
-    }
+    users = {name: {target for target, _ in ours(tree)} for name, tree in TREES.items()}
+    judges = {name for name, used in users.items() if any(within(one, "obvious") for one in used)}
     assert {name for name in judges if not within(name, "obvious")} == {"restore.evaluate_obvious"}
-    askers = {
-        name for name, tree in TREES.items() if "restore.evaluate_obvious" in dict(ours(tree))
-    }
+    askers = {name for name, used in users.items() if "restore.evaluate_obvious" in used}
     assert askers == {"commands.evaluate"}
 
 
