@@ -265,3 +265,24 @@ def test_bad_input_is_refused(batch):
         metrics.Ranking.of(truth, 9 * prediction)
     with pytest.raises(ValueError, match=r"\(3,\).*\(2,\)"):
         metrics.roc_auc([0, 1, 1], [0.5, 0.1])
+
+
+def test_the_threshold_that_leaves_clean_photos_alone_is_the_lowest_one():
+    rng = np.random.default_rng(0)
+    scores = np.float32(rng.uniform(0, 0.8, (3, 40, 50, 1)) ** 2)
+    mask = np.zeros(scores.shape)
+    mask[1, 3, 3] = 1  # a damaged photo counts nothing
+    scores[1] = 1
+    parts = [metrics.CleanScores.of(mask[i : i + 1], scores[i : i + 1]) for i in range(3)]
+    found = sum(parts[1:], parts[0]).compute()
+    clean = scores[[0, 2]]
+    for share in metrics.CleanScores.SHARES:
+        threshold = found[str(share)]
+        assert np.mean(clean >= threshold) <= share
+        assert np.mean(clean >= threshold - 2 / 65535) > share - 1 / clean.size
+    assert np.isnan(metrics.CleanScores.of(mask[1:2], scores[1:2]).compute()["0.003"])
+
+
+def test_where_all_clean_pixels_score_one_no_threshold_but_certainty_is_told():
+    ones = np.ones((1, 4, 4, 1), np.float32)
+    assert metrics.CleanScores.of(0 * ones, ones).compute()["0.003"] == 1.0

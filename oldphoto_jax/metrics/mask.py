@@ -247,6 +247,36 @@ class MarkedArea(Stream):
         return ratio(self.marked, self.pixels)
 
 
+@dataclasses.dataclass
+class CleanScores(Stream):
+    """How high photos without any defect score: which threshold leaves them alone."""
+
+    SHARES: ClassVar[tuple[float, ...]] = (0.003, 0.0005)
+
+    clean: np.ndarray
+
+    @classmethod
+    def of(cls, mask: Mask, prediction: Mask) -> CleanScores:
+        """The stream of one batch; damaged photos in it count nothing."""
+        mask, prediction = _check(mask, prediction)
+        scores = np.float64(prediction[~mask.any(axis=(1, 2, 3))])
+        level = np.ceil(np.clip(scores, 0, 1) * (LEVELS - 1)).astype(np.int64)
+        return cls(np.bincount(level.ravel(), minlength=LEVELS))
+
+    def compute(self) -> dict[str, float]:
+        """The lowest threshold at which a share of SHARES of their pixels is marked at most.
+
+        By the share, "0.003" say; 1 where only certainty does, NaN without such photos.
+        """
+        total = self.clean.sum()
+        marked = np.cumsum(self.clean[::-1])[::-1]  # at a threshold just above the level before
+        lowest = {share: int(np.searchsorted(-marked, -share * total)) for share in self.SHARES}
+        return {
+            str(share): min(level / (LEVELS - 1), 1.0) if total else float("nan")
+            for share, level in lowest.items()
+        }
+
+
 def _each(function: Callable[..., np.ndarray], batch: np.ndarray, *arguments) -> np.ndarray:
     """What the function makes of every [H,W] of a batch [N,H,W,1]."""
     return np.stack([function(one, *arguments) for one in batch[..., 0]])[..., None]

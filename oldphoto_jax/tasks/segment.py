@@ -25,8 +25,9 @@ WEIGHT = {"bce": 1.0, "dice": 1.0, "focal": 0.0, "center_line": 0.0}
 class Segment(Task):
     """One player, the `segmenter`: photo [N,H,W,3] -> mask [N,H,W,1] of probabilities.
 
-    `threshold` is the probability from which a pixel is called a defect; validation sets it in
-    the weights that a run writes. `damage.max_size` is the largest defect trained on.
+    `threshold` is the probability from which a pixel is called a defect, `careful` the one for
+    owners who would rather lose a scratch than a button; validation sets both in the weights that
+    a run writes. `damage.max_size` is the largest defect trained on.
     """
 
     size: int = 256  # side of the training crop, pixels
@@ -44,6 +45,7 @@ class Segment(Task):
     weight: dict[str, float] = dataclasses.field(default_factory=WEIGHT.copy)
     positive_weight: float = 0.0  # of a defect pixel; 0 = clean/defect ratio of each batch
     threshold: float = 0.5
+    careful: float = 0.8
 
     def networks(self, rngs):
         """The segmenter alone. Raises ValueError for an unknown one."""
@@ -111,12 +113,26 @@ class Segment(Task):
             "overlap": metrics.Overlap.of(mask, found, self.threshold),
             "within_2_px": metrics.BoundaryF1.of(mask, found, self.threshold),
             "marked_on_clean": metrics.MarkedArea.of(mask, found, self.threshold),
+            "threshold_for_clean": metrics.CleanScores.of(mask, found),
         }
 
     def informed(self, figures):
-        """Takes the threshold at which the validation split overlapped best, if it had defects."""
-        best = float(figures.get("ranking/best_threshold", self.threshold))
-        return dataclasses.replace(self, threshold=best) if math.isfinite(best) else self
+        """Takes the lowest thresholds that mark 0.3 and 0.05 % of the undamaged photos at most.
+
+        So validation says, where it had such photos; else the threshold at which it overlapped
+        best, if it had defects.
+        """
+        best, owners, careful = (
+            float(figures.get(name, math.nan))
+            for name in (
+                "ranking/best_threshold",
+                "threshold_for_clean/0.003",
+                "threshold_for_clean/0.0005",
+            )
+        )
+        threshold = next(filter(math.isfinite, (owners, best)), self.threshold)
+        careful = max(careful if math.isfinite(careful) else self.careful, threshold)
+        return dataclasses.replace(self, threshold=threshold, careful=careful)
 
     def _logits(self, nets, batch):
         normalize = efficientnet.normalize if self.network == "lite" else resnet.normalize
