@@ -16,7 +16,7 @@ class Fake:
     """A stage without a network: what is brighter than its left neighbour is damaged."""
 
     checksum = "fake"
-    task = types.SimpleNamespace(multiple=16, threshold=0.25, max_size=5)
+    task = types.SimpleNamespace(multiple=16, threshold=0.25, careful=0.9, max_size=5)
 
     def __init__(self):
         self.photos = []
@@ -244,6 +244,7 @@ def test_defects_beyond_training_are_told(tmp_path):
     ("options", "words"),
     [
         (dict(threshold=1.5), "threshold 1.5"),
+        (dict(threshold=0.5, careful=True), "careful is a threshold of its own; leave out 0.5"),
         (dict(min_size=-1), "min size -1"),
         (dict(tiles_at_once=0), "tiles at once 0"),
         (dict(tile=100), "say 96"),
@@ -253,6 +254,10 @@ def test_defects_beyond_training_are_told(tmp_path):
 def test_settings_that_cannot_be_are_refused_before_any_photo(options, words):
     with pytest.raises(ValueError, match=words):
         detect.Detector(stage=Fake(), **options)
+
+
+def test_careful_is_the_higher_threshold_of_the_weights():
+    assert detect.Detector(stage=Fake(), careful=True).settings["threshold"] == 0.9
 
 
 def test_settings_name_everything_that_changes_a_mask():

@@ -55,6 +55,13 @@ def test_a_validation_without_defects_leaves_the_threshold():
     assert task.informed({"ranking/best_threshold": 0.25}).threshold == 0.25
 
 
+def test_undamaged_photos_of_the_validation_set_both_thresholds():
+    figures = {"ranking/best_threshold": 0.5, "threshold_for_clean/0.003": 0.3}
+    informed = LITE.informed(figures | {"threshold_for_clean/0.0005": 0.7})
+    assert (informed.threshold, informed.careful) == (0.3, 0.7)
+    assert LITE.informed(figures | {"threshold_for_clean/0.0005": 0.1}).careful == 0.3
+
+
 def test_settings_survive_a_weights_file():
     task = dataclasses.replace(LITE, threshold=0.4)
     assert contract.from_json(contract.to_json(task)) == task

@@ -15,7 +15,7 @@ def add(commands, shared) -> None:
     add = detect.add_argument
     add("--out", "-o", type=pathlib.Path, required=True, metavar="DIR", help="where masks go")
     options.add_weights(detect)
-    add("--threshold", type=float, metavar="P", help="probability above which a pixel is a defect")
+    options.add_threshold(detect)
     add("--tta", action="store_true", help="average over mirror images: four times the work")
     near = "look at large scans from near by alone: broad defects are missed"
     add("--no-coarse", dest="coarse", action="store_false", help=near)
@@ -40,6 +40,7 @@ def run(args) -> int:
     detector = Detector(
         stage=stage.load(args.weights, options.DETECTOR, Segment),
         threshold=args.threshold,
+        careful=args.careful,
         tta=args.tta,
         tile=args.tile,
         overlap=args.overlap,

@@ -24,6 +24,14 @@ def add_weights(command, **more) -> None:
     command.add_argument("--weights", "-w", type=pathlib.Path, **(where | more))
 
 
+def add_threshold(parser) -> None:
+    """The options that say how sure the finder must be."""
+    add = parser.add_mutually_exclusive_group().add_argument
+    add("--threshold", type=float, metavar="P", help="probability from which a pixel is a defect")
+    text = "mark only what is hardly ever wrong: the higher of the two thresholds of the weights"
+    add("--careful", action="store_true", help=text)
+
+
 def tell(counts, stage, seen: str = "tile") -> None:
     """Says at the end how many photos ended how; `seen` is what the network was shown of them."""
     told = ", ".join(f"{number} {status}" for status, number in counts.items())

@@ -23,21 +23,22 @@ def add(commands, shared) -> None:
     add("--out", "-o", type=pathlib.Path, required=True, metavar="DIR", help="where all goes")
     add("--outputs", default=PICTURES, metavar="LIST", help="some of %(default)s")
     add("--force", action="store_true", help="make again what is already there")
-    _add_mask(restore.add_argument_group("the mask").add_argument)
+    _add_mask(restore.add_argument_group("the mask"))
     _add_looks(restore.add_argument_group("the pictures").add_argument)
     _add_files(restore.add_argument_group("the files").add_argument)
     _add_machine(restore.add_argument_group("the machine").add_argument)
     restore.set_defaults(command=run)
 
 
-def _add_mask(add) -> None:
+def _add_mask(group) -> None:
+    add = group.add_argument
     where = dict(type=pathlib.Path, metavar="FILE_OR_FOLDER")
     add("--mask", "-m", **where, help="use these masks as they are; nothing is detected")
     add("--mask-add", **where, help="mark these pixels as well")
     add("--mask-remove", **where, help="never touch these pixels")
     again = "NAME_prob.png of an earlier run: nothing is detected (those in DIR are used anyway)"
     add("--probability", **where, help=again)
-    add("--threshold", type=float, metavar="P", help="probability from which a pixel is a defect")
+    options.add_threshold(group)
     add("--min-size", type=int, default=0, metavar="PX", help="leave out smaller specks")
     grow = "grow masks by so much (2; masks that were given: 0)"
     add("--grow", type=int, metavar="PX", help=grow)
@@ -137,7 +138,7 @@ def _restoring(args, pictures: list[str], count: int) -> dict:
     """What the restorer is to be like."""
     grow = {} if args.grow is None else {"grow": args.grow, "grow_given": args.grow}
     names = ("detector", "inpainter", "colorizer", "threshold", "min_size", "feather", "max_hole")
-    names += ("tta", "coarse", "tile", "size", "recolor")
+    names += ("careful", "tta", "coarse", "tile", "size", "recolor")
     given = {name: getattr(args, name) for name in names}
     return given | grow | {"outputs": pictures, "strength": dict(args.strength), "count": count}
 
@@ -160,6 +161,7 @@ def _check(args, fills: bool) -> None:
     detecting = {
         "probability": None,
         "threshold": None,
+        "careful": False,
         "min_size": 0,
         "tta": False,
         "coarse": True,

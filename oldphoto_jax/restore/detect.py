@@ -142,7 +142,8 @@ def white(mask: np.ndarray, folder: str | os.PathLike | None = None) -> np.ndarr
 class Detector:
     """Makes mask, probability map and overlay of photo files, as `batch.run` asks for them.
 
-    `threshold` is that of the weights unless given. Raises ValueError for settings that don't fit.
+    `threshold` is that of the weights unless given; with `careful` it is their higher one, which
+    rather loses a scratch than a button. Raises ValueError for settings that don't fit.
     """
 
     stage: stages.Stage
@@ -153,10 +154,14 @@ class Detector:
     min_size: int = 0
     coarse: bool = True
     tiles_at_once: int = 1
+    careful: bool = False
 
     def __post_init__(self):
+        if self.careful and self.threshold is not None:
+            raise ValueError(f"careful is a threshold of its own; leave out {self.threshold}")
         if self.threshold is None:
-            self.threshold = self.stage.task.threshold
+            task = self.stage.task
+            self.threshold = task.careful if self.careful else task.threshold
         if not 0 <= self.threshold <= 1:
             raise ValueError(f"threshold {self.threshold}: a probability lies in 0..1")
         if self.min_size < 0:

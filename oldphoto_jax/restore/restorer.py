@@ -52,6 +52,7 @@ class Restorer(Programs):
         colorizer: str | os.PathLike | None = None,
         *,
         threshold: float | None = None,
+        careful: bool = False,
         tta: bool = False,
         min_size: int = 0,
         tile: int = detect.TILE,
@@ -77,6 +78,7 @@ class Restorer(Programs):
             finder = Detector(
                 stage=stages.load(detector, DETECTOR, Segment),
                 threshold=threshold,
+                careful=careful,
                 tta=tta,
                 min_size=min_size,
                 tile=tile,
