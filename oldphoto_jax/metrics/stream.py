@@ -22,7 +22,7 @@ class Stream:
     `type(stream)(**stream.arrays())` is the same stream again.
     """
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, value in self.arrays().items():
             kind = np.asarray(value).dtype.kind
             if kind not in "iuf":

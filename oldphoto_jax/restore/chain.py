@@ -131,7 +131,7 @@ class Chain:
     maps: Mapping[str, pathlib.Path] = dataclasses.field(default_factory=dict)
     threads: int = dataclasses.field(default_factory=lambda: min(8, os.cpu_count() or 1))
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not 1 <= self.quality <= 100:
             raise ValueError(f"quality {self.quality}: give a number from 1 to 100")
         if self.max_pixels < 1:

@@ -183,7 +183,7 @@ class Colorizer:
     size: int = SIZE
     recolor: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not 0 <= self.strength <= 1:
             raise ValueError(f"strength {self.strength}: give a number from 0 to 1")
         if not SMALLEST <= self.size <= LARGEST:

@@ -154,7 +154,7 @@ class Detector:
     coarse: bool = True
     tiles_at_once: int = 1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.threshold is None:
             self.threshold = self.stage.task.threshold
         if not 0 <= self.threshold <= 1:

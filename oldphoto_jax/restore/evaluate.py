@@ -51,7 +51,7 @@ class Exam(exams.Exam):
 
     only: tuple[str, ...] = ()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         unknown = [name for name in self.only if name not in KINDS]
         if unknown and not self.textures:

@@ -40,7 +40,7 @@ class Exam:
     count: int | None = None
     size: int = 256
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.count = len(self.photos) if self.count is None else self.count
         if not 1 <= self.count <= len(self.photos):
             raise ValueError(

@@ -41,7 +41,7 @@ class Exam(exams.Exam):
     large: float = 0.15
     finder: Detector | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.max_size > inpaint.LARGEST:
             raise ValueError(f"max size {self.max_size}: give {inpaint.LARGEST} pixels at most")

@@ -39,7 +39,7 @@ class Exam:
     size: int = 384
     seed: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.count = len(self.photos) if self.count is None else self.count
         if self.count < 1 or self.size < 1:
             raise ValueError(f"an exam of {self.count} crops of {self.size} pixels is no exam")

@@ -105,7 +105,7 @@ class _Frame:
     feather: int
     damaged: np.ndarray | None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if all(image.is_gray(self.pixels[band]) for band in scratch.bands(self.pixels)):
             self.pixels = self.pixels[..., :1]
 

@@ -71,7 +71,7 @@ class Inpainter:
     overlap: int = OVERLAP
     strength: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         # of each photo: holes thicker than those trained on, and holes left as they are
         self.guessed, self.left = collections.Counter(), collections.Counter()
         if self.method not in CHOICES:

@@ -29,7 +29,7 @@ class Request:
     add: np.ndarray | None = None
     remove: np.ndarray | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("mask", "probability", "add", "remove"):
             given = getattr(self, name)
             if given is not None and given.shape != self.pixels.shape[:2]:
