@@ -40,6 +40,12 @@ class Request:
         if self.probability is not None and self.probability.dtype != np.uint16:
             raise ValueError(f"probability is uint16 at full scale, got {self.probability.dtype}")
 
+    @property
+    def sides(self) -> tuple[int, int]:
+        """Height and width of the photo."""
+        height, width = self.pixels.shape[:2]
+        return height, width
+
     @functools.cached_property
     def kind(self) -> str:
         """What `tone.kind` says of the photo: gray, toned, faded or color."""
