@@ -83,7 +83,7 @@ class Exam(exams.Exam):
 class _Known(Segment):
     """The same examples as training sees, and what their damage hides."""
 
-    def example(self, record, rng):
+    def example(self, record: exams.Record, rng: np.random.Generator) -> dict[str, np.ndarray]:
         return self.damage(crop(record["photo"], self.size, self.enlarge, rng), rng)
 
 
