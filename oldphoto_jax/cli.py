@@ -48,10 +48,10 @@ def parser() -> argparse.ArgumentParser:
 def _meant_for_users(error: BaseException) -> bool:
     """Whether the message is ours or the system's; other errors are bugs and keep their trace."""
     trace = error.__traceback__
-    while trace.tb_next:
+    while trace and trace.tb_next:
         trace = trace.tb_next
-    ours = trace.tb_frame.f_globals.get("__name__", "").startswith("oldphoto_jax")
-    return ours or isinstance(error, OSError)
+    place = trace.tb_frame.f_globals.get("__name__", "") if trace else ""
+    return place.startswith("oldphoto_jax") or isinstance(error, OSError)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import dataclasses
 import importlib
 import json
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from oldphoto_jax.photo.types import Array, Batch
 if TYPE_CHECKING:
     from flax import nnx
 
-Networks = Mapping[str, "nnx.Module"]
+Networks: TypeAlias = Mapping[str, Any]  # modules, called as the task that made them knows
 Terms = dict[str, Array]
 Loss = Callable[[Networks, Batch], Terms]
 

@@ -125,6 +125,20 @@ def test_a_missing_strip_is_no_black_strip(tmp_path, compression):
         files.read(path)
 
 
+def test_values_that_tifffile_has_no_name_for_are_told_by_number(tmp_path):
+    path = tmp_path / "a.tif"
+    for tag, channels, told in (
+        ("PhotometricInterpretation", 1, "60000 at 16 bits"),
+        ("Compression", 2, "2 channels of 16 bits, CONTIG, packed with 60000"),
+    ):
+        tifffile.imwrite(path, draw(channels, "uint16"), photometric="minisblack", metadata=None,
+                         planarconfig="contig")  # fmt: skip
+        with tifffile.TiffFile(path, mode="r+b") as file:
+            file.pages.first.tags[tag].overwrite(60000)
+        with pytest.raises(PhotoError, match=told):
+            files.read(path)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="counts open files as Linux and macOS list them")
 @pytest.mark.parametrize("damage", [False, True])
 def test_no_file_stays_open(tmp_path, damage):

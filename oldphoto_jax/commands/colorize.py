@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pathlib
+from argparse import ArgumentParser, Namespace
 
 from oldphoto_jax.commands import options
 
 
-def add(commands, shared) -> None:
+def add(commands: options.Commands, shared: ArgumentParser) -> None:
     """The command's part of the command line."""
     text = "give gray and toned photos colours; how light each pixel is stays as it was"
     colorize = commands.add_parser("colorize", parents=[shared], help=text, description=text)
@@ -24,7 +25,7 @@ def add(commands, shared) -> None:
     colorize.set_defaults(command=run)
 
 
-def run(args) -> int:
+def run(args: Namespace) -> int:
     """Colours the photos; returns the exit status."""
     from oldphoto_jax.restore import batch, sample, stage
     from oldphoto_jax.restore.colorize import Colorizer

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pathlib
+from argparse import ArgumentParser, Namespace
 
 from oldphoto_jax.commands import options
 
 
-def add(commands, shared) -> None:
+def add(commands: options.Commands, shared: ArgumentParser) -> None:
     """The command's part of the command line."""
     text = "find scratches, dust, stains and tears; write a mask and a probability map per photo"
     detect = commands.add_parser("detect", parents=[shared], help=text, description=text)
@@ -27,7 +28,7 @@ def add(commands, shared) -> None:
     detect.set_defaults(command=run)
 
 
-def run(args) -> int:
+def run(args: Namespace) -> int:
     """Finds the defects; returns the exit status."""
     from oldphoto_jax.restore import batch, sample, stage
     from oldphoto_jax.restore.detect import Detector

@@ -6,11 +6,16 @@ import dataclasses
 import json
 import pathlib
 import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from oldphoto_jax.commands import options
 
+Seen = TypeVar("Seen")
 
-def add(commands, shared) -> None:
+
+def add(commands: options.Commands, shared: ArgumentParser) -> None:
     """The command's part of the command line."""
     text = "measure methods on photos whose truth is known, all of them on the same"
     evaluate = commands.add_parser("evaluate", help=text, description=text)
@@ -52,7 +57,9 @@ def add(commands, shared) -> None:
     colorize.set_defaults(command=_colorize)
 
 
-def _add_exam(task, size=384, count="how many crops (one of each photo)") -> None:
+def _add_exam(
+    task: ArgumentParser, size: int = 384, count: str = "how many crops (one of each photo)"
+) -> None:
     add = task.add_argument
     options.add_weights(task, action="append", default=[], help="may be given several times")
     add("--photos", default="samples:val", metavar="WHERE", help="samples, FOLDER or LIST.txt")
@@ -61,13 +68,13 @@ def _add_exam(task, size=384, count="how many crops (one of each photo)") -> Non
     add("--json", type=pathlib.Path, metavar="FILE", help="also write the figures there")
 
 
-def _add_damage(task) -> None:
+def _add_damage(task: ArgumentParser) -> None:
     add = task.add_argument
     add("--textures", type=pathlib.Path, metavar="DIR", help="scans of damage to mix in")
     add("--seed", type=int, default=0, help="another seed damages otherwise (%(default)s)")
 
 
-def _add_kinds(task) -> None:
+def _add_kinds(task: ArgumentParser) -> None:
     kinds = task.add_mutually_exclusive_group()
     text = "kinds of damage, or families of --textures, drawn alone (all)"
     kinds.add_argument("--only", nargs="+", default=[], metavar="KIND", help=text)
@@ -75,12 +82,12 @@ def _add_kinds(task) -> None:
     kinds.add_argument("--unseen", action="store_true", help=text)
 
 
-def _add_lpips(task) -> None:
+def _add_lpips(task: ArgumentParser) -> None:
     text = "network of LPIPS (alex, where it is installed)"
     task.add_argument("--lpips", choices=["alex", "vgg"], help=text)
 
 
-def _segment(args) -> int:
+def _segment(args: Namespace) -> int:
     from oldphoto_jax.restore import evaluate, evaluate_obvious, stage
     from oldphoto_jax.tasks.segment import Segment
 
@@ -104,7 +111,7 @@ def _segment(args) -> int:
     return _show(result, sits.table(result), args.json)
 
 
-def _inpaint(args) -> int:
+def _inpaint(args: Namespace) -> int:
     from oldphoto_jax.restore import evaluate_inpaint as evaluate
     from oldphoto_jax.restore import hole_figures, inpaint, stage
     from oldphoto_jax.restore.detect import Detector
@@ -132,7 +139,7 @@ def _inpaint(args) -> int:
     return _show(result, hole_figures.table(result), args.json)
 
 
-def _colorize(args) -> int:
+def _colorize(args: Namespace) -> int:
     from oldphoto_jax.restore import color_figures, stage
     from oldphoto_jax.restore import evaluate_colorize as evaluate
     from oldphoto_jax.tasks.colorize import Colorize
@@ -151,14 +158,14 @@ def _colorize(args) -> int:
     return _show(result, color_figures.table(result), args.json)
 
 
-def _exam(args, *more: str) -> dict:
+def _exam(args: Namespace, *more: str) -> dict[str, Any]:
     from oldphoto_jax.data import sources
 
     photos = sources.open_photos(args.photos)
     return {"photos": photos} | {name: getattr(args, name) for name in ("count", "size", *more)}
 
 
-def _perception(load, network, blank):
+def _perception(load: Callable[[str], Seen], network: str | None, blank: str) -> Seen | None:
     """What `load` gives; without the extra package None, unless the network was asked for."""
     from oldphoto_jax.weights.store import WeightsError
 
@@ -171,7 +178,7 @@ def _perception(load, network, blank):
         return None
 
 
-def _show(result, table, file) -> int:
+def _show(result: Mapping[str, Any], table: str, file: pathlib.Path | None) -> int:
     print(table)
     if file:
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from argparse import ArgumentParser, Namespace
+
+from oldphoto_jax.commands import options
 
 
-def add(commands, shared) -> None:
+def add(commands: options.Commands, shared: ArgumentParser) -> None:
     """The command's part of the command line."""
     info = commands.add_parser("info", parents=[shared], help="versions, devices, weights")
     info.add_argument("--json", action="store_true", help="as JSON, for a bug report")
     info.set_defaults(command=run)
 
 
-def run(args) -> int:
+def run(args: Namespace) -> int:
     """Prints them; returns the exit status."""
     from oldphoto_jax.restore.about import about
 

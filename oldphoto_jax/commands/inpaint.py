@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pathlib
 import sys
+from argparse import ArgumentParser, Namespace
 
 from oldphoto_jax.commands import options
 
 
-def add(commands, shared) -> None:
+def add(commands: options.Commands, shared: ArgumentParser) -> None:
     """The command's part of the command line."""
     text = "fill what a mask marks as damaged; every other pixel stays as it is, to the last bit"
     inpaint = commands.add_parser("inpaint", parents=[shared], help=text, description=text)
@@ -37,7 +38,7 @@ def add(commands, shared) -> None:
     inpaint.set_defaults(command=run)
 
 
-def run(args) -> int:
+def run(args: Namespace) -> int:
     """Fills the holes; returns the exit status."""
     from oldphoto_jax.restore import batch, inpaint, masks, sample, stage
     from oldphoto_jax.tasks.inpaint import Inpaint

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import pathlib
 import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from oldphoto_jax.restore.stage import Stage
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 DETECTOR = "segment-lite"  # the packaged weights that a command without --weights uses
 INPAINTER = "inpaint-lite"
@@ -11,20 +19,22 @@ COLORIZER = "colorize-lite"
 FILLERS = ("network", "auto", "telea", "navier-stokes", "biharmonic")
 
 
-def add_photos(command, sample: str) -> None:
+def add_photos(command: argparse.ArgumentParser, sample: str) -> None:
     """What to work on, or the packaged sample, which `sample` describes."""
     photos = command.add_mutually_exclusive_group(required=True)
     photos.add_argument("photos", nargs="?", type=pathlib.Path, metavar="PHOTO_OR_FOLDER")
     photos.add_argument("--sample", action="store_true", help=sample)
 
 
-def add_weights(command, **more) -> None:
+def add_weights(command: argparse.ArgumentParser, **more: Any) -> None:
     """The option that names trained weights."""
-    where = dict(metavar="WORKDIR_OR_FILE", help="a training run or a safetensors file")
+    where: dict[str, Any] = dict(
+        metavar="WORKDIR_OR_FILE", help="a training run or a safetensors file"
+    )
     command.add_argument("--weights", "-w", type=pathlib.Path, **(where | more))
 
 
-def add_threshold(parser) -> None:
+def add_threshold(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
     """The options that say how sure the finder must be."""
     add = parser.add_mutually_exclusive_group().add_argument
     add("--threshold", type=float, metavar="P", help="probability from which a pixel is a defect")
@@ -32,7 +42,7 @@ def add_threshold(parser) -> None:
     add("--careful", action="store_true", help=text)
 
 
-def tell(counts, stage, seen: str = "tile") -> None:
+def tell(counts: Mapping[str, int], stage: Stage[Any] | None, seen: str = "tile") -> None:
     """Says at the end how many photos ended how; `seen` is what the network was shown of them."""
     told = ", ".join(f"{number} {status}" for status, number in counts.items())
     shapes = f"; programs for {len(stage.compiled)} shapes of {seen}" if stage else ""

@@ -7,14 +7,22 @@ import functools
 import os
 import pathlib
 import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from oldphoto_jax.commands import options
+
+if TYPE_CHECKING:
+    from oldphoto_jax.restore.batch import Job
+    from oldphoto_jax.restore.report import Report
+    from oldphoto_jax.restore.restorer import Restorer
 
 PICTURES = "restored,restored_color,color"
 FORMATS = ("same", "lossless", "png", "tif", "webp", "jpg")
 
 
-def add(commands, shared) -> None:
+def add(commands: options.Commands, shared: ArgumentParser) -> None:
     """The command's part of the command line."""
     text = "find defects, fill them, colour the photo: three pictures of each, the mask, a report"
     restore = commands.add_parser("restore", parents=[shared], help=text, description=text)
@@ -30,7 +38,7 @@ def add(commands, shared) -> None:
     restore.set_defaults(command=run)
 
 
-def _add_mask(group) -> None:
+def _add_mask(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     where = dict(type=pathlib.Path, metavar="FILE_OR_FOLDER")
     add("--mask", "-m", **where, help="use these masks as they are; nothing is detected")
@@ -50,7 +58,7 @@ def _add_mask(group) -> None:
     add("--no-coarse", dest="coarse", action="store_false", help=near)
 
 
-def _add_looks(add) -> None:
+def _add_looks(add: Callable[..., Any]) -> None:
     add(
         "--strength",
         action="append",
@@ -68,7 +76,7 @@ def _add_looks(add) -> None:
     add("--seed", type=int, metavar="N", help=seed)
 
 
-def _add_files(add) -> None:
+def _add_files(add: Callable[..., Any]) -> None:
     form = "of the pictures: same as the photo's, or lossless, or always one kind (%(default)s)"
     add("--format", choices=FORMATS, default=FORMATS[0], help=form)
     add("--quality", type=int, default=95, metavar="1..100", help="of JPEG, HEIC (%(default)s)")
@@ -77,7 +85,7 @@ def _add_files(add) -> None:
     add("--max-pixels", type=int, default=500_000_000, metavar="N", help=limit)
 
 
-def _add_machine(add) -> None:
+def _add_machine(add: Callable[..., Any]) -> None:
     weights = dict(type=pathlib.Path, metavar="WORKDIR_OR_FILE", help="other weights")
     for name in ("detector", "inpainter", "colorizer"):
         add(f"--{name}", **weights)
@@ -88,7 +96,7 @@ def _add_machine(add) -> None:
     add("--ray", metavar="ADDRESS", help="spread over a Ray cluster; `local` starts one here")
 
 
-def run(args) -> int:
+def run(args: Namespace) -> int:
     """Restores the photos; returns the exit status."""
     if args.offline:
         os.environ["OLDPHOTO_OFFLINE"] = "1"
@@ -104,8 +112,8 @@ def run(args) -> int:
     kinds = chain.kinds(pictures, args.sheet, args.mask is not None)
     _check(args, chain.MASK in kinds)
     count = stage.photos_at_once() if args.batch is None else args.batch
-    made = chain.build, _restoring(args, pictures, count), _filing(args), args.device
-    factory = functools.partial(*made)
+    restoring = _restoring(args, pictures, count)
+    factory = functools.partial(chain.build, restoring, _filing(args), args.device)
     work = factory(maps={})  # settings that don't fit end the run before anything is written
     seed = sample.SEED if args.seed is None else args.seed
     photos = sample.write(args.out, seed) if args.sample else args.photos
@@ -134,23 +142,23 @@ def run(args) -> int:
     return 1 if counts[batch.FAILED] else 0
 
 
-def _restoring(args, pictures: list[str], count: int) -> dict:
+def _restoring(args: Namespace, pictures: list[str], count: int) -> dict[str, Any]:
     """What the restorer is to be like."""
     grow = {} if args.grow is None else {"grow": args.grow, "grow_given": args.grow}
-    names = ("detector", "inpainter", "colorizer", "threshold", "min_size", "feather", "max_hole")
-    names += ("careful", "tta", "coarse", "tile", "size", "recolor")
+    names = ["detector", "inpainter", "colorizer", "threshold", "min_size", "feather", "max_hole"]
+    names += ["careful", "tta", "coarse", "tile", "size", "recolor"]
     given = {name: getattr(args, name) for name in names}
     return given | grow | {"outputs": pictures, "strength": dict(args.strength), "count": count}
 
 
-def _filing(args) -> dict:
+def _filing(args: Namespace) -> dict[str, Any]:
     """What the files are to be like."""
     return {
         name: getattr(args, name) for name in ("out", "quality", "max_pixels", "strip_gps", "page")
     }
 
 
-def _check(args, fills: bool) -> None:
+def _check(args: Namespace, fills: bool) -> None:
     """Raises ValueError for options that would be without effect beside others."""
     if args.batch is not None and args.batch < 1:
         raise ValueError(f"--batch {args.batch}: give 1 or more")
@@ -173,7 +181,7 @@ def _check(args, fills: bool) -> None:
         raise ValueError(f"--mask: is used as it is; leave out {options}")
 
 
-def _given(args, jobs):
+def _given(args: Namespace, jobs: list[Job]) -> list[Job]:
     """The jobs with the files that say where the photos are damaged."""
     from oldphoto_jax.restore import masks
 
@@ -197,12 +205,12 @@ def _strength(text: str) -> tuple[str, float]:
         raise argparse.ArgumentTypeError(words) from error
 
 
-def _tell(args, counts, restorer, report) -> None:
+def _tell(args: Namespace, counts: Mapping[str, int], restorer: Restorer, report: Report) -> None:
     """The last lines: how many photos ended how, what was guessed, what was compiled."""
     told = ", ".join(f"{number} {status}" for status, number in counts.items())
     shapes = "" if args.ray else f"; programs for {restorer.made} shapes"
     print(told + shapes, file=sys.stderr)
-    if counts["beyond_training"]:
-        most = restorer.inpainter.stage.task.max_size
+    if counts["beyond_training"] and restorer.inpainter:
+        most = restorer.inpainter.trained.task.max_size
         what = f"holes thicker than {most} pixels, more than the network was trained on"
         print(f"{counts['beyond_training']} photos with {what}; see {report.path}", file=sys.stderr)

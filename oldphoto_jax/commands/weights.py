@@ -5,17 +5,25 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from oldphoto_jax.commands import options
+
+if TYPE_CHECKING:
+    from oldphoto_jax.weights.catalogue import Row
 
 NAME = "see oldphoto weights list"
 
 
-def add(commands, shared) -> None:
+def add(commands: options.Commands, shared: ArgumentParser) -> None:
     """The command's part of the command line."""
     text = "list the weights that come along or can be had; show one's card; verify; get"
     weights = commands.add_parser("weights", help=text, description=text)
     actions = weights.add_subparsers(required=True, metavar="ACTION")
 
-    def action(name, run, text):
+    def action(name: str, run: Callable[[Namespace], int], text: str) -> ArgumentParser:
         one = actions.add_parser(name, parents=[shared], help=text, description=text)
         one.set_defaults(command=run)
         return one
@@ -34,7 +42,7 @@ def add(commands, shared) -> None:
     got.add_argument("--from", dest="given", metavar="FILE", help=text)
 
 
-def list_all(args) -> int:
+def list_all(args: Namespace) -> int:
     """Prints the catalogue; returns the exit status."""
     from oldphoto_jax.weights import catalogue
 
@@ -51,7 +59,7 @@ def list_all(args) -> int:
     return 0
 
 
-def card(args) -> int:
+def card(args: Namespace) -> int:
     """Prints one card, as it stands in MODEL_ZOO.md; returns the exit status."""
     from oldphoto_jax.weights import catalogue, zoo
 
@@ -59,7 +67,7 @@ def card(args) -> int:
     return 0
 
 
-def verify(args) -> int:
+def verify(args: Namespace) -> int:
     """Checks all files of the package and the cache; returns the exit status, 1 if one is wrong."""
     from oldphoto_jax.weights import cache, catalogue, fetch, installed
 
@@ -89,7 +97,7 @@ def verify(args) -> int:
     return 1 if wrong else 0
 
 
-def get(args) -> int:
+def get(args: Namespace) -> int:
     """Prints the path of the weights, which are there then; returns the exit status."""
     from oldphoto_jax.weights import catalogue
 
@@ -97,7 +105,7 @@ def get(args) -> int:
     return 0
 
 
-def _where(row) -> str:
+def _where(row: Row) -> str:
     """Where the weights are now, or what brings them."""
     from oldphoto_jax.weights import installed, npm
 
@@ -110,6 +118,6 @@ def _where(row) -> str:
     return "to pack" if isinstance(row.source, npm.Packed) else "to fetch"
 
 
-def _facts(row) -> dict:
+def _facts(row: Row) -> dict[str, Any]:
     more = {"where": _where(row), "path": str(row.path), "origin": row.source.origin}
     return dataclasses.asdict(row) | more

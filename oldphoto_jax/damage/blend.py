@@ -5,6 +5,7 @@ Wan et al., 2020 (https://arxiv.org/abs/2004.09484); the mask law is ours.
 """
 
 import dataclasses
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -17,7 +18,7 @@ VISIBLE = 0.04
 EVIDENT = 0.09
 """A spot is a defect only if a twelfth of it changes the photo by this much; more on grain."""
 
-MODES = {
+MODES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "over": lambda photo, ink: ink,
     "add": lambda photo, ink: np.minimum(photo + 0.7 * ink, 1),
     "screen": lambda photo, ink: 1 - (1 - photo) * (1 - ink),
@@ -25,6 +26,7 @@ MODES = {
     "darken": np.minimum,
     "multiply": lambda photo, ink: photo * ink,
 }
+Modes = tuple[tuple[str, ...], tuple[float, ...]]  # names in MODES, and how common each is
 LIGHT_MODES = (("over", "screen", "add", "lighten"), (0.5, 0.2, 0.15, 0.15))
 PLAIN_MODES = (("over",), (1.0,))
 DARK_MODES = (("over", "multiply", "darken"), (0.55, 0.3, 0.15))
@@ -85,8 +87,8 @@ def choose_lid(rng: np.random.Generator) -> np.ndarray:
 
     A white one and a black one are equally likely.
     """
-    level = {"white": rng.uniform(0.9, 1), "black": rng.uniform(0, 0.1), "gray": rng.uniform(0, 1)}
-    level = level[rng.choice(list(level), p=[0.38, 0.38, 0.24])]
+    levels = {"white": rng.uniform(0.9, 1), "black": rng.uniform(0, 0.1), "gray": rng.uniform(0, 1)}
+    level = levels[rng.choice(np.array(list(levels)), p=[0.38, 0.38, 0.24])]
     return np.clip(level * rng.uniform(0.97, 1.03, 3), 0, 1).astype(np.float32)
 
 
@@ -114,7 +116,9 @@ def choose_inks(
         inks = [np.full(3, ink.mean()) for ink in inks]
     inks = [np.clip(ink, 0, 1).astype(np.float32) for ink in inks]
     shape = photo.shape[:2]
-    return Inks(*inks, lid=lid, surface=fibres(shape, rng) + field(shape, rng, 10))
+    surface = fibres(shape, rng) + field(shape, rng, 10)
+    named = dict(zip(("paper", "soot", "stain", "behind"), inks, strict=True))
+    return Inks(**named, lid=lid, surface=surface)
 
 
 def roughness(photo: np.ndarray) -> np.ndarray:
@@ -254,14 +258,16 @@ def _shadow(alpha: np.ndarray, place: np.ndarray, rng: np.random.Generator) -> n
     if rng.random() < 0.5:
         return np.ones((len(place), 1), np.float32)
     size = rng.uniform(1, 6) * max(min(alpha.shape) / 256, 0.7)
-    away = np.float32(rng.uniform(0, 1.5 * size, 2) * rng.choice([-1, 1], 2))
+    away = (rng.uniform(0, 1.5 * size, 2) * rng.choice([-1, 1], 2)).astype(np.float32)
     move = np.array([[1, 0, away[0]], [0, 1, away[1]]], np.float32)
     print_ = cv2.warpAffine(1 - alpha, move, alpha.shape[::-1], borderMode=cv2.BORDER_REPLICATE)
     soft = cv2.GaussianBlur(print_, (0, 0), size)
     return 1 - np.float32(rng.uniform(0.2, 0.8)) * soft.take(place)[:, None]
 
 
-def _ink(before, amount, look, inks, rng):
+def _ink(
+    before: np.ndarray, amount: np.ndarray, look: Look, inks: Inks, rng: np.random.Generator
+) -> tuple[np.ndarray, Modes]:
     """The ink and the modes it may take; a pale one on pale print mostly turns dark and back."""
     if rng.random() < look.plain:
         return np.full(3, rng.uniform(0, 1), np.float32), PLAIN_MODES
@@ -275,7 +281,7 @@ def _ink(before, amount, look, inks, rng):
     return (inks.paper, LIGHT_MODES) if light else (inks.soot, DARK_MODES)
 
 
-def _surface(look: Look, inks: Inks, place, rng: np.random.Generator) -> np.ndarray:
+def _surface(look: Look, inks: Inks, place: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """How the surface of the defect deviates from its ink, [N,1]."""
     return (np.float32(look.texture * rng.uniform(0.4, 1.3)) * inks.surface.take(place))[:, None]
 
@@ -284,15 +290,16 @@ def _mix(before: np.ndarray, goal: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     return before + alpha[:, None] * (goal - before)
 
 
-def _seen(change: np.ndarray, alpha: np.ndarray, busy: np.ndarray, place) -> np.ndarray:
+def _seen(change: np.ndarray, alpha: np.ndarray, busy: np.ndarray, place: np.ndarray) -> np.ndarray:
     """Pixels changed by more than VISIBLE in spots that are evident enough; pores closed."""
     weak = np.zeros(alpha.shape, np.uint8)
     weak.reshape(-1)[place] = change > VISIBLE
-    count, spots = cv2.connectedComponents(weak, connectivity=8)
+    count, labels = cv2.connectedComponents(weak, connectivity=8)
+    spots: np.ndarray = labels
     here = spots.take(place)
     strong = np.bincount(here[change > EVIDENT + 0.7 * busy], minlength=count)
     evident = (strong > 0.08 * np.bincount(here, minlength=count)).astype(np.uint8)
     evident[0] = 0  # the background
     seen = evident.take(spots)
-    closed = cv2.morphologyEx(seen, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
+    closed: np.ndarray = cv2.morphologyEx(seen, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
     return (seen | (closed & (alpha > 0.3))) > 0

@@ -165,7 +165,9 @@ def sprinkles(shape: Shape, rng: np.random.Generator, max_size: int) -> np.ndarr
     places = places[crowd > rng.uniform(-1.5, 0.2)]
     sizes = size * rng.lognormal(0, rng.uniform(0.1, 0.5), len(places))
     sizes = np.clip(sizes, 1.0, max_size / 3)
-    canvas.specks(places, sizes, np.ones(len(places)), rng, longest=rng.choice([1.2, 2.5]))
+    canvas.specks(
+        places, sizes, np.ones(len(places)), rng, longest=rng.choice(np.array([1.2, 2.5]))
+    )
     return canvas.alpha()
 
 

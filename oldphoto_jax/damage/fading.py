@@ -34,7 +34,7 @@ def desaturate(photo: np.ndarray) -> np.ndarray:
 def fade(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Lifts blacks, lowers whites, bends the middle tones."""
     black, white_point = rng.uniform(0, 0.25), rng.uniform(0.7, 1.0)
-    faded = cv2.pow(photo, float(np.exp(rng.normal(0, 0.25))))
+    faded: np.ndarray = cv2.pow(photo, float(np.exp(rng.normal(0, 0.25))))
     faded *= np.float32(white_point - black)
     faded += np.float32(black)
     return faded
@@ -42,8 +42,8 @@ def fade(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def tone(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Paints luma between a shadow and a highlight colour: sepia, selenium, yellowed paper..."""
-    shadow, highlight = TONES[rng.choice(list(TONES), p=(0.3, 0.2, 0.15, 0.1, 0.1, 0.1, 0.05))]
-    shadow, highlight = np.array(shadow), np.array(highlight)
+    name = rng.choice(np.array(list(TONES)), p=(0.3, 0.2, 0.15, 0.1, 0.1, 0.1, 0.05))
+    shadow, highlight = (np.array(color) for color in TONES[name])
     share = rng.uniform(0.3, 1.0)
     gain = 1 - share + share * (highlight - shadow) * rng.uniform(0.9, 1.0)
     return _mixed(photo, gain[:, None] * LUMA, share * shadow)
@@ -79,7 +79,7 @@ def grain(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     clump = rng.uniform(0, 1.3)
     noise = white(photo.shape[:2], rng)
     if clump > 0.35:
-        noise = cv2.GaussianBlur(noise, (0, 0), clump)
+        noise = np.asarray(cv2.GaussianBlur(noise, (0, 0), clump))
         noise /= max(float(noise.std()), 1e-6)
     brightness = luma(photo)
     amount = np.float32(np.exp(rng.uniform(np.log(0.008), np.log(0.07))))
@@ -119,7 +119,10 @@ def jpeg(photo: np.ndarray, quality: int) -> np.ndarray:
     """The photo after JPEG at the given quality."""
     pixels = cv2.cvtColor((photo * 255 + 0.5).astype(np.uint8), cv2.COLOR_RGB2BGR)
     _, code = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    pixels = cv2.cvtColor(cv2.imdecode(code, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    decoded = cv2.imdecode(code, cv2.IMREAD_COLOR)
+    if decoded is None:
+        raise RuntimeError(f"OpenCV cannot read the JPEG that it made of {photo.shape} pixels")
+    pixels = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
     return pixels * np.float32(1 / 255)
 
 

@@ -65,8 +65,7 @@ def lamps(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         roots = np.repeat(centers, rays, axis=0)
         canvas.streaks(roots, angles, reach, widths, widths / 2, 0 * angles)
     core = cv2.GaussianBlur(canvas.alpha(), (0, 0), rng.uniform(0.5, 1))
-    reach = float(sizes.mean())
-    glow = cv2.GaussianBlur(core, (0, 0), rng.uniform(1, 3) * reach)
+    glow = cv2.GaussianBlur(core, (0, 0), rng.uniform(1, 3) * float(sizes.mean()))
     shine = np.clip(1.5 * core + np.float32(rng.uniform(1, 3)) * glow, 0, 1)
     return cover(photo, shine * np.float32(rng.uniform(0.7, 1)), np.ones_like(photo))
 

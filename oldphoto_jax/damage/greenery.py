@@ -36,8 +36,8 @@ def crown(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     leaf = rng.uniform(0.006, 0.016) * side + 0.5
     rough = clouds(shape, rng, rng.uniform(0.08, 0.25) * side, octaves=3)
     fine = clouds(shape, rng, 2 * leaf, octaves=2)
-    body = cv2.addWeighted(body, 1, rough, rng.uniform(0.25, 0.7), rng.uniform(0, 0.4))
-    body = cv2.addWeighted(body, 1, fine, rng.uniform(0.15, 0.4), 0)
+    rougher = cv2.addWeighted(body, 1, rough, rng.uniform(0.25, 0.7), rng.uniform(0, 0.4))
+    body = np.asarray(cv2.addWeighted(rougher, 1, fine, rng.uniform(0.15, 0.4), 0))
     alpha = np.clip(body * np.float32(rng.uniform(3, 8)), 0, 1)
     tone = 1 + np.float32(rng.uniform(0.05, 0.25)) * (np.float32(0.5) * fine + rough)
     alpha = behind(np.maximum(alpha, canvas.alpha()), photo, rng)
@@ -58,7 +58,7 @@ def branches(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         path = np.concatenate([[start], start + np.cumsum(moves, axis=0)])
         canvas.stroke(path, np.maximum(thick * np.linspace(1, 0.35, 13), 0.8))
         roots, angles, lengths = path[3:], heading[2:], np.full(10, length)
-        for widths in (0.5 * thick, 0.25 * thick):
+        for wide in (0.5 * thick, 0.25 * thick):
             # Each branch of the last generation sends some to both sides.
             parent = rng.integers(len(roots), size=int(rng.integers(1, 4) * len(roots)))
             along = lengths[parent] * (0 if len(roots) == 10 else rng.uniform(0.2, 0.95))
@@ -67,7 +67,7 @@ def branches(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
             angles = angles[parent] + rng.choice([-1, 1], count) * rng.uniform(0.3, 1, count)
             lengths = lengths[parent] * rng.uniform(0.2, 0.5, count)
             bends, shown = rng.normal(0, 0.03, count), np.ones(count)
-            widths = np.full(count, max(widths, 0.8))
+            widths = np.full(count, max(wide, 0.8))
             canvas.streaks(roots, angles, lengths, widths, shown, bends)
     return paint(photo, behind(canvas.alpha(), photo, rng), rng, light=0.5, faintest=0.7)
 
@@ -161,8 +161,8 @@ def shadow(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         alpha = canvas.alpha()
     else:  # of a railing, a shutter, a tree row
         canvas = Canvas(shape)
-        angle, pitch = rng.uniform(0, np.pi), rng.uniform(0.04, 0.2) * side + 4
-        along = np.array([np.cos(angle), np.sin(angle)])
+        lean, pitch = rng.uniform(0, np.pi), rng.uniform(0.04, 0.2) * side + 4
+        along = np.array([np.cos(lean), np.sin(lean)])
         start, share = anywhere(shape, rng, 1, -0.2)[0], rng.uniform(0.2, 0.6)
         across = along[::-1] * [-1, 1]
         for step in np.arange(-rng.integers(1, 4), rng.integers(2, 6)):

@@ -33,11 +33,11 @@ def scratch(shape: Shape, rng: np.random.Generator, max_size: int) -> np.ndarray
     """One to five single scratches, straight or slightly curved, thinning out at their ends."""
     canvas = Canvas(shape)
     for start in anywhere(shape, rng, int(rng.integers(1, 6))):
-        curl = rng.choice([0.02, 0.1, 0.5], p=[0.5, 0.3, 0.2])
+        curl = rng.choice(np.array([0.02, 0.1, 0.5]), p=[0.5, 0.3, 0.2])
         path = wander(start, rng.uniform(0, 2 * np.pi), _length(shape, rng, 0.08, 1.3), rng, curl)
         count = len(path)
-        width = min(line_width(shape, rng), max_size / 2)
-        width = width * (0.35 + 0.65 * taper(count, rng)) * (1 + 0.25 * ragged(count, rng))
+        widest = min(line_width(shape, rng), max_size / 2)
+        width = widest * (0.35 + 0.65 * taper(count, rng)) * (1 + 0.25 * ragged(count, rng))
         strength = np.clip(0.7 + 0.5 * ragged(count, rng), 0.1, 1) * rng.uniform(0.4, 1)
         if rng.random() < 0.4:
             strength = strength * gates(count, rng, rng.uniform(3, 20), rng.uniform(0.5, 0.95))
@@ -53,7 +53,7 @@ def bundle(shape: Shape, rng: np.random.Generator, max_size: int) -> np.ndarray:
     along = np.array([np.cos(angle), np.sin(angle)])
     length = _length(shape, rng, 0.1, 0.9)
     spread = rng.uniform(0.01, 0.12) * min(shape) + 3
-    spine = wander(start, angle, length, rng, rng.choice([0.02, 0.2]))
+    spine = wander(start, angle, length, rng, rng.choice(np.array([0.02, 0.2])))
     for _ in range(int(rng.integers(3, 14))):
         first, last = np.sort(rng.uniform(0, 1, 2))
         piece = spine[int(first * len(spine)) : int(last * len(spine)) + 4]

@@ -71,7 +71,7 @@ def _toned(
     even = cv2.GaussianBlur(scene, (0, 0), 3)
     level, depth = rng.uniform(0, 0.12), rng.uniform(0.3 * detail, 0.35)
     detail = rng.uniform(max(depth, detail), 0.9)
-    dark = cv2.addWeighted(scene, detail, even, depth - detail, level)
+    dark: np.ndarray = cv2.addWeighted(scene, detail, even, depth - detail, level)
     light = 1 + np.float32(0.35) * field(photo.shape[:2], rng, 0.2 * min(photo.shape[:2]))
     dark *= cv2.merge([np.clip(light, 0.4, 2)] * 3)
     tint = rng.uniform(0, 1)  # from its own colour to gray
@@ -113,6 +113,6 @@ def _hairs(shape: tuple[int, int], rng: np.random.Generator, comb: float) -> np.
     reach = middle * np.array([np.cos(comb), np.sin(comb)])
     ends = np.round(np.stack([middle - reach, middle + reach])).astype(int).tolist()
     cv2.line(line, ends[0], ends[1], 1.0)
-    hairs = cv2.filter2D(white(shape, rng), -1, line / np.float32(np.sqrt(line.sum())))
+    hairs: np.ndarray = cv2.filter2D(white(shape, rng), -1, line / np.float32(np.sqrt(line.sum())))
     hairs *= 1 + np.float32(0.5) * field(shape, rng, 0.08 * min(shape) + 4)
     return cv2.cvtColor(hairs, cv2.COLOR_GRAY2RGB)

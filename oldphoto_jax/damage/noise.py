@@ -21,7 +21,7 @@ def field(shape: tuple[int, int], rng: np.random.Generator, cell: float) -> np.n
     dx, dy = 1 + rng.random(2)  # a random shift hides the lattice of the grid
     to_grid = np.array([[1 / step, 0, dx], [0, 1 / step, dy]])
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-    bumps = cv2.warpAffine(grid, to_grid, (columns, rows), flags=flags)
+    bumps: np.ndarray = cv2.warpAffine(grid, to_grid, (columns, rows), flags=flags)
     bumps *= 1.4
     return bumps[: shape[0], : shape[1]] if coarse == 1 else cv2.resize(bumps, shape[::-1])
 

@@ -53,7 +53,7 @@ def beads(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
             shade += np.clip(6 * lit - 1.5, 0, 1) * np.clip(1.2 - far, 0, 1)
             tone[window] += front * (shade - tone[window])
             alpha[window] = np.maximum(alpha[window], front)
-    shadow = cv2.GaussianBlur(alpha, (0, 0), 0.3 * size)
+    shadow = np.asarray(cv2.GaussianBlur(alpha, (0, 0), 0.3 * size))
     photo = cover(photo, np.float32(0.4) * shadow, np.zeros_like(photo))
     photo = paint(photo, alpha, rng, light=0.5, tone=tone, faintest=0.85)
     return _gloss(photo, alpha, tone - np.float32(0.15), rng)
@@ -71,7 +71,7 @@ def brocade(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         figure = np.clip(1.5 - 3 * np.abs(figure - 0.5), 0, 1)
     figure = np.concatenate([figure, figure[:, ::-1]], axis=1)
     figure = np.concatenate([figure, figure[::-1]], axis=0).astype(np.float32)
-    u, v = turned(shape, rng, bend=rng.choice([0.0, rng.uniform(1, 10)]))
+    u, v = turned(shape, rng, bend=rng.choice(np.array([0.0, rng.uniform(1, 10)])))
     v = v + np.float32(half[0]) * (np.floor(u / (2 * half[1])) % 2) * (rng.random() < 0.5)
     u, v = u % np.float32(2 * half[1]), v % np.float32(2 * half[0])
     alpha = cv2.remap(figure, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
@@ -106,7 +106,7 @@ def buttons(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         away = np.hypot(across + 0.12 * diameter * toward[0], down + 0.12 * diameter * toward[1])
         shadow[window] = np.maximum(shadow[window], away < diameter / 2)
     if make is not _bubble:
-        shadow = cv2.GaussianBlur(shadow, (0, 0), 0.06 * size + 0.5)
+        shadow = np.asarray(cv2.GaussianBlur(shadow, (0, 0), 0.06 * size + 0.5))
         photo = photo * cv2.merge([1 - np.float32(0.5) * shadow] * 3)
     # Each has a light and a dark side, and a dark shadow besides: pale ones make it even.
     photo = paint(photo, alpha, rng, light=0.7, tone=tone, faintest=0.8)
@@ -121,7 +121,9 @@ def _gloss(
     return cover(photo, shine * np.float32(rng.uniform(0.5, 0.9)), np.ones_like(photo))
 
 
-def _window(shape: tuple[int, int], x: float, y: float, diameter: float):
+def _window(
+    shape: tuple[int, int], x: float, y: float, diameter: float
+) -> tuple[tuple[slice, slice], np.ndarray, np.ndarray]:
     """The part of the photo around (x, y), and how far its pixels lie from there."""
     reach = diameter + 2
     left, right = (int(np.clip(x + side, 0, shape[1])) for side in (-reach, reach))
@@ -131,19 +133,19 @@ def _window(shape: tuple[int, int], x: float, y: float, diameter: float):
     return (slice(top, bottom), slice(left, right)), across, down
 
 
-def _button(reach: np.ndarray, lit: np.ndarray, radius: float):
+def _button(reach: np.ndarray, lit: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray]:
     """A disc with a raised rim; `reach` is 1 at its edge, `lit` -1..1 towards the sun."""
     slope = np.where(reach > 0.8, lit, np.where(reach > 0.6, -lit, 0.3 * lit))
     return np.clip((1 - reach) * radius + 0.5, 0, 1), 0.8 + 0.5 * slope
 
 
-def _ring(reach: np.ndarray, lit: np.ndarray, radius: float):
+def _ring(reach: np.ndarray, lit: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray]:
     """A round wire or band; its outer slope faces the sun where its inner slope does not."""
     band = np.clip((0.2 - np.abs(reach - 0.8)) * radius + 0.5, 0, 1)
     return band, 0.8 + 0.5 * np.where(reach > 0.8, lit, -lit)
 
 
-def _bubble(reach: np.ndarray, lit: np.ndarray, radius: float):
+def _bubble(reach: np.ndarray, lit: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray]:
     """A thin clear shell: a bright rim towards the sun, a faint one away from it, a glint."""
     rim = np.clip((0.08 - np.abs(reach - 0.92)) * radius + 0.7, 0, 1) * (0.55 + 0.35 * lit)
     body = 0.12 * np.clip((1 - reach) * radius + 0.5, 0, 1)

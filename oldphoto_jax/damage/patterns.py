@@ -67,7 +67,7 @@ def dots(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     size = 2 * 7 ** rng.random()
     pitch = max(size * rng.uniform(1.5, 3.5), size + 3)
     motifs = _motifs(size, pitch, rng)
-    u, v = turned(shape, rng, bend=rng.choice([0.0, rng.uniform(1, 10)]))
+    u, v = turned(shape, rng, bend=rng.choice(np.array([0.0, rng.uniform(1, 10)])))
     u, v = (DETAIL * t for t in (u, v))
     for t, period in ((u, motifs.shape[1]), (v, motifs.shape[0])):
         t -= np.float32(period) * np.floor(t * np.float32(1 / period))
@@ -215,7 +215,7 @@ def rigging(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Ropes and cables: straight and even, fanning out from a mast, some with rungs, crossing."""
     canvas = Canvas(photo.shape[:2])
     size = np.array(canvas.shape[::-1])
-    width, sag = rng.uniform(0.8, 3), rng.choice([0.0, 0.02])
+    width, sag = rng.uniform(0.8, 3), rng.choice(np.array([0.0, 0.02]))
     for _ in range(int(rng.integers(1, 4))):
         head = rng.uniform(-0.1, [1.1, 0.4]) * size
         first = rng.uniform([-0.4, 0.6], [1.0, 1.3]) * size
@@ -224,8 +224,8 @@ def rigging(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
             _rope(canvas, head, first + share * (last - first), width, sag)
         if rng.random() < 0.4:
             for along in np.linspace(0.15, 1, int(rng.integers(8, 30))):
-                ends = (head + along * (foot - head) for foot in (first, last))
-                _rope(canvas, *ends, 0.7 * width)
+                start, end = (head + along * (foot - head) for foot in (first, last))
+                _rope(canvas, start, end, 0.7 * width)
         if rng.random() < 0.6:
             foot = np.array([head[0] + rng.normal(0, 0.03) * size[0], 1.2 * size[1]])
             _rope(canvas, head * [1, 0.8], foot, width * rng.uniform(1.5, 4))
@@ -235,7 +235,9 @@ def rigging(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return paint(photo, behind(canvas.alpha(), photo, rng), rng, light=0.5)
 
 
-def _rope(canvas: Canvas, start: np.ndarray, end: np.ndarray, width: float, sag: float = 0.0):
+def _rope(
+    canvas: Canvas, start: np.ndarray, end: np.ndarray, width: float, sag: float = 0.0
+) -> None:
     """An even line from start to end whose middle hangs by `sag` of its length."""
     t = np.linspace(0, 1, 16 if sag else 2)[:, None]
     length = max(float(np.hypot(*(end - start))), 1.0)

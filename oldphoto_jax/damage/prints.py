@@ -35,7 +35,7 @@ def paper(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     shape = photo.shape[:2]
     pitch = 3 * (9 / 3) ** rng.random()
     wave = np.float32(2 * np.pi / pitch)
-    u, v = _rotated(shape, rng.choice([0, np.pi / 4, rng.uniform(0, np.pi)]))
+    u, v = _rotated(shape, rng.choice(np.array([0, np.pi / 4, rng.uniform(0, np.pi)])))
     build = ("linen", "silk", "honeycomb", "pebbles")[rng.integers(4)]
     if build == "linen":
         slubs = cv2.blur(white(shape, rng), (9, 1)), cv2.blur(white(shape, rng), (1, 9))
@@ -43,8 +43,8 @@ def paper(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     elif build == "pebbles":
         height = 1.5 * field(shape, rng, 0.6 * pitch)
     else:  # three waves at 60 degrees make hexagons: bumps, or cells between thin walls
-        turns = (np.cos((u * c + v * s) * wave) for c, s in HEXAGON)
-        height = sum(turns)
+        one, two, three = (np.cos((u * c + v * s) * wave) for c, s in HEXAGON)
+        height = one + two + three
         if build == "honeycomb":
             height = -np.maximum(height, np.float32(-0.8))
     sun = rng.uniform(0, 2 * np.pi)

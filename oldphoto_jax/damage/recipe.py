@@ -304,7 +304,9 @@ class _Sprite:
     folder: sprites.Textures
     name: str
 
-    def __call__(self, shape, rng, max_size):
+    def __call__(
+        self, shape: tuple[int, int], rng: np.random.Generator, max_size: int
+    ) -> np.ndarray:
         return self.folder.draw(self.name, shape, rng, max_size)
 
 
@@ -332,9 +334,9 @@ def _scan(
     JPEG ringing of a defect outside the mask stays in the photo and passes into the target.
     """
     blur = rng.uniform(0.3, 0.9) if rng.random() < 0.5 else 0.0
-    noise = 0.0
+    noise: np.ndarray | float = 0.0
     if rng.random() < 0.5:
-        noise = cv2.cvtColor(fading.white(mask.shape, rng), cv2.COLOR_GRAY2RGB)
+        noise = np.asarray(cv2.cvtColor(fading.white(mask.shape, rng), cv2.COLOR_GRAY2RGB))
         noise *= np.float32(rng.uniform(0.003, 0.02))
     quality = int(rng.integers(45, 97)) if rng.random() < 0.5 else 0
 

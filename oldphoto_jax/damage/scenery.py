@@ -31,7 +31,8 @@ def paint(
     np.clip(shading, 0.4, 1.2, out=shading)
     if tone is not None:
         shading *= tone
-    alpha = cv2.threshold(alpha, 0.01, 0, cv2.THRESH_TOZERO)[1]  # a blur's tail is not ink
+    # A blur's tail is not ink.
+    alpha = np.asarray(cv2.threshold(alpha, 0.01, 0, cv2.THRESH_TOZERO)[1])
     alpha *= np.float32(rng.uniform(faintest, 1.0))
     painted = photo.copy()
     for top in range(0, len(photo), STRIP):
@@ -68,7 +69,9 @@ def grid(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     return np.arange(width, dtype=np.float32)[None], np.arange(height, dtype=np.float32)[:, None]
 
 
-def turned(shape: tuple[int, int], rng: np.random.Generator, bend: float):
+def turned(
+    shape: tuple[int, int], rng: np.random.Generator, bend: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Coordinates (u, v) in pixels, turned at random and bent like cloth by `bend` pixels."""
     angle = rng.uniform(0, np.pi)
     x, y = grid(shape)

@@ -100,9 +100,10 @@ def _is_picture(path: str) -> bool:
 @functools.lru_cache(maxsize=2048)
 def _picture(path: str) -> np.ndarray:
     """The picture as [H,W,C] uint8; palettes come as their colours."""
-    picture = cv2.imread(path, cv2.IMREAD_UNCHANGED)
-    if picture is None:
+    decoded = cv2.imread(path, cv2.IMREAD_UNCHANGED)
+    if decoded is None:
         raise ValueError(f"textures: {path} cannot be decoded; repair the file or remove it")
+    picture: np.ndarray = decoded
     if picture.dtype != np.uint8:
         picture = (picture.astype(np.float32) * (255 / np.iinfo(picture.dtype).max)).astype(
             np.uint8
@@ -152,7 +153,14 @@ def _place(
     return alpha
 
 
-def _warp(piece, shape, scale, angle, center, mirror) -> np.ndarray:
+def _warp(
+    piece: np.ndarray,
+    shape: tuple[int, int],
+    scale: float,
+    angle: float,
+    center: np.ndarray,
+    mirror: bool,
+) -> np.ndarray:
     if mirror:
         piece = piece[:, ::-1]
     if scale < 0.8:  # shrink first by area: the warp itself would skip pixels

@@ -60,9 +60,9 @@ def _stroke(shape: tuple[int, int], max_size: int, rng: np.random.Generator) -> 
         angle += rng.normal(0, 0.7)
         step = np.clip(rng.normal(reach, reach / 2), 2, 3 * reach)
         after = point + step * np.array([np.cos(angle), np.sin(angle)])
-        ends = [tuple(int(v) for v in np.rint(p * 2**SUBPIXEL)) for p in (point, after)]
+        start, end = (np.rint(p * 2**SUBPIXEL).astype(int).tolist() for p in (point, after))
         thickness = max(1, round(float(width * rng.uniform(0.8, 1.2))))
-        cv2.line(mask, *ends, 1, thickness, cv2.LINE_8, SUBPIXEL)
+        cv2.line(mask, start, end, 1, thickness, cv2.LINE_8, SUBPIXEL)
         point = after
     return mask
 
@@ -74,9 +74,10 @@ def _piece(shape: tuple[int, int], max_size: int, rng: np.random.Generator) -> n
         axis = int(rng.integers(2))
         center[axis] = rng.choice([0, shape[::-1][axis]])
     turns = np.linspace(0, 2 * np.pi, 24, endpoint=False)
-    waves = sum(
+    two, three, five = (
         rng.uniform(0, 0.25 / k) * np.cos(k * turns + rng.uniform(0, 2 * np.pi)) for k in (2, 3, 5)
     )
+    waves = two + three + five
     stretch = np.array([rng.uniform(1, 2), 1.0])
     tilt = rng.uniform(0, np.pi)
     turn = np.array([[np.cos(tilt), -np.sin(tilt)], [np.sin(tilt), np.cos(tilt)]])

@@ -114,8 +114,8 @@ def stamp(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     where = (int(middle[0] - 0.5 * radius), int(middle[1] + 0.1 * radius))
     cv2.putText(date, line, where, cv2.FONT_HERSHEY_SIMPLEX, radius / 110, 255, 1, cv2.LINE_AA)
     tilt = cv2.getRotationMatrix2D(tuple(middle), float(np.degrees(turn)), 1)
-    date = cv2.warpAffine(date, tilt, shape[::-1])
-    alpha = np.maximum(alpha, np.maximum(ring, date) * np.float32(1 / 255))
+    tilted = cv2.warpAffine(date, tilt, shape[::-1])
+    alpha = np.maximum(alpha, np.maximum(ring, tilted) * np.float32(1 / 255))
     ink = np.clip(1.2 * clouds(shape, rng, rng.uniform(0.1, 0.6) * radius, 3) + 1, 0.15, 1)
     return paint(photo, alpha * ink, rng, light=0.5, faintest=0.6)
 

@@ -119,10 +119,12 @@ def pack(
     if not 1 <= quality <= 100 or (side is not None and side < 1):
         raise ValueError(f"side={side} must be positive and quality={quality} in 1 to 100")
     splits = photos if isinstance(photos, Mapping) else {"train": photos}
-    sources = {split: open_photos(where) for split, where in splits.items()}
-    for split, source in sources.items():
+    sources: dict[str, Source] = {}
+    opened = {split: open_photos(where) for split, where in splits.items()}
+    for split, source in opened.items():
         if not isinstance(source, Source):
             raise ValueError(f"{split}: {source!r} has no encoded files to pack; give a Source")
+        sources[split] = source
     out = Path(out).expanduser()
     builder = FolderPhotos(
         photos=sources, side=side, quality=quality, data_dir=str(out), file_format="array_record"

@@ -207,7 +207,7 @@ class _Recipe:
             return made
         if "weight" in made:
             raise ValueError("the example has a key 'weight', which evaluation needs: rename it")
-        return {**made, "weight": np.float32(index < self.photos)}
+        return {**made, "weight": np.asarray(index < self.photos, np.float32)}
 
 
 def _share(source: Photos, batch_size: int, seed: int, index: int, count: int) -> int:
@@ -275,5 +275,8 @@ def _start_worker(index: int, count: int) -> None:
 
 def _follow_parent() -> None:
     """Ends this worker with the run that started it, be that killed."""
-    multiprocessing.parent_process().join()
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        raise RuntimeError("no parent to follow: this is a worker's part, and no worker runs it")
+    parent.join()
     os._exit(1)

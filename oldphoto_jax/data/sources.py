@@ -353,4 +353,5 @@ def open_photos(where: str | os.PathLike[str] | Photos) -> Photos:
 def _shares(text: str) -> list[tuple[float, str]]:
     """(share, source) of each source in `2*A + 1*B`; [] when the text has another form."""
     parts = [SHARE.fullmatch(part) for part in text.split(" + ")]
-    return [(float(part[1]), part[2]) for part in parts] if all(parts) else []
+    found = [(float(part[1]), part[2]) for part in parts if part]
+    return found if len(found) == len(parts) else []

@@ -31,7 +31,7 @@ class Gaussian(Stream):
     def of(cls, features: Array) -> Gaussian:
         """The stream of features [M,D], one row an example. Raises ValueError for NaN."""
         features = _features(features)
-        return cls(features.sum(axis=0), features.T @ features, len(features))
+        return cls(features.sum(axis=0), features.T @ features, np.asarray(len(features)))
 
     def mean(self) -> np.ndarray:
         """[D]"""

@@ -6,6 +6,8 @@ and white, 1.0 for floats and 255 for bytes. Results are [N].
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from skimage.metrics import structural_similarity
 
@@ -13,7 +15,7 @@ from oldphoto_jax.photo.types import Photo
 
 # The two forms in use: scikit-image's default, and that of Wang et al., 2004,
 # https://doi.org/10.1109/TIP.2003.819861 (11 x 11 Gaussian).
-WINDOWS = {
+WINDOWS: dict[str, dict[str, Any]] = {
     "uniform": {"win_size": 7},
     "gaussian": {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False},
 }
@@ -56,7 +58,9 @@ def ssim_map(
     return np.array([similarity for _, similarity in _ssim(photo, target, data_range, window)])
 
 
-def _ssim(photo: Photo, target: Photo, data_range: float, window: str):
+def _ssim(
+    photo: Photo, target: Photo, data_range: float, window: str
+) -> list[tuple[float, np.ndarray]]:
     if window not in WINDOWS:
         raise ValueError(f"window={window!r}: choose one of {', '.join(WINDOWS)}")
     return [

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -118,7 +118,13 @@ class Overlap(Stream):
         both = np.count_nonzero(mask & marked, axis=(1, 2, 3))
         either = np.count_nonzero(mask | marked, axis=(1, 2, 3))
         photo_iou = ((both + 1e-15) / (either + 1e-15)).sum()  # 1 for a clean photo left alone
-        return cls(both.sum(), marked.sum(), mask.sum(), photo_iou, len(mask))
+        return cls(
+            hits=both.sum(),
+            marked=np.asarray(marked.sum()),
+            damaged=mask.sum(),
+            photo_iou=photo_iou,
+            photos=np.asarray(len(mask)),
+        )
 
     def compute(self) -> dict[str, float]:
         """iou, dice, precision, recall: pooled; mean_iou: over photos."""
@@ -153,7 +159,7 @@ class BoundaryF1(Stream):
         marked = prediction >= threshold
         marked_hits = marked & _each(near, mask, tolerance)
         damaged_hits = mask & _each(near, marked, tolerance)
-        return cls(marked_hits.sum(), marked.sum(), damaged_hits.sum(), mask.sum())
+        return cls(marked_hits.sum(), np.asarray(marked.sum()), damaged_hits.sum(), mask.sum())
 
     def compute(self) -> dict[str, float]:
         """precision, recall, f1; f1 is NaN only if nothing is damaged and nothing marked."""
@@ -240,7 +246,7 @@ class MarkedArea(Stream):
         """The stream of one batch; damaged photos in it count nothing."""
         mask, prediction = _check(mask, prediction)
         clean = prediction[~mask.any(axis=(1, 2, 3))]
-        return cls(np.count_nonzero(clean >= threshold), clean.size)
+        return cls(np.asarray(np.count_nonzero(clean >= threshold)), np.asarray(clean.size))
 
     def compute(self) -> float:
         """The share, 0..1."""
@@ -277,7 +283,7 @@ class CleanScores(Stream):
         }
 
 
-def _each(function: Callable[..., np.ndarray], batch: np.ndarray, *arguments) -> np.ndarray:
+def _each(function: Callable[..., np.ndarray], batch: np.ndarray, *arguments: Any) -> np.ndarray:
     """What the function makes of every [H,W] of a batch [N,H,W,1]."""
     return np.stack([function(one, *arguments) for one in batch[..., 0]])[..., None]
 

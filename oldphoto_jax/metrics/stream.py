@@ -7,6 +7,7 @@ in any order and from any number of machines. Metrics run on the host, in NumPy.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -22,7 +23,7 @@ class Stream:
     `type(stream)(**stream.arrays())` is the same stream again.
     """
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, value in self.arrays().items():
             kind = np.asarray(value).dtype.kind
             if kind not in "iuf":
@@ -52,12 +53,12 @@ class Mean(Stream):
     count: np.ndarray
 
     @classmethod
-    def of(cls, values: Array) -> Mean:
+    def of(cls, values: Array | Sequence[float]) -> Mean:
         """The stream of one number for every example, [N]."""
         values = np.asarray(values, np.float64)
         if values.ndim != 1:
             raise ValueError(f"Mean.of takes one number an example, [N], got {values.shape}")
-        return cls(values.sum(), len(values))
+        return cls(values.sum(), np.asarray(len(values)))
 
     def compute(self) -> float:
         """The mean."""

@@ -88,7 +88,7 @@ def voronoi(
     x = x + warp * (2 * noise(rng, size, spacing / 2, 3) - 1)
     margin = 3 + int(warp / spacing)
     count = int(size / spacing) + 1 + 2 * margin
-    corners = np.stack(np.mgrid[:count, :count], -1) - margin
+    corners = np.moveaxis(np.mgrid[:count, :count], 0, -1) - margin
     sites = ((corners + rng.random((count, count, 2))) * spacing).reshape(-1, 2)
     row, column = (np.floor(place / spacing).astype(int) + margin for place in (y, x))
     best, second = np.full((2, size, size), np.inf)

@@ -108,7 +108,7 @@ def _weak(target: np.ndarray, painted: Painted, canvas: Canvas, dark: bool) -> n
     change = -change if dark else change
     top = int(canvas.piece.max()) + 1
 
-    def pixels(where, weights=None):
+    def pixels(where: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
         return np.bincount(
             canvas.piece[where], None if weights is None else weights[where], minlength=top
         )

@@ -42,7 +42,7 @@ def pair(
         drawn = functools.partial(_draw, target, kinds[kind], (seed, index, step))
         dark = drawn(True)
         light = drawn(False) if dark is not None else None
-        if light is not None:
+        if dark is not None and light is not None:
             return Pair(kind, target, dark, light)
     return None
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from oldphoto_jax.photo.types import Array, Gray, Photo
+from oldphoto_jax.photo.types import AnyArray
 
 RED, GREEN, BLUE = 0.299, 0.587, 0.114  # luma of ITU-R BT.601
 
@@ -31,20 +31,20 @@ WHITE = (0.95047, 1.0, 1.08883)  # D65, 2 degrees
 LINEAR_BELOW = 0.008856  # where Lab's cube root gives way to a straight line
 
 
-def rgb_to_gray(photo: Photo) -> Gray:
+def rgb_to_gray(photo: AnyArray) -> AnyArray:
     """Luma 0.299 R + 0.587 G + 0.114 B (BT.601): [..,3] to [..,1], both 0..1."""
     xp, (red, green, blue) = _channels(photo, "rgb_to_gray")
     return xp.stack([RED * red + GREEN * green + BLUE * blue], axis=-1)
 
 
-def gray_to_rgb(gray: Gray) -> Photo:
+def gray_to_rgb(gray: AnyArray) -> AnyArray:
     """The same gray three times: [..,1] to [..,3]."""
     if gray.shape[-1:] != (1,):
         raise ValueError(f"gray_to_rgb wants [..,H,W,1], got {tuple(gray.shape)}")
     return gray.__array_namespace__().repeat(gray, 3, axis=-1)
 
 
-def rgb_to_ycbcr(photo: Photo) -> Array:
+def rgb_to_ycbcr(photo: AnyArray) -> AnyArray:
     """BT.601 full range (the one of JPEG): [..,3] sRGB 0..1 to Y, Cb, Cr in 0..1.
 
     Gray has Cb = Cr = 0.5. In bytes the centre is 128, that is 255 * Cb + 0.5.
@@ -56,7 +56,7 @@ def rgb_to_ycbcr(photo: Photo) -> Array:
     return xp.stack([luma, cb, cr], axis=-1)
 
 
-def ycbcr_to_rgb(ycbcr: Array) -> Photo:
+def ycbcr_to_rgb(ycbcr: AnyArray) -> AnyArray:
     """The inverse of `rgb_to_ycbcr`. Chroma out of gamut leaves 0..1 and is not clipped."""
     xp, (luma, cb, cr) = _channels(ycbcr, "ycbcr_to_rgb")
     red = luma + (2 - 2 * RED) * (cr - 0.5)
@@ -65,7 +65,7 @@ def ycbcr_to_rgb(ycbcr: Array) -> Photo:
     return xp.stack([red, green, blue], axis=-1)
 
 
-def fit_gamut(ycbcr: Array) -> Array:
+def fit_gamut(ycbcr: AnyArray) -> AnyArray:
     """The nearest colour of the same luma and hue that sRGB has, for each pixel [..,3].
 
     Chroma is drawn towards gray until no channel leaves 0..1: cutting channels one by one would
@@ -83,7 +83,7 @@ def fit_gamut(ycbcr: Array) -> Array:
     return xp.stack([luma, 0.5 + keep * (cb - 0.5), 0.5 + keep * (cr - 0.5)], axis=-1)
 
 
-def rgb_to_lab(photo: Photo) -> Array:
+def rgb_to_lab(photo: AnyArray) -> AnyArray:
     """CIE 1976 L*a*b*, D65 and 2 degrees: [..,3] sRGB 0..1 to L 0..100 and a, b about -110..110."""
     xp, channels = _channels(photo, "rgb_to_lab")
     linear = [_to_linear(xp, channel) for channel in channels]
@@ -94,7 +94,7 @@ def rgb_to_lab(photo: Photo) -> Array:
     return xp.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
 
 
-def lab_to_rgb(lab: Array) -> Photo:
+def lab_to_rgb(lab: AnyArray) -> AnyArray:
     """The inverse of `rgb_to_lab`. Colours that sRGB does not have leave 0..1, unclipped."""
     xp, (light, a, b) = _channels(lab, "lab_to_rgb")
     y = (light + 16) / 116
@@ -103,7 +103,7 @@ def lab_to_rgb(lab: Array) -> Photo:
     return xp.stack([_to_srgb(xp, _weigh(row, xyz)) for row in RGB_FROM_XYZ], axis=-1)
 
 
-def _channels(x: Array, name: str) -> tuple[ModuleType, tuple[Array, Array, Array]]:
+def _channels(x: AnyArray, name: str) -> tuple[ModuleType, tuple[AnyArray, AnyArray, AnyArray]]:
     """The array's own library (NumPy or jax.numpy) and its three channels, at least float32."""
     xp = x.__array_namespace__()
     if x.shape[-1:] != (3,):
@@ -114,8 +114,9 @@ def _channels(x: Array, name: str) -> tuple[ModuleType, tuple[Array, Array, Arra
     return xp, (x[..., 0], x[..., 1], x[..., 2])
 
 
-def _weigh(weights: tuple[float, float, float], channels: list[Array]) -> Array:
-    return sum(weight * channel for weight, channel in zip(weights, channels, strict=True))
+def _weigh(weights: tuple[float, float, float], channels: list[AnyArray]) -> AnyArray:
+    one, two, three = (weight * channel for weight, channel in zip(weights, channels, strict=True))
+    return one + two + three
 
 
 # In the four curves below the argument of a power is moved to a harmless value wherever the
@@ -123,23 +124,23 @@ def _weigh(weights: tuple[float, float, float], channels: list[Array]) -> Array:
 # its NaN below, into the gradient.
 
 
-def _to_linear(xp: ModuleType, value: Array) -> Array:
+def _to_linear(xp: ModuleType, value: AnyArray) -> AnyArray:
     curved = value > 0.04045
     safe = xp.where(curved, value, 1)
     return xp.where(curved, ((safe + 0.055) / 1.055) ** 2.4, value / 12.92)
 
 
-def _to_srgb(xp: ModuleType, value: Array) -> Array:
+def _to_srgb(xp: ModuleType, value: AnyArray) -> AnyArray:
     curved = value > 0.0031308
     safe = xp.where(curved, value, 1)
     return xp.where(curved, 1.055 * safe ** (1 / 2.4) - 0.055, value * 12.92)
 
 
-def _compress(xp: ModuleType, value: Array) -> Array:
+def _compress(xp: ModuleType, value: AnyArray) -> AnyArray:
     curved = value > LINEAR_BELOW
     safe = xp.where(curved, value, 1)
     return xp.where(curved, xp.cbrt(safe), 7.787 * value + 16 / 116)
 
 
-def _expand(xp: ModuleType, value: Array) -> Array:
+def _expand(xp: ModuleType, value: AnyArray) -> AnyArray:
     return xp.where(value > 0.2068966, value * value * value, (value - 16 / 116) / 7.787)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from oldphoto_jax.photo import exif
 from oldphoto_jax.photo.types import Rows
 
 PROFILES = {1: b"GRAY", 3: b"RGB "}  # by channels: what an ICC profile says it is for
+Pixels = TypeVar("Pixels", bound=Rows, covariant=True)
 XMP_ORIENTATION = re.compile(rb"(tiff:Orientation(?:=[\"']|>))([2-8])")
 
 
@@ -20,7 +21,7 @@ class PhotoError(ValueError):
 
 
 @dataclasses.dataclass
-class PhotoFile:
+class PhotoFile(Generic[Pixels]):
     """What a photo file holds: pixels at their own depth, and what lies beside them.
 
     pixels      [H,W,1] gray or [H,W,3] RGB, uint8 or uint16 at full scale; for writing they may
@@ -34,7 +35,7 @@ class PhotoFile:
     format      of the file it came from: "BMP", "HEIF", "JPEG", "PNG", "TIFF" or "WEBP"
     """
 
-    pixels: np.ndarray | Rows
+    pixels: Pixels
     alpha: np.ndarray | None = None
     icc: bytes | None = None
     exif: bytes | None = None
@@ -87,7 +88,7 @@ def orientation(block: bytes | None, xmp: bytes | None) -> int:
         value = exif.parse(block).get(exif.ORIENTATION) if block else None
     except ValueError:  # a broken block says nothing; the pixels are whole
         value = None
-    if isinstance(value, exif.Value):
+    if block and isinstance(value, exif.Value):
         return int.from_bytes(value.data, "little" if exif.order(block) == "<" else "big")
     found = XMP_ORIENTATION.search(xmp or b"")
     return int(found[2]) if found else 1

@@ -10,6 +10,7 @@ import contextlib
 import io
 import mmap
 import zlib
+from collections.abc import Callable
 from typing import BinaryIO
 
 import numpy as np
@@ -25,7 +26,8 @@ from PIL import (
 from oldphoto_jax.photo import content, decode_tiff, exif, headers, heif, samples
 from oldphoto_jax.photo.content import PhotoError, PhotoFile
 
-READERS = {  # opened by class, because Image.open holds its own, global limit on the size
+# Opened by class, because Image.open holds its own, global limit on the size
+READERS: dict[str, Callable[[BinaryIO], ImageFile.ImageFile]] = {
     "JPEG": JpegImagePlugin.JpegImageFile,
     "PNG": PngImagePlugin.PngImageFile,
     "WEBP": WebPImagePlugin.WebPImageFile,
@@ -47,7 +49,7 @@ def header(file: BinaryIO, max_pixels: int) -> content.Stored:
     return found
 
 
-def decode(file: BinaryIO, max_pixels: int) -> tuple[PhotoFile, int]:
+def decode(file: BinaryIO, max_pixels: int) -> tuple[PhotoFile[np.ndarray], int]:
     """Decodes a JPEG, PNG, TIFF, WebP, HEIC or BMP file that is open for reading.
 
     Returns all as stored, and the orientation to apply, by EXIF's number. Raises PhotoError for
@@ -102,10 +104,12 @@ def _split_large_profile(file: BinaryIO) -> tuple[BinaryIO, bytes | None]:
     return file, None
 
 
-def _with_beside(image: Image.Image, pixels: np.ndarray, alpha: np.ndarray | None) -> PhotoFile:
+def _with_beside(
+    image: Image.Image, pixels: np.ndarray, alpha: np.ndarray | None
+) -> PhotoFile[np.ndarray]:
     """The photo with what Pillow has found beside the pixels of a file that it has loaded."""
     block = headers.exif_of(image)
-    said = block and exif.resolution(exif.parse(block), exif.order(block))
+    said = exif.resolution(exif.parse(block), exif.order(block)) if block else None
     dots = image.info.get("dpi")
     if image.format == "JPEG" and image.info.get("jfif_unit") not in (1, 2):
         dots = None  # Pillow's guess from EXIF, 72 if it cannot read it
@@ -125,7 +129,8 @@ def _deep_png(
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """PNG of 16 bits, which Pillow would cut to 8 where there is more than one channel."""
     image.load()  # OpenCV fills up what is missing in silence; Pillow objects
-    image.im = None  # its pixels, which nobody needs
+    # Its pixels, which nobody needs; Pillow itself lets go of them so, and types them as there.
+    image.im = None  # type: ignore[assignment]
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         array = samples.from_opencv(data)
     color, has_alpha = kind & 2, kind & 4  # the bits of PNG's colour type

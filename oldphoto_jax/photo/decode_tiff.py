@@ -45,7 +45,7 @@ def header(file: BinaryIO, max_pixels: int) -> content.Stored:
         return content.Stored(page.imagewidth, page.imagelength, _orientation(page), "TIFF")
 
 
-def decode(file: BinaryIO, max_pixels: int) -> tuple[PhotoFile, int]:
+def decode(file: BinaryIO, max_pixels: int) -> tuple[PhotoFile[np.ndarray], int]:
     """The first page; extra channels that the file does not call alpha are left aside.
 
     Uncompressed pixels from `MAPPED` bytes on stay in the file, and come in as they are looked at,
@@ -86,14 +86,19 @@ def _check_page(page: tifffile.TiffPage, size: int, max_pixels: int) -> None:
 
 def _check_deep(page: tifffile.TiffPage) -> None:
     if not _direct(page):
-        raise PhotoError(f"{page.photometric.name} at 16 bits; save it as gray or RGB")
+        raise PhotoError(f"{_name(page.photometric)} at 16 bits; save it as gray or RGB")
     planes = page.planarconfig == PLANARCONFIG.SEPARATE and page.samplesperpixel > 1
     odd = planes or page.samplesperpixel not in (1, 3, 4)  # OpenCV returns other pixels for these
     if odd and page.compression not in PLAIN_CODECS:
         raise PhotoError(
-            f"{page.samplesperpixel} channels of 16 bits, {page.planarconfig.name}, packed with "
-            f"{page.compression.name}; save it without compression or with deflate"
+            f"{page.samplesperpixel} channels of 16 bits, {_name(page.planarconfig)}, packed with "
+            f"{_name(page.compression)}; save it without compression or with deflate"
         )
+
+
+def _name(value: int) -> str:
+    """What tifffile calls this value of a tag; of one that it doesn't know, the number."""
+    return getattr(value, "name", str(value))
 
 
 def _check_parts(page: tifffile.TiffPage, size: int) -> None:
@@ -106,7 +111,7 @@ def _check_parts(page: tifffile.TiffPage, size: int) -> None:
         raise ValueError(f"parts are missing: {len(page.dataoffsets)} of {page.chunked} are there")
     if page.compression in PLAIN_CODECS and _direct(page):
         needed = page.imagewidth * page.imagelength * page.samplesperpixel * page.bitspersample // 8
-        most = sum(page.databytecounts) * PLAIN_CODECS[page.compression]
+        most = sum(page.databytecounts) * PLAIN_CODECS[COMPRESSION(page.compression)]
         if most < needed:
             raise ValueError(f"parts are missing: {most} bytes at most, its pixels have {needed}")
 
@@ -131,6 +136,7 @@ def _plain(file: BinaryIO, page: tifffile.TiffPage) -> np.ndarray:
     size = int(np.prod(stored, dtype=np.int64)) * dtype.itemsize
     start = page.dataoffsets[0]
     whole = page.is_final and start + size <= page.parent.filehandle.size
+    array: np.ndarray
     if whole and size >= MAPPED:
         array = np.memmap(file, dtype, "r", start, stored)
     else:
@@ -156,9 +162,10 @@ def _packed(file: BinaryIO, page: tifffile.TiffPage) -> np.ndarray:
 
 def _split(array: np.ndarray, page: tifffile.TiffPage) -> tuple[np.ndarray, np.ndarray | None]:
     """Gray or RGB, and alpha if there is any, of all the channels of a page."""
-    count = COLOR_CHANNELS[page.photometric]
+    photometric = PHOTOMETRIC(page.photometric)
+    count = COLOR_CHANNELS[photometric]
     if array.shape[-1] < count:
-        raise ValueError(f"{array.shape[-1]} channels, but {page.photometric.name} has {count}")
+        raise ValueError(f"{array.shape[-1]} channels, but {photometric.name} has {count}")
     known = (EXTRASAMPLE.UNASSALPHA, EXTRASAMPLE.ASSOCALPHA)
     alphas = [pair for pair in enumerate(page.extrasamples, start=count) if pair[1] in known]
     channel, kind = alphas[0] if alphas else (None, None)
@@ -166,7 +173,7 @@ def _split(array: np.ndarray, page: tifffile.TiffPage) -> tuple[np.ndarray, np.n
     native = array.dtype.newbyteorder("=")
 
     def light(band: np.ndarray) -> np.ndarray:
-        colors = _light(band[..., :count].astype(native, copy=False), page.photometric)
+        colors = _light(band[..., :count].astype(native, copy=False), photometric)
         if kind != EXTRASAMPLE.ASSOCALPHA:
             return colors
         return samples.unpremultiply(colors, band[..., channel].astype(native))
@@ -191,10 +198,11 @@ def _light(colors: np.ndarray, photometric: PHOTOMETRIC) -> np.ndarray:
 
 def _with_tags(
     tags: exif.Directory, order: str, pixels: np.ndarray, alpha: np.ndarray | None
-) -> PhotoFile:
+) -> PhotoFile[np.ndarray]:
     """The photo with what a TIFF directory says beside it."""
     beside = exif.describing(tags)
-    icc, xmp = (tags[tag].data if tag in tags else None for tag in (exif.ICC, exif.XMP))
+    found = [tags.get(tag) for tag in (exif.ICC, exif.XMP)]
+    icc, xmp = (one.data if isinstance(one, exif.Value) else None for one in found)
     return PhotoFile(
         pixels,
         alpha,

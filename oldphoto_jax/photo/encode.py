@@ -14,12 +14,13 @@ from PIL import Image
 
 from oldphoto_jax.photo import encode_jpeg, encode_png, encode_tiff, exif, heif, rows
 from oldphoto_jax.photo.content import PROFILES, PhotoFile
+from oldphoto_jax.photo.types import Rows
 
 JPEG, HEIC = (".jpg", ".jpeg", ".jpe"), (".heic", ".heif", ".hif")
 WEBP_SIDE = 16383
 
 
-def refusal(suffix: str, photo: PhotoFile, quality: int | None = None) -> str | None:
+def refusal(suffix: str, photo: PhotoFile[Rows], quality: int | None = None) -> str | None:
     """Why the format of `suffix` cannot hold the photo with all that belongs to it, or None."""
     pixels, alpha, suffix = photo.pixels, photo.alpha, suffix.lower()
     if suffix not in (*WRITERS, *JPEG, *HEIC):
@@ -41,22 +42,22 @@ def refusal(suffix: str, photo: PhotoFile, quality: int | None = None) -> str | 
     return _refuse_beside(photo) or _refuse_format(suffix, photo)
 
 
-def encode(file: BinaryIO, suffix: str, photo: PhotoFile, quality: int | None = None) -> None:
+def encode(file: BinaryIO, suffix: str, photo: PhotoFile[Rows], quality: int | None = None) -> None:
     """Writes a photo that `refusal` has no objection to into an open file that can seek.
 
     The suffix says how. A TIFF file takes over the tags of the EXIF block that `exif.describing`
     names, and the EXIF, interoperability and GPS directories; the others take the block as it is.
     """
     suffix = suffix.lower()
-    if suffix in JPEG:
+    if quality is not None and suffix in JPEG:
         encode_jpeg.write(file, photo, quality)
-    elif suffix in HEIC:
+    elif quality is not None and suffix in HEIC:
         heif.write(file, photo, quality)
     else:
         WRITERS[suffix](file, photo)
 
 
-def _refuse_beside(photo: PhotoFile) -> str | None:
+def _refuse_beside(photo: PhotoFile[Rows]) -> str | None:
     if photo.resolution and not exif.is_resolution(photo.resolution):
         return f"resolution {photo.resolution}: give 0.1 to 100,000 dots per inch, or None"
     own = PROFILES[photo.pixels.shape[-1]]
@@ -73,7 +74,7 @@ def _refuse_beside(photo: PhotoFile) -> str | None:
     return None
 
 
-def _refuse_format(suffix: str, photo: PhotoFile) -> str | None:
+def _refuse_format(suffix: str, photo: PhotoFile[Rows]) -> str | None:
     pixels = photo.pixels
     if suffix in JPEG:
         return encode_jpeg.refusal(photo)
@@ -92,7 +93,7 @@ def _refuse_format(suffix: str, photo: PhotoFile) -> str | None:
     return None
 
 
-def _write_webp(file: BinaryIO, photo: PhotoFile) -> None:
+def _write_webp(file: BinaryIO, photo: PhotoFile[Rows]) -> None:
     block = exif.with_resolution(photo.exif, photo.resolution)  # WebP knows it by EXIF alone
     beside = {"icc_profile": photo.icc, "exif": block, "xmp": photo.xmp}
     given = {name: data for name, data in beside.items() if data}
@@ -100,7 +101,7 @@ def _write_webp(file: BinaryIO, photo: PhotoFile) -> None:
     picture.save(file, "WEBP", lossless=True, exact=True, **given)
 
 
-def _write_bmp(file: BinaryIO, photo: PhotoFile) -> None:
+def _write_bmp(file: BinaryIO, photo: PhotoFile[Rows]) -> None:
     pixels = rows.whole(photo)
     pixels = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
     Image.fromarray(pixels).save(file, "BMP", dpi=photo.resolution or (0, 0))

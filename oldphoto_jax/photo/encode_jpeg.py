@@ -16,6 +16,7 @@ import numpy as np
 
 from oldphoto_jax.photo import exif, rows
 from oldphoto_jax.photo.content import PhotoFile
+from oldphoto_jax.photo.types import Rows
 
 SIDE = 65500  # pixels; libjpeg ends there
 SEGMENT = 65533  # bytes of one segment
@@ -25,7 +26,7 @@ ICC_PART = SEGMENT - len(ICC) - 2
 JFIF_END = 20  # bytes: where OpenCV's own head ends, which says nothing
 
 
-def refusal(photo: PhotoFile) -> str | None:
+def refusal(photo: PhotoFile[Rows]) -> str | None:
     """Why a JPEG file cannot hold the photo, or None."""
     if photo.pixels.dtype != np.uint8:
         return "JPEG holds 8 bits only; name it .png or .tif"
@@ -44,7 +45,7 @@ def refusal(photo: PhotoFile) -> str | None:
     return None
 
 
-def write(file: BinaryIO, photo: PhotoFile, quality: int) -> None:
+def write(file: BinaryIO, photo: PhotoFile[Rows], quality: int) -> None:
     """Gray or full colour (4:4:4), with the smallest tables for this photo; quality 1 to 100."""
     settings = {
         cv2.IMWRITE_JPEG_QUALITY: quality,
@@ -62,7 +63,7 @@ def write(file: BinaryIO, photo: PhotoFile, quality: int) -> None:
     file.write(packed[JFIF_END:])
 
 
-def _segments(photo: PhotoFile) -> Iterator[tuple[int, bytes]]:
+def _segments(photo: PhotoFile[Rows]) -> Iterator[tuple[int, bytes]]:
     """(marker, content) of all that stands in front of the pixels."""
     unit, *dots = _density(photo)
     yield 0xE0, struct.pack(">5sHBHHBB", b"JFIF", 0x0101, unit, *dots, 0, 0)
@@ -70,13 +71,14 @@ def _segments(photo: PhotoFile) -> Iterator[tuple[int, bytes]]:
         yield 0xE1, exif.PREFIX + block
     if photo.xmp:
         yield 0xE1, XMP + photo.xmp
-    parts = range(0, len(photo.icc or b""), ICC_PART)
+    icc = photo.icc or b""
+    parts = range(0, len(icc), ICC_PART)
     for number, start in enumerate(parts, start=1):
         head = ICC + bytes([number, len(parts)])
-        yield 0xE2, head + photo.icc[start : start + ICC_PART]
+        yield 0xE2, head + icc[start : start + ICC_PART]
 
 
-def _density(photo: PhotoFile) -> tuple[int, int, int]:
+def _density(photo: PhotoFile[Rows]) -> tuple[int, int, int]:
     """JFIF's unit and whole dots in x and y: per inch (1), per centimetre (2), or unknown (0).
 
     Unknown where neither fits, and then EXIF says the resolution. PNG counts dots per metre, so
@@ -86,11 +88,12 @@ def _density(photo: PhotoFile) -> tuple[int, int, int]:
         dots = [value / scale for value in photo.resolution or ()]
         near = all(abs(value - round(value)) <= slack + 1e-6 * value for value in dots)
         if dots and near and all(1 <= round(value) <= 0xFFFF for value in dots):
-            return unit, *(round(value) for value in dots)
+            x, y = (round(value) for value in dots)
+            return unit, x, y
     return 0, 1, 1
 
 
-def _exif(photo: PhotoFile) -> bytes | None:
+def _exif(photo: PhotoFile[Rows]) -> bytes | None:
     if _density(photo)[0]:
         return photo.exif
     return exif.with_resolution(photo.exif, photo.resolution)

@@ -10,9 +10,10 @@ import numpy as np
 
 from oldphoto_jax.photo import exif, rows
 from oldphoto_jax.photo.content import PhotoFile
+from oldphoto_jax.photo.types import Rows
 
 
-def packer():
+def packer() -> zlib._Compress:
     """Deflate that looks for runs alone: differences of grainy pixels hold no other repetition.
 
     On scans this takes half the time of zlib's own way or less, and leaves smaller files.
@@ -20,7 +21,7 @@ def packer():
     return zlib.compressobj(level=1, strategy=zlib.Z_RLE)
 
 
-def write(file: BinaryIO, photo: PhotoFile) -> None:
+def write(file: BinaryIO, photo: PhotoFile[Rows]) -> None:
     """Writes pixels and all that lies beside them."""
     height, width, colors = photo.pixels.shape
     size = photo.pixels.dtype.itemsize

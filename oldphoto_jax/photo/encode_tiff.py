@@ -8,13 +8,14 @@ from typing import BinaryIO
 from oldphoto_jax.photo import exif, rows
 from oldphoto_jax.photo.content import PhotoFile
 from oldphoto_jax.photo.encode_png import packer
+from oldphoto_jax.photo.types import Rows
 
 CLASSIC = 2**32 - 2**27  # bytes of samples; beyond, offsets need BigTIFF
 
 
-def write(file: BinaryIO, photo: PhotoFile) -> None:
+def write(file: BinaryIO, photo: PhotoFile[Rows]) -> None:
     """Strips packed with deflate after the horizontal predictor, then the directory."""
-    way = exif.order(photo.exif) if photo.exif else "<"
+    way: exif.Order = exif.order(photo.exif) if photo.exif else "<"
     big = rows.size(photo) > CLASSIC
     mark = b"II" if way == "<" else b"MM"
     file.write(
@@ -36,7 +37,7 @@ def write(file: BinaryIO, photo: PhotoFile) -> None:
 
 
 def _tags(
-    photo: PhotoFile, way: str, big: bool, offsets: list[int], counts: list[int]
+    photo: PhotoFile[Rows], way: str, big: bool, offsets: list[int], counts: list[int]
 ) -> exif.Directory:
     height, width, colors = photo.pixels.shape
     alpha = photo.alpha is not None

@@ -8,9 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import fractions
+import mmap
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
+
+Order: TypeAlias = Literal["<", ">"]
+Data: TypeAlias = bytes | bytearray | mmap.mmap  # what directories lie in
+Tree: TypeAlias = dict[int, "Tree"]
 
 ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 0x0112, 0x011A, 0x011B, 0x0128
 XMP, ICC = 0x02BC, 0x8773  # tags of TIFF files
@@ -19,11 +24,11 @@ SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12:
 SIZES |= {16: 8, 17: 8, 18: 8}  # BigTIFF's
 INCH = 0.0254  # metres
 PREFIX = b"Exif\0\0"  # in JPEG, and by mistake in some WebP files
-ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
+ORDERS: dict[bytes, Order] = {b"II*\0": "<", b"MM\0*": ">"}
 
 # Directories within directories: EXIF with its interoperability, GPS.
 EXIF_DIRECTORY, GPS_DIRECTORY, INTEROPERABILITY = 0x8769, 0x8825, 0xA005
-CHILDREN = {EXIF_DIRECTORY: {INTEROPERABILITY: {}}, GPS_DIRECTORY: {}}
+CHILDREN: Tree = {EXIF_DIRECTORY: {INTEROPERABILITY: {}}, GPS_DIRECTORY: {}}
 
 # The tags of a TIFF file's own directory that speak of the photo, not of how pixels are stored:
 # names, description, camera, software, dates, author, rights, Windows' titles, ratings, IPTC.
@@ -54,7 +59,7 @@ class Spot(NamedTuple):
     size: int
 
 
-def order(block: bytes) -> str:
+def order(block: bytes) -> Order:
     """The byte order of an EXIF block, "<" or ">"; raises ValueError if it is none."""
     if block[:4] not in ORDERS:
         raise ValueError(f"an EXIF block begins with II*\\0 or MM\\0*, not with {block[:4]!r}")
@@ -68,7 +73,7 @@ def parse(block: bytes) -> Directory:
 
 
 def directory(
-    data: bytes, start: int, order: str, big: bool = False, children: dict = CHILDREN
+    data: bytes | mmap.mmap, start: int, order: str, big: bool = False, children: Tree = CHILDREN
 ) -> Directory:
     """The directory at `start` and those below it; entries that point outside are left out."""
     tags: Directory = {}
@@ -109,8 +114,8 @@ def pack(tags: Directory, start: int, order: str, big: bool = False) -> bytes:
 
 def pack_block(tags: Directory, order: str) -> bytes:
     """An EXIF block of these tags."""
-    magic = {order: magic for magic, order in ORDERS.items()}[order]
-    return magic + struct.pack(order + "I", 8) + pack(tags, 8, order)
+    magics: dict[str, bytes] = {order: magic for magic, order in ORDERS.items()}
+    return magics[order] + struct.pack(order + "I", 8) + pack(tags, 8, order)
 
 
 def numbers(kind: int, order: str, *values: int) -> Value:
@@ -127,11 +132,14 @@ def describing(tags: Directory) -> Directory:
 def resolution(tags: Directory, order: str) -> tuple[float, float] | None:
     """Dots per inch (x, y), or None where none or senseless ones or no unit are given."""
     values = [tags.get(tag) for tag in (X_RESOLUTION, Y_RESOLUTION)]
-    if any(value is None or value.kind != RATIONAL or len(value.data) != 8 for value in values):
+    given = [value for value in values if isinstance(value, Value)]
+    if len(given) < 2 or any(value.kind != RATIONAL or len(value.data) != 8 for value in given):
         return None
     unit = tags.get(RESOLUTION_UNIT, numbers(SHORT, order, 2))
+    if not isinstance(unit, Value):
+        return None
     scale = {2: 1.0, 3: 2.54}.get(unpack(unit.data.ljust(2, b"\0"), order + "H", 0)[0])
-    pairs = [unpack(value.data, order + "II", 0) for value in values]
+    pairs = [unpack(value.data, order + "II", 0) for value in given]
     if scale is None or any(denominator == 0 for _, denominator in pairs):
         return None
     x, y = (scale * numerator / denominator for numerator, denominator in pairs)
@@ -191,7 +199,7 @@ def upright(block: bytes, swap: bool) -> bytes:
     return bytes(data)
 
 
-def spots(data: bytes, start: int, order: str, big: bool = False) -> Iterator[tuple[int, Spot]]:
+def spots(data: Data, start: int, order: str, big: bool = False) -> Iterator[tuple[int, Spot]]:
     """(tag, spot) of all entries of a directory whose values lie inside the data.
 
     Raises ValueError where its table does not.
@@ -210,13 +218,13 @@ def spots(data: bytes, start: int, order: str, big: bool = False) -> Iterator[tu
             yield tag, Spot(entry, kind, place, size)
 
 
-def number(data: bytes, order: str, spot: Spot) -> int:
+def number(data: Data, order: str, spot: Spot) -> int:
     """The value of an entry that is one whole number: a pointer, an orientation."""
     value = data[spot.value : spot.value + spot.size]
     return int.from_bytes(value, "little" if order == "<" else "big")
 
 
-def unpack(data: bytes, form: str, start: int) -> tuple[int, ...]:
+def unpack(data: Data, form: str, start: int) -> tuple[int, ...]:
     """`struct.unpack_from`; raises ValueError where the data end before."""
     if start + struct.calcsize(form) > len(data):
         raise ValueError(f"byte {start} of {len(data)}: the block is cut off")

@@ -16,8 +16,9 @@ import cv2
 import numpy as np
 
 from oldphoto_jax.photo import content, decode, exif, image, place
-from oldphoto_jax.photo.content import Header, PhotoError, PhotoFile
+from oldphoto_jax.photo.content import Header, PhotoError, PhotoFile, Pixels
 from oldphoto_jax.photo.encode import encode, refusal
+from oldphoto_jax.photo.types import Rows
 
 EXTENSIONS = (
     *(".bmp", ".heic", ".heif", ".hif", ".jpe", ".jpeg", ".jpg"),
@@ -54,7 +55,7 @@ UPRIGHT = {
 MAX_PIXELS = 500_000_000
 
 
-def read(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> PhotoFile:
+def read(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> PhotoFile[np.ndarray]:
     """Reads a JPEG, PNG, TIFF, WebP, HEIC or BMP file, first page or frame, upright.
 
     1-bit, palette and CMYK pictures become 8-bit gray or RGB; 16 bits stay 16. What lies beside
@@ -89,7 +90,7 @@ def header(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> Header:
     return Header(*sides, found.format, found.orientation)
 
 
-def write(path: str | os.PathLike, photo: PhotoFile, quality: int | None = None) -> None:
+def write(path: str | os.PathLike, photo: PhotoFile[Rows], quality: int | None = None) -> None:
     """Writes a photo in the format that the suffix of `path` names; without loss, or not at all.
 
     PNG and TIFF hold all; WebP 8-bit RGB and alpha (where it is opaque all over, none is read
@@ -130,7 +131,7 @@ def write_png(path: str | os.PathLike, pixels: np.ndarray) -> None:
     write(path, PhotoFile(pixels))
 
 
-def strip_gps(photo: PhotoFile) -> PhotoFile:
+def strip_gps(photo: PhotoFile[Pixels]) -> PhotoFile[Pixels]:
     """The photo without the place where it was taken; the pixels are shared.
 
     Gone are GPS from EXIF, its bytes too, and from XMP and IPTC the coordinates and the names of
@@ -210,7 +211,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
             ) from error
 
 
-def _upright(photo: PhotoFile, orientation: int) -> PhotoFile:
+def _upright(photo: PhotoFile[np.ndarray], orientation: int) -> PhotoFile[np.ndarray]:
     """Turns what is stored; a number that EXIF does not know means as it is, as in viewers."""
     turn = UPRIGHT.get(orientation, UPRIGHT[1])
     swap = turn[0]
@@ -220,7 +221,7 @@ def _upright(photo: PhotoFile, orientation: int) -> PhotoFile:
         alpha=None if photo.alpha is None else _turn(photo.alpha, *turn),
         exif=photo.exif and exif.upright(photo.exif, swap),
         xmp=photo.xmp and content.XMP_ORIENTATION.sub(rb"\g<1>1", photo.xmp),
-        resolution=photo.resolution and photo.resolution[:: -1 if swap else 1],
+        resolution=photo.resolution[::-1] if photo.resolution and swap else photo.resolution,
     )
 
 

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from oldphoto_jax.photo.types import Array, Gray
+from oldphoto_jax.photo.types import AnyArray
 
 
-def fit(luma: Gray, chroma: Array, radius: int = 4, epsilon: float = 1e-3) -> tuple[Array, Array]:
+def fit(
+    luma: AnyArray, chroma: AnyArray, radius: int = 4, epsilon: float = 1e-3
+) -> tuple[AnyArray, AnyArray]:
     """The slope and the offset by which `slope * luma + offset` best explains chroma nearby.
 
     luma [..,H,W,1] and chroma [..,H,W,C], floats of about 0..1; both results are [..,H,W,C] and
@@ -28,7 +30,7 @@ def fit(luma: Gray, chroma: Array, radius: int = 4, epsilon: float = 1e-3) -> tu
     return slope, offset + 0.5 - 0.5 * slope
 
 
-def box(x: Array, radius: int) -> Array:
+def box(x: AnyArray, radius: int) -> AnyArray:
     """Mean over the square window around each place of [..,H,W,C], as far as it lies inside."""
     if radius < 0:
         raise ValueError(f"radius {radius}: it must be 0 or more")
@@ -37,7 +39,7 @@ def box(x: Array, radius: int) -> Array:
     return x
 
 
-def _slide(x: Array, radius: int, axis: int) -> Array:
+def _slide(x: AnyArray, radius: int, axis: int) -> AnyArray:
     xp, count = x.__array_namespace__(), x.shape[axis]
     place = np.arange(count)
     last, before = np.minimum(place + radius, count - 1), np.maximum(place - radius, 0) - 1

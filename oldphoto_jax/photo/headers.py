@@ -34,8 +34,8 @@ def read(file: BinaryIO) -> content.Stored:
     if start.startswith(RIFF):
         return _webp(file)
     if start.startswith(JPEG):
-        image = JpegImagePlugin.JpegImageFile(file)
-        return content.Stored(*image.size, orientation(image), "JPEG")
+        jpeg = JpegImagePlugin.JpegImageFile(file)
+        return content.Stored(*jpeg.size, orientation(jpeg), "JPEG")
     if start.startswith(BMP):
         return content.Stored(*BmpImagePlugin.BmpImageFile(file).size, 1, "BMP")
     raise content.PhotoError(

@@ -7,12 +7,13 @@ orientation is history (ISO/IEC 23008-12, annex A).
 from __future__ import annotations
 
 import types
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from oldphoto_jax.photo import content, exif, rows, samples
 from oldphoto_jax.photo.content import PhotoError, PhotoFile
+from oldphoto_jax.photo.types import Rows
 
 BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 SWAPPED = (5, 6, 7, 8)  # EXIF's numbers for rows that are columns
@@ -26,10 +27,11 @@ def is_heif(start: bytes) -> bool:
 
 def header(file: BinaryIO, max_pixels: int) -> content.Stored:
     """The size after all turns that HEIF itself knows of."""
-    return content.Stored(*_open(file, max_pixels).size, 1, "HEIF")
+    width, height = _open(file, max_pixels).size
+    return content.Stored(width, height, 1, "HEIF")
 
 
-def decode(file: BinaryIO, max_pixels: int) -> tuple[PhotoFile, int]:
+def decode(file: BinaryIO, max_pixels: int) -> tuple[PhotoFile[np.ndarray], int]:
     """The primary image, upright: 8 bits as uint8, 10 and 12 as uint16 stretched to full scale."""
     image = _open(file, max_pixels)
     width, height = image.size
@@ -69,7 +71,7 @@ def refusal() -> str | None:
     return None
 
 
-def write(file: BinaryIO, photo: PhotoFile, quality: int) -> None:
+def write(file: BinaryIO, photo: PhotoFile[Rows], quality: int) -> None:
     """Full colour (4:4:4); quality 1 to 100, which keeps 8 bits as they are; 16 are cut to 12."""
     library, array = _library(), rows.whole(photo)
     mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[array.shape[-1]]
@@ -94,13 +96,14 @@ def write(file: BinaryIO, photo: PhotoFile, quality: int) -> None:
         raise PhotoError(f"HEIC cannot hold it ({error}); name it .png or .tif") from error
 
 
-def _open(file: BinaryIO, max_pixels: int):
+def _open(file: BinaryIO, max_pixels: int) -> Any:
     """The library's primary image, its pixels not yet decoded."""
     library = _library()
     file.seek(0)
     found = library.HeifFile(file, convert_hdr_to_8bit=False, hdr_to_16bit=False)
     image = found[found.primary_index]
-    content.check_size(*image.size, max_pixels)
+    width, height = image.size
+    content.check_size(width, height, max_pixels)
     return image
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from oldphoto_jax.photo.types import Array
+from oldphoto_jax.photo.types import AnyArray, Array
 
 RESIZABLE = ("uint8", "uint16", "float32", "float64")
 GROWING = {"cubic": cv2.INTER_CUBIC, "bilinear": cv2.INTER_LINEAR}
@@ -42,7 +42,7 @@ def resize(image: np.ndarray, height: int, width: int, growing: str = "cubic") -
     return resized.reshape(height, width, channels)  # OpenCV drops a single channel's axis
 
 
-def pad_to(image: Array, height: int, width: int) -> Array:
+def pad_to(image: AnyArray, height: int, width: int) -> AnyArray:
     """Mirrors [..,H,W,C] at its bottom and right edge until it measures height x width.
 
     The edge pixel itself is not repeated, and the mirror goes back and forth where the padding is
@@ -58,7 +58,7 @@ def pad_to(image: Array, height: int, width: int) -> Array:
     return xp.take(image, _mirror(columns, width), axis=-2)
 
 
-def crop(image: Array, top: int, left: int, height: int, width: int) -> Array:
+def crop(image: AnyArray, top: int, left: int, height: int, width: int) -> AnyArray:
     """The height x width window of [..,H,W,C] whose first pixel is (top, left); it must fit."""
     rows, columns = image.shape[-3:-1]
     fits = 0 <= top <= rows - height and 0 <= left <= columns - width
@@ -90,7 +90,7 @@ def is_gray(image: np.ndarray) -> bool:
     return all(np.array_equal(first, image[..., n]) for n in range(1, image.shape[-1]))
 
 
-def to_float(image: Array) -> Array:
+def to_float(image: AnyArray) -> AnyArray:
     """uint8 or uint16 at full scale to float32 0..1. Raises for anything else."""
     if image.dtype not in (np.uint8, np.uint16):
         raise TypeError(f"to_float takes uint8 or uint16, got {image.dtype}")

@@ -74,7 +74,7 @@ def mean(logits: Logits, temperature: float = 1.0) -> jax.Array:
     return jnp.stack([blue, red], axis=-1)
 
 
-def _between(x: Array, lines: Array) -> Array:
+def _between(x: jax.Array, lines: jax.Array) -> jax.Array:
     """Shares [..,side] of the two lines around x [..], by nearness."""
     x = jnp.clip(x, 0, 1)[..., None]
     width = jnp.diff(lines)

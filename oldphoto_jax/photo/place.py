@@ -89,7 +89,7 @@ def _tables(block: bytes, way: str) -> list[int]:
     return found + inside
 
 
-def _size(block: bytes, start: int, way: str) -> int:
+def _size(block: exif.Data, start: int, way: str) -> int:
     """The bytes of a directory's table, with the pointer to the next one."""
     (count,) = exif.unpack(block, way + "H", start)
     return 2 + 12 * count + 4
@@ -109,5 +109,5 @@ def _without_gps(table: bytes, way: str) -> bytes:
     (count,) = exif.unpack(table, way + "H", 0)
     entries = [table[2 + 12 * i : 14 + 12 * i] for i in range(count)]
     kept = [e for e in entries if exif.unpack(e, way + "H", 0)[0] != exif.GPS_DIRECTORY]
-    count = exif.numbers(exif.SHORT, way, len(kept)).data
-    return (count + b"".join(kept) + table[-4:]).ljust(len(table), b"\0")
+    number = exif.numbers(exif.SHORT, way, len(kept)).data
+    return (number + b"".join(kept) + table[-4:]).ljust(len(table), b"\0")

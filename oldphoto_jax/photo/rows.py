@@ -7,23 +7,24 @@ from collections.abc import Iterator
 import numpy as np
 
 from oldphoto_jax.photo.content import PhotoFile
+from oldphoto_jax.photo.types import Rows
 
 BAND = 1 << 20  # bytes of pixels
 
 
-def height(photo: PhotoFile) -> int:
+def height(photo: PhotoFile[Rows]) -> int:
     """How many rows `bands` gives at a time; the last band may have less."""
     _, width, colors = photo.pixels.shape
     return max(1, BAND // (width * colors * photo.pixels.dtype.itemsize))
 
 
-def size(photo: PhotoFile) -> int:
+def size(photo: PhotoFile[Rows]) -> int:
     """Bytes of all samples, alpha among them."""
     rows, width, colors = photo.pixels.shape
     return rows * width * (colors + (photo.alpha is not None)) * photo.pixels.dtype.itemsize
 
 
-def bands(photo: PhotoFile) -> Iterator[np.ndarray]:
+def bands(photo: PhotoFile[Rows]) -> Iterator[np.ndarray]:
     """All channels [h,W,S], alpha last, some rows at a time, each once and from the top.
 
     Raises ValueError where lazily made rows are not what they promised.
@@ -42,7 +43,7 @@ def bands(photo: PhotoFile) -> Iterator[np.ndarray]:
         yield band
 
 
-def whole(photo: PhotoFile) -> np.ndarray:
+def whole(photo: PhotoFile[Rows]) -> np.ndarray:
     """All channels [H,W,S] at once, for formats whose writers take nothing less."""
     if isinstance(photo.pixels, np.ndarray) and photo.alpha is None:
         return photo.pixels

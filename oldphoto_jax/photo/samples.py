@@ -53,8 +53,8 @@ def from_pillow(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
     pixels = np.empty((height, width, len(mode)), np.uint8)
     alpha = np.empty((height, width), np.uint8) if image.has_transparency_data else None
     for rows in bands(height, width):
-        band = image.crop((0, rows.start, width, rows.stop))
-        band = np.asarray(band.convert(mode if alpha is None else mode + "A"))
+        part = image.crop((0, rows.start, width, rows.stop))
+        band = np.asarray(part.convert(mode if alpha is None else mode + "A"))
         band = band.reshape(len(band), width, -1)
         pixels[rows] = band[..., : len(mode)]
         if alpha is not None:

@@ -35,7 +35,7 @@ def empty(
     size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
     if size < SMALL:
         return np.empty(shape, dtype)
-    with tempfile.TemporaryFile(dir=folder) as file:
+    with tempfile.TemporaryFile(dir=None if folder is None else os.fspath(folder)) as file:
         try:
             _allocate(file, size)
         except OSError as error:
@@ -61,12 +61,14 @@ def release(array: np.ndarray | None) -> None:
     Nothing is lost: what is looked at again is fetched again, mostly from the cache of files.
     Whatever is no `np.memmap`, or one to be changed in memory alone, stays as it is.
     """
-    owner, mode = array, None
+    owner: object = array
+    mode = None
     while isinstance(owner, np.ndarray):
         mode = getattr(owner, "mode", mode)
         owner = owner.base
     # Pages of a private copy (mode c) would be read from the file again, without what was changed.
-    if mode in ("r", "r+", "w+") and hasattr(mmap, "MADV_DONTNEED"):
+    shared = mode in ("r", "r+", "w+") and hasattr(mmap, "MADV_DONTNEED")
+    if shared and isinstance(owner, mmap.mmap):
         owner.madvise(mmap.MADV_DONTNEED)
 
 

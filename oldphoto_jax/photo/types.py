@@ -15,7 +15,7 @@ ought to be. Papers that mark good pixels with 1 are turned around where their c
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypeAlias, Union
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar, Union
 
 import numpy as np
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import jax
 
 Array: TypeAlias = Union[np.ndarray, "jax.Array"]
+AnyArray = TypeVar("AnyArray", np.ndarray, "jax.Array", Array)  # the same kind in and out
 Photo: TypeAlias = Array
 Gray: TypeAlias = Array
 Mask: TypeAlias = Array

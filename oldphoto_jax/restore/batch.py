@@ -262,7 +262,7 @@ def _differ(before: Entry, entry: Entry, key: str) -> bool:
     So pictures can be added later by more stages, without those that are there being made again.
     """
     old, new = before.get(key), entry.get(key)
-    if key != "settings" or old is None:
+    if key != "settings" or old is None or new is None:
         return old != new
     return any(old[name] != new[name] for name in old.keys() & new.keys())
 

@@ -19,7 +19,7 @@ MASK = "mask"  # the file that the picture of what was found is made of
 
 
 def captioned(
-    photo: PhotoFile, mask: np.ndarray | None, pictures: Mapping[str, Rows | None]
+    photo: PhotoFile[Rows], mask: np.ndarray | None, pictures: Mapping[str, Rows | None]
 ) -> Iterator[tuple[str, Rows]]:
     """What the sheet of a photo shows: as it came, what the mask [H,W] marks, what it became."""
     yield page.CAPTIONS[page.ORIGINAL], photo.pixels
@@ -33,7 +33,7 @@ def captioned(
 def make(
     out: pathlib.Path,
     name: str,
-    photo: PhotoFile,
+    photo: PhotoFile[Rows],
     mask: np.ndarray | None,
     pictures: Mapping[str, Rows],
 ) -> None:
@@ -72,7 +72,7 @@ def catch_up(
             print(f"no thumbnails of {job.name}: {error}", file=sys.stderr)
 
 
-def _found(photo: PhotoFile, mask: np.ndarray) -> PhotoFile:
+def _found(photo: PhotoFile[np.ndarray], mask: np.ndarray) -> PhotoFile[np.ndarray]:
     """A photo, small, with what its mask [H,W,1] marks."""
     pixels = sheet.found(photo.pixels, mask[..., 0])
     return PhotoFile(pixels, icc=photo.icc if photo.pixels.shape[-1] == 3 else None)

@@ -131,7 +131,7 @@ class Chain:
     maps: Mapping[str, pathlib.Path] = dataclasses.field(default_factory=dict)
     threads: int = dataclasses.field(default_factory=lambda: min(8, os.cpu_count() or 1))
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not 1 <= self.quality <= 100:
             raise ValueError(f"quality {self.quality}: give a number from 1 to 100")
         if self.max_pixels < 1:
@@ -167,7 +167,7 @@ class Chain:
                     outcomes[n] = outcome
         return outcomes
 
-    def _open(self, job: batch.Job) -> tuple[PhotoFile, Request]:
+    def _open(self, job: batch.Job) -> tuple[PhotoFile[np.ndarray], Request]:
         """The photo, and the request to restore it by all that is known of its damage."""
         photo = files.read(job.photo, self.max_pixels)
         size = photo.pixels.shape[:2]
@@ -182,7 +182,9 @@ class Chain:
         self._check_formats(job, photo, request)
         return photo, request
 
-    def _check_formats(self, job: batch.Job, photo: PhotoFile, request: Request) -> None:
+    def _check_formats(
+        self, job: batch.Job, photo: PhotoFile[np.ndarray], request: Request
+    ) -> None:
         """Raises ValueError for pictures that their format cannot hold, before any is made."""
         painter = self.restorer.colorizer
         colored = painter is not None and painter.reason(request.kind) is None
@@ -197,7 +199,9 @@ class Chain:
                 asked = f"its name ends in {ending}" if same else f"--format {ending[1:]}"
                 raise ValueError(f"{asked}: {reason.split(';')[0]}; choose --format png or tif")
 
-    def _finish(self, ready: tuple[batch.Job, PhotoFile, Request], answer: dict) -> Entry:
+    def _finish(
+        self, ready: tuple[batch.Job, PhotoFile[np.ndarray], Request], answer: dict
+    ) -> Entry:
         """Writes the files of one photo, the pictures last."""
         job, photo, request = ready
         if self.strip_gps:
@@ -209,9 +213,9 @@ class Chain:
         for kind, path in job.outputs.items():
             if kind not in told["files"]:
                 continue
-            if kind == PROBABILITY:
+            if kind == PROBABILITY and restored.probability is not None:
                 files.write_png(path, restored.probability[..., None])
-            elif kind == MASK:
+            elif kind == MASK and restored.mask is not None:
                 files.write_png(path, detect.white(restored.mask, self.out))
             elif kind == SHEET:
                 made = {name: getattr(restored, name) for name in PICTURES}
@@ -232,7 +236,7 @@ class Chain:
             if kind not in missing
         }
 
-    def _write(self, job: batch.Job, photo: PhotoFile, kind: str, rows: Rows) -> Entry:
+    def _write(self, job: batch.Job, photo: PhotoFile[Rows], kind: str, rows: Rows) -> Entry:
         """Writes one picture; returns what is to be told of its file.
 
         What has not changed is copied byte by byte where that says all the same.
@@ -244,7 +248,7 @@ class Chain:
         if as_it_came and files.header(job.photo, self.max_pixels).orientation == 1:
             files.copy(job.photo, path)
             return {}
-        told = {"coded_anew": True} if lossy else {}
+        told: Entry = {"coded_anew": True} if lossy else {}
         if photo.icc and rows.shape[-1] != photo.pixels.shape[-1]:
             photo = dataclasses.replace(photo, icc=None)
             told["profile"] = "gray ICC profile left out of pictures in colour"
@@ -256,7 +260,7 @@ class Chain:
 def _settled(restored: Restored) -> Restored:
     """With pictures that are looked at several times made once, where they are small."""
     rows = {kind: getattr(restored, kind) for kind in PICTURES}
-    small = {
+    small: dict[str, Any] = {
         kind: one[0 : one.shape[0]]
         for kind, one in rows.items()
         if isinstance(one, colorize.Painted) and math.prod(one.shape) < scratch.SMALL
@@ -267,7 +271,7 @@ def _settled(restored: Restored) -> Restored:
 def _caught(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function, with the faults of a photo handed back instead of raised."""
 
-    def careful(*arguments):
+    def careful(*arguments: Any) -> Any:
         try:
             return function(*arguments)
         except batch.FAULTS as error:

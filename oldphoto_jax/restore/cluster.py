@@ -97,7 +97,7 @@ class Task:
 class Ledger:
     """Knows what was begun but not ended: workers died of that, or while they were at it."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.begun: collections.Counter = collections.Counter()
 
     def begin(self, what: Hashable) -> int:
@@ -150,7 +150,8 @@ class Worker:
         """Does the work for those jobs whose files this machine can see; the others fail."""
         unseen = [self._unseen(job) for job in jobs]
         there = [job for job, missing in zip(jobs, unseen, strict=True) if not missing]
-        outcomes = iter(self.work(there) if there else [])
+        work = self.work or self.factory()
+        outcomes = iter(work(there) if there else [])
         return [missing or next(outcomes) for missing in unseen]
 
     def _alone(self, job: Job, entry: Entry) -> Entry:
@@ -215,8 +216,8 @@ def _task(number: int, pairs: Sequence[tuple[Job, Entry]]) -> Task:
         return {kind: path.absolute() for kind, path in paths.items()}
 
     def moved(job: Job) -> Job:
-        files = dict(outputs=absolute(job.outputs), inputs=absolute(job.inputs))
-        return dataclasses.replace(job, photo=job.photo.absolute(), **files)
+        outputs, inputs = absolute(job.outputs), absolute(job.inputs)
+        return dataclasses.replace(job, photo=job.photo.absolute(), outputs=outputs, inputs=inputs)
 
     pairs = [(moved(job), entry) for job, entry in pairs]
     new = [path for job, _ in pairs for path in job.outputs.values() if not path.exists()]
@@ -246,7 +247,7 @@ def _cluster(address: str) -> Iterator[None]:
     with contextlib.redirect_stdout(sys.stderr):  # where Ray tells of workers that died
         try:
             if ours:
-                options = {"include_dashboard": False} if address == LOCAL else {}
+                options: dict[str, Any] = {"include_dashboard": False} if address == LOCAL else {}
                 try:
                     ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **options)
                 except ConnectionError as error:

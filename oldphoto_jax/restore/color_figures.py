@@ -19,7 +19,6 @@ from flax import nnx
 from oldphoto_jax.metrics import color, frechet, perceptual
 from oldphoto_jax.metrics import image as metrics
 from oldphoto_jax.metrics.stream import Mean
-from oldphoto_jax.models.alexnet import AlexNet
 from oldphoto_jax.photo.color import rgb_to_gray
 from oldphoto_jax.photo.types import Array, Photo
 from oldphoto_jax.restore import exams, skin_figures
@@ -76,7 +75,7 @@ def perception(network: str = "alex") -> Perception:
     return Perception(name, perceptual.load(network), describer(perceptual.load("alex").network))
 
 
-def describer(network: AlexNet) -> Callable[[Photo], Array]:
+def describer(network: nnx.Module) -> Callable[[Photo], Array]:
     """Photos [N,H,W,3] in 0..1 to the spatial mean of the network's last feature map, [N,256].
 
     At full precision on any device. Each size of photos compiles once.
@@ -87,7 +86,8 @@ def describer(network: AlexNet) -> Callable[[Photo], Array]:
 
 @functools.partial(jax.jit, static_argnums=0)
 def _describe(graph: nnx.GraphDef, state: nnx.State, photo: Photo) -> jax.Array:
-    scaled = (2 * photo - 1 - np.float32(perceptual.SHIFT)) / np.float32(perceptual.SCALE)
+    shift, scale = (np.asarray(of, np.float32) for of in (perceptual.SHIFT, perceptual.SCALE))
+    scaled = (2 * photo - 1 - shift) / scale
     with jax.default_matmul_precision("highest"):  # else accelerators round to fewer bits
         [features] = nnx.merge(graph, state).taps(scaled, (LAYER,))
     return features.mean(axis=(1, 2))
@@ -217,7 +217,10 @@ def _blotch(looks: Sequence[Look]) -> float | None:
 def _frechet(looks: Sequence[Look], truths: Sequence[Look]) -> float | None:
     if truths[0].features is None or len(truths) < 2:  # one photo has no covariance
         return None
-    ours, theirs = (np.stack([look.features for look in x]) for x in (looks, truths))
+    ours, theirs = (
+        np.stack([look.features for look in x if look.features is not None])
+        for x in (looks, truths)
+    )
     return exams.plain(frechet.distance(ours, theirs))
 
 

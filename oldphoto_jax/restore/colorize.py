@@ -7,17 +7,21 @@ device doesn't depend on the photo, and no seams can arise.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
 from oldphoto_jax.metrics import color as measure
 from oldphoto_jax.photo import color, files, guided, image, tone
-from oldphoto_jax.photo.types import Array, Gray
+from oldphoto_jax.photo.types import Rows
 from oldphoto_jax.restore import batch, report
 from oldphoto_jax.restore import stage as stages
+
+if TYPE_CHECKING:
+    from oldphoto_jax.tasks.colorize import Colorize
 
 SIZE = 256  # pixels; the shorter side of what the network sees
 SMALLEST, LARGEST = 64, 1024
@@ -29,7 +33,7 @@ DEPTHS = {np.dtype(np.uint8): image.to_uint8, np.dtype(np.uint16): image.to_uint
 
 
 def colorize(
-    stage: stages.Stage, pixels: np.ndarray, size: int = SIZE, strength: float = 1.0
+    stage: stages.Stage[Colorize], pixels: np.ndarray, size: int = SIZE, strength: float = 1.0
 ) -> np.ndarray:
     """A file's pixels [H,W,1|3], uint8 or uint16, in colour: [H,W,3] of the same dtype.
     Luma stays within one code value of what it was, at every pixel. `strength` mixes the photo's
@@ -40,7 +44,9 @@ def colorize(
     return paint(pixels, *guess(stage, pixels, size), strength) if strength else pixels
 
 
-def guess(stage: stages.Stage, pixels: np.ndarray, size: int = SIZE) -> tuple[Gray, Array]:
+def guess(
+    stage: stages.Stage[Colorize], pixels: Rows, size: int = SIZE
+) -> tuple[np.ndarray, np.ndarray]:
     """What the network sees of a photo [H,W,1|3], and the colours that it finds for it.
 
     Luma [h,w,1] and chroma [h,w,2] (Cb and Cr, 0.5 is gray; times the gain of the weights),
@@ -48,8 +54,9 @@ def guess(stage: stages.Stage, pixels: np.ndarray, size: int = SIZE) -> tuple[Gr
     stderr told.
     """
 
-    def go(size: int, _overlap: int) -> tuple[Gray, Array]:
-        luma = shrink(pixels, *working_size(*pixels.shape[:2], size))
+    def go(size: int, _overlap: int) -> tuple[np.ndarray, np.ndarray]:
+        height, width = pixels.shape[:2]
+        luma = shrink(pixels, *working_size(height, width, size))
         height, width = luma.shape[:2]
         sides = view(height, width, size, stage.task.multiple)
         photo = color.gray_to_rgb(image.pad_to(luma, *sides))[None]
@@ -67,7 +74,8 @@ def working_size(height: int, width: int, size: int) -> tuple[int, int]:
     The longer one is in proportion, but no more than LONGEST times that.
     """
     short = min(height, width)
-    return tuple(min(round(side * size / short), LONGEST * size) for side in (height, width))
+    down, across = (min(round(side * size / short), LONGEST * size) for side in (height, width))
+    return down, across
 
 
 def view(height: int, width: int, size: int, multiple: int) -> tuple[int, int]:
@@ -75,14 +83,15 @@ def view(height: int, width: int, size: int, multiple: int) -> tuple[int, int]:
 
     The smallest of few shapes in which it fits, so that a folder makes few programs.
     """
-    shapes = (
-        tuple(-(-side * size // (2 * multiple)) * multiple for side in sides)
-        for sides in PROPORTIONS
-    )
-    return min((s for s in shapes if s[0] >= height and s[1] >= width), key=np.prod)
+
+    def grown(side: int) -> int:
+        return -(-side * size // (2 * multiple)) * multiple
+
+    shapes = ((grown(down), grown(across)) for down, across in PROPORTIONS)
+    return min((s for s in shapes if s[0] >= height and s[1] >= width), key=math.prod)
 
 
-def shrink(pixels: np.ndarray, height: int, width: int) -> Gray:
+def shrink(pixels: Rows, height: int, width: int) -> np.ndarray:
     """Luma [height,width,1], float32 in 0..1, of pixels [H,W,1|3], made some rows at a time.
 
     Averages over areas; where the photo is the smaller one, it is interpolated.
@@ -92,7 +101,9 @@ def shrink(pixels: np.ndarray, height: int, width: int) -> Gray:
     return image.resize(np.concatenate(strips), height, width)
 
 
-def paint(pixels: np.ndarray, luma: Gray, chroma: Array, strength: float = 1.0) -> np.ndarray:
+def paint(
+    pixels: np.ndarray, luma: np.ndarray, chroma: np.ndarray, strength: float = 1.0
+) -> np.ndarray:
     """All rows of `Painted` at once, [H,W,3]."""
     painted = Painted(pixels, luma, chroma, strength)
     result = np.empty(painted.shape, painted.dtype)
@@ -111,10 +122,11 @@ class Painted:
 
     ndim = 3
 
-    def __init__(self, pixels: np.ndarray, luma: Gray, chroma: Array, strength: float = 1.0):
+    def __init__(self, pixels: Rows, luma: np.ndarray, chroma: np.ndarray, strength: float = 1.0):
         self.pixels, self.strength = pixels, np.float32(strength)
         self.shape, self.dtype = (*pixels.shape[:2], 3), pixels.dtype
-        self._enlarged = Enlarged(luma, chroma, *pixels.shape[:2])
+        height, width = pixels.shape[:2]
+        self._enlarged = Enlarged(luma, chroma, height, width)
 
     def __getitem__(self, rows: slice) -> np.ndarray:
         """The rows of a slice without step, [n,W,3]."""
@@ -142,14 +154,14 @@ class Enlarged:
     the photo shows more contrast than was left at the small size.
     """
 
-    def __init__(self, luma: Gray, chroma: Array, height: int, width: int):
+    def __init__(self, luma: np.ndarray, chroma: np.ndarray, height: int, width: int):
         self.height, self.width = height, width
         slope, offset = guided.fit(luma, chroma, RADIUS, EPSILON)
         window = np.ones((2 * RADIUS + 1, 2 * RADIUS + 1), np.uint8)
         low, high = cv2.erode(chroma, window), cv2.dilate(chroma, window)
         self.fields = np.stack([slope, offset, low, high]).transpose(3, 0, 1, 2)  # [2,4,h,w]
 
-    def __call__(self, luma: Gray, top: int) -> Array:
+    def __call__(self, luma: np.ndarray, top: int) -> np.ndarray:
         """Chroma [n,W,2] of the n rows from `top` on, whose luma is [n,W,1]."""
         count = len(luma)
         # Both axes as OpenCV's INTER_LINEAR has them: values stand at the centres of pixels.
@@ -178,12 +190,12 @@ class Colorizer:
     for settings that don't fit.
     """
 
-    stage: stages.Stage
+    stage: stages.Stage[Colorize]
     strength: float = 1.0
     size: int = SIZE
     recolor: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not 0 <= self.strength <= 1:
             raise ValueError(f"strength {self.strength}: give a number from 0 to 1")
         if not SMALLEST <= self.size <= LARGEST:
@@ -211,7 +223,7 @@ class Colorizer:
         """
         photo = files.read(job.photo)
         kind = tone.kind(photo.pixels)
-        told = {"size": [*photo.pixels.shape[:2]], "kind": kind}
+        told: dict[str, Any] = {"size": [*photo.pixels.shape[:2]], "kind": kind}
         if reason := self.reason(kind):
             hint = "; --force colours it anew" if self.strength else ""
             told |= {"status": report.NOTHING, "reason": reason + hint}
@@ -232,16 +244,17 @@ class Colorizer:
 
 def colorfulness(pixels: np.ndarray) -> float:
     """`metrics.color.cf_hs2003` of pixels [H,W,1|3], without their grain: seen at size SIZE."""
-    small = image.resize(pixels, *working_size(*pixels.shape[:2], SIZE))
+    height, width = pixels.shape[:2]
+    small = image.resize(pixels, *working_size(height, width, SIZE))
     return round(float(measure.cf_hs2003(files.rgb(small)[None])[0]), 2)
 
 
-def _luma(pixels: np.ndarray) -> Gray:
+def _luma(pixels: np.ndarray) -> np.ndarray:
     photo = image.to_float(pixels)
     return photo if photo.shape[-1] == 1 else color.rgb_to_gray(photo)
 
 
-def _strips(pixels: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+def _strips(pixels: Rows) -> Iterator[tuple[int, np.ndarray]]:
     """The number of the first row and the rows, some at a time."""
     step = max(1, STRIP // pixels.shape[1])
-    return ((top, pixels[top : top + step]) for top in range(0, len(pixels), step))
+    return ((top, pixels[top : top + step]) for top in range(0, pixels.shape[0], step))

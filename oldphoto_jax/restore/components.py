@@ -55,7 +55,7 @@ class Components:
             if not len(found):
                 continue
             last = first + len(found)
-            table = np.concatenate([np.int32([-1]), self._numbers[first:last]])
+            table = np.concatenate([np.array([-1], np.int32), self._numbers[first:last]])
             yield (band, slice(left, left + labels.shape[1])), table[labels]
             first = last
 
@@ -95,11 +95,11 @@ def _edge(labels: np.ndarray, left: int, count: int, width: int) -> np.ndarray:
 def _touching(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     """The pairs [K,2] of numbers in two neighbouring rows [W] that touch."""
     width = len(above)
-    pairs = [
+    sides = [
         np.stack([above[max(0, -by) : width - max(0, by)], below[max(0, by) : width + min(0, by)]])
         for by in (-1, 0, 1)
     ]
-    pairs = np.concatenate(pairs, axis=1).T
+    pairs = np.concatenate(sides, axis=1).T
     return np.unique(pairs[(pairs >= 0).all(axis=1)], axis=0)
 
 

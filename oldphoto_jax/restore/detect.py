@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,24 +14,27 @@ from oldphoto_jax.photo import files, image, scratch
 from oldphoto_jax.restore import batch, components, holes, octaves, tiles
 from oldphoto_jax.restore import stage as stages
 
+if TYPE_CHECKING:
+    from oldphoto_jax.tasks.segment import Segment
+
 TILE, OVERLAP = 1024, 64
 NEAR = 3 << 19  # pixels, 1.6 megapixels: larger photos are looked at from further away, too
 FLIPS = ((), (2,), (1,), (1, 2))  # none, left-right, up-down, both: axes of [N,H,W,C]
 RED = np.array([255, 0, 0])
 
 
-def ask(stage: stages.Stage, photo: np.ndarray, tta: bool = False) -> np.ndarray:
+def ask(stage: stages.Stage[Segment], photo: np.ndarray, tta: bool = False) -> np.ndarray:
     """The defect probability [N,H,W,1] of photo [N,H,W,3] (0..1), float32.
 
     With `tta` (test-time augmentation) it is the mean over the photo and its mirror images.
     """
     flips = FLIPS if tta else FLIPS[:1]
     answers = [np.flip(stage(np.flip(photo, axes))["mask"], axes) for axes in flips]
-    return sum(answers) / np.float32(len(answers))
+    return functools.reduce(np.add, answers) / np.float32(len(answers))
 
 
 def detect(
-    stage: stages.Stage,
+    stage: stages.Stage[Segment],
     photo: np.ndarray,
     tta: bool = False,
     tile: int = TILE,
@@ -43,12 +47,19 @@ def detect(
     tile, which spares a large scan most of its memory. Raises ValueError for a tile or overlap
     that the network cannot take, MemoryError when the device cannot take the smallest tile.
     """
-    options = dict(tile=tile, overlap=overlap, multiple=stage.task.multiple, batch=tiles_at_once)
-    return stages.in_tiles(_answerer(stage, tta), photo, **options)[..., 0]
+    found = stages.in_tiles(
+        _answerer(stage, tta),
+        photo,
+        tile=tile,
+        overlap=overlap,
+        multiple=stage.task.multiple,
+        batch=tiles_at_once,
+    )
+    return found[..., 0]
 
 
 def probability(
-    stage: stages.Stage,
+    stage: stages.Stage[Segment],
     pixels: np.ndarray,
     tta: bool = False,
     tile: int = TILE,
@@ -146,7 +157,7 @@ class Detector:
     rather loses a scratch than a button. Raises ValueError for settings that don't fit.
     """
 
-    stage: stages.Stage
+    stage: stages.Stage[Segment]
     threshold: float | None = None
     tta: bool = False
     tile: int = TILE
@@ -156,12 +167,10 @@ class Detector:
     tiles_at_once: int = 1
     careful: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.careful and self.threshold is not None:
             raise ValueError(f"careful is a threshold of its own; leave out {self.threshold}")
-        if self.threshold is None:
-            task = self.stage.task
-            self.threshold = task.careful if self.careful else task.threshold
+        self.threshold = self.level
         if not 0 <= self.threshold <= 1:
             raise ValueError(f"threshold {self.threshold}: a probability lies in 0..1")
         if self.min_size < 0:
@@ -169,6 +178,13 @@ class Detector:
         if self.tiles_at_once < 1:
             raise ValueError(f"tiles at once {self.tiles_at_once}: give 1 or more")
         tiles.check(self.tile, self.overlap, self.stage.task.multiple)
+
+    @property
+    def level(self) -> float:
+        """The threshold that holds: the given one, else that of the weights."""
+        task = self.stage.task
+        own = task.careful if self.careful else task.threshold
+        return own if self.threshold is None else self.threshold
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -181,8 +197,16 @@ class Detector:
 
     def find(self, pixels: np.ndarray, folder: str | os.PathLike | None = None) -> np.ndarray:
         """The `probability` of a file's pixels [H,W,1|3]."""
-        options = dict(tiles_at_once=self.tiles_at_once, folder=folder, coarse=self.coarse)
-        return probability(self.stage, pixels, self.tta, self.tile, self.overlap, **options)
+        return probability(
+            self.stage,
+            pixels,
+            self.tta,
+            self.tile,
+            self.overlap,
+            tiles_at_once=self.tiles_at_once,
+            folder=folder,
+            coarse=self.coarse,
+        )
 
     def mark(
         self, probability: np.ndarray, folder: str | os.PathLike | None = None
@@ -192,7 +216,7 @@ class Detector:
         `marked` is the share of pixels in the mask, `thickest` in pixels; `beyond_training` says
         that this is more than the network was trained on.
         """
-        mask = cut(probability, self.threshold, self.min_size, folder)
+        mask = cut(probability, self.level, self.min_size, folder)
         thickness = holes.thickest(mask)
         return mask, {
             "marked": round(holes.share(mask), 6),
@@ -217,7 +241,7 @@ class Detector:
         return {"size": [int(side) for side in mask.shape]} | told
 
 
-def _answerer(stage: stages.Stage, tta: bool) -> Callable[[np.ndarray], np.ndarray]:
+def _answerer(stage: stages.Stage[Segment], tta: bool) -> Callable[[np.ndarray], np.ndarray]:
     """`ask` for tiles [N,H,W,1|3] as they are in a file."""
     return lambda pixels: ask(stage, _rgb(pixels), tta)
 

@@ -51,7 +51,7 @@ class Exam(exams.Exam):
 
     only: tuple[str, ...] = ()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         unknown = [name for name in self.only if name not in KINDS]
         if unknown and not self.textures:
@@ -83,7 +83,7 @@ class Exam(exams.Exam):
 class _Known(Segment):
     """The same examples as training sees, and what their damage hides."""
 
-    def example(self, record, rng):
+    def example(self, record: exams.Record, rng: np.random.Generator) -> dict[str, np.ndarray]:
         return self.damage(crop(record["photo"], self.size, self.enlarge, rng), rng)
 
 
@@ -98,7 +98,7 @@ class Method:
     multiple: int = 1  # photo sides must be multiples of it
 
 
-def network(name: str, stage: Stage, tta: bool = False) -> Method:
+def network(name: str, stage: Stage[Segment], tta: bool = False) -> Method:
     """A trained network as a method."""
 
     def score(photo: np.ndarray) -> np.ndarray:
@@ -108,7 +108,7 @@ def network(name: str, stage: Stage, tta: bool = False) -> Method:
     return Method(name, score, stage.task.threshold, stage.checksum, stage.task.multiple)
 
 
-def unseen(name: str, stage: Stage) -> tuple[str, ...]:
+def unseen(name: str, stage: Stage[Segment]) -> tuple[str, ...]:
     """The kinds and families of textures that a network was trained without, for `Exam.only`.
 
     What its recipe excluded, and where that drew some kinds only, the rest of KINDS. Raises

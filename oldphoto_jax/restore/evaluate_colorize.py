@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
@@ -20,6 +20,9 @@ from oldphoto_jax.photo import color, image
 from oldphoto_jax.restore import colorize, exams, skin_figures
 from oldphoto_jax.restore.color_figures import WINDOW, Answer, Look, Perception, figures, truth
 from oldphoto_jax.restore.stage import Stage
+
+if TYPE_CHECKING:
+    from oldphoto_jax.tasks.colorize import Colorize
 
 SMALLEST = 32  # pixels a side that LPIPS and SSIM can see
 LEAST = 5.0  # colourfulness; a photo with less is gray but for noise or a faint cast
@@ -40,8 +43,8 @@ class Exam:
     count: int | None = None
     size: int = 256
 
-    def __post_init__(self):
-        self.count = len(self.photos) if self.count is None else self.count
+    def __post_init__(self) -> None:
+        self.count = self.total
         if not 1 <= self.count <= len(self.photos):
             raise ValueError(
                 f"an exam of {self.count} photos: the source has {len(self.photos)}, take 1 to all"
@@ -49,10 +52,15 @@ class Exam:
         if self.size < SMALLEST:
             raise ValueError(f"size {self.size}: give {SMALLEST} pixels at least")
 
+    @property
+    def total(self) -> int:
+        """How many photos of the source are taken."""
+        return len(self.photos) if self.count is None else self.count
+
     def examples(self) -> Iterator[tuple[str, np.ndarray]]:
         """Name and truth uint8 [size,size,3]: the middle of the photo, its short side resized."""
-        for index in range(self.count):
-            record = self.photos[index * len(self.photos) // self.count]
+        for index in range(self.total):
+            record = self.photos[index * len(self.photos) // self.total]
             rows, columns = record["photo"].shape[:2]
             short = min(rows, columns)
             rows, columns = (round(side * self.size / short) for side in (rows, columns))
@@ -88,7 +96,7 @@ class Method:
     weights: str = ""  # their checksum
 
 
-def network(name: str, stage: Stage, size: int = colorize.SIZE) -> Method:
+def network(name: str, stage: Stage[Colorize], size: int = colorize.SIZE) -> Method:
     """A trained network as a method, asked as users ask it: see `restore.colorize`."""
 
     def answer(photo: np.ndarray) -> np.ndarray:

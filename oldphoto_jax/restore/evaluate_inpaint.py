@@ -41,7 +41,7 @@ class Exam(exams.Exam):
     large: float = 0.15
     finder: Detector | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.max_size > inpaint.LARGEST:
             raise ValueError(f"max size {self.max_size}: give {inpaint.LARGEST} pixels at most")
@@ -53,7 +53,7 @@ class Exam(exams.Exam):
         free = dataclasses.replace(task.holes, max_size=self.max_size, large=self.large)
         for name, example in self.draw(dataclasses.replace(task, damage=damage, holes=free)):
             pixels = {key: image.to_uint8(example[key]) for key in ("photo", "target")}
-            mask = np.uint8(example["mask"] > 0)
+            mask = (example["mask"] > 0).astype(np.uint8)
             if self.finder is not None:
                 found, _ = self.finder.mark(self.finder.find(pixels["photo"]))
                 mask = holes.grow(found, recipes.GROW)[..., None]
@@ -106,19 +106,24 @@ def lpips(network: str = "alex") -> Perception:
     return Perception(f"{network}, weights {checksum[:16]}", perceptual.load(network))
 
 
-def candidate(choice: str, stage: Stage | None = None, weights: str = "") -> Method:
+def candidate(choice: str, stage: Stage[Inpaint] | None = None, weights: str = "") -> Method:
     """One of `inpaint.CHOICES` as `oldphoto inpaint` fills, in one tile, and leaves no hole.
 
-    `weights` is what to call those of the stage, which "network" and "auto" need.
+    `weights` is what to call those of the stage, which "network" and "auto" need: raises
+    ValueError where it is missing.
     """
     fill = functools.partial(_fill, choice, stage)
     if choice not in inpaint.TRAINED:
         return Method(choice, fill)
+    if stage is None:
+        raise ValueError(f"method {choice!r} needs the weights of a network")
     name = weights if choice == inpaint.NETWORK else f"{weights} ({choice})"
     return Method(name, fill, stage.checksum, stage.task.multiple)
 
 
-def _fill(choice: str, stage: Stage | None, pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def _fill(
+    choice: str, stage: Stage[Inpaint] | None, pixels: np.ndarray, mask: np.ndarray
+) -> np.ndarray:
     """What users get: the files go through the same hands."""
     options = dict(max_hole=inpaint.LARGEST, tile=max(mask.shape), overlap=0)
     inpainter = inpaint.Inpainter(stage=stage, method=choice, **options)
@@ -141,7 +146,7 @@ def evaluate(
     has a hole. Masks that `masks.read` would refuse, with more hole than photo, are left out.
     """
     exam.check(methods)
-    distance = perception and perception.distance
+    distance = perception.distance if perception else None
     digest = hashlib.sha256()
     questions: list[Question] = []
     answers: list[list[Answer]] = [[] for _ in methods]

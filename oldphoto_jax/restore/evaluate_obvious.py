@@ -11,6 +11,7 @@ import functools
 import hashlib
 import math
 import operator
+import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -42,10 +43,10 @@ class Exam(exams.Exam):
 
     only: tuple[str, ...] = ()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         self.kinds = dict(kinds.KINDS)
-        masks = film.masks(self.textures) if self.textures is not None else ()
+        masks = film.masks(os.fspath(self.textures)) if self.textures is not None else ()
         if masks:
             self.kinds["film"] = functools.partial(film.draw, masks)
         if unknown := [name for name in self.only if name not in self.kinds]:
@@ -58,8 +59,8 @@ class Exam(exams.Exam):
     def pairs(self) -> Iterator[tuple[str, questions.Pair]]:
         """Name and question of every crop, but for those on which nothing obvious can be drawn."""
         photos = len(self.photos)
-        for index in range(self.count):
-            place = index * photos // self.count if self.count < photos else index % photos
+        for index in range(self.total):
+            place = index * photos // self.total if self.total < photos else index % photos
             record = self.photos[place]
             pair = questions.pair(record, self.kinds, self.size, self.seed, index)
             if pair is not None:
@@ -130,7 +131,7 @@ def table(result: Mapping[str, Any]) -> str:
     return "\n\n".join([*texts, result["protocol"]])
 
 
-def _digest(digest, name: str, pair: questions.Pair) -> None:
+def _digest(digest: hashlib._Hash, name: str, pair: questions.Pair) -> None:
     digest.update(f"{name} {pair.kind}".encode())
     damaged = (getattr(getattr(pair, side), key) for side in SIDES for key in HASHED)
     for pixels in (pair.target, *damaged):
@@ -188,7 +189,8 @@ def _row(sums: Mapping[tuple[str, ...], Stream], kinds: Collection[str]) -> dict
         }
         computed = parts["ranking"].compute() | parts["overlap"].compute()
         row[name] = {key: exams.plain(computed[key]) for key in COLUMNS.values()}
-    return row | {"crops": sum(int(sums["overlap", "dark", kind].photos) for kind in kinds)}
+    asked = (sums["overlap", "dark", kind].arrays() for kind in kinds)
+    return row | {"crops": sum(int(arrays["photos"]) for arrays in asked)}
 
 
 def _recalls(sums: Mapping[tuple[str, ...], Stream]) -> dict[str, dict[str, float | None]]:
@@ -202,8 +204,8 @@ def _recalls(sums: Mapping[tuple[str, ...], Stream]) -> dict[str, dict[str, floa
             recall = _total(parts).compute()["recall"] if parts else math.nan
             found[f"opacity {step}"] = recall
         found |= {key: value for key, value in change.items() if key.startswith("by ")}
-        for key, value in found.items():
-            recalls.setdefault(key, {})[name] = exams.plain(value)
+        for part, value in found.items():
+            recalls.setdefault(part, {})[name] = exams.plain(value)
     return recalls
 
 

@@ -9,12 +9,15 @@ import dataclasses
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 import oldphoto_jax
-from oldphoto_jax.task import Task
+
+if TYPE_CHECKING:
+    from oldphoto_jax.tasks.inpaint import Inpaint
+    from oldphoto_jax.tasks.segment import Segment
 
 Record = Mapping[str, Any]
 
@@ -22,8 +25,13 @@ Record = Mapping[str, Any]
 class Method(Protocol):
     """Whoever sits an exam."""
 
-    name: str
-    multiple: int  # photo sides must be multiples of it
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+
+    @property
+    def multiple(self) -> int:
+        """Photo sides must be multiples of it."""
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -39,10 +47,15 @@ class Exam:
     size: int = 384
     seed: int = 0
 
-    def __post_init__(self):
-        self.count = len(self.photos) if self.count is None else self.count
+    def __post_init__(self) -> None:
+        self.count = self.total
         if self.count < 1 or self.size < 1:
             raise ValueError(f"an exam of {self.count} crops of {self.size} pixels is no exam")
+
+    @property
+    def total(self) -> int:
+        """How many crops there are."""
+        return len(self.photos) if self.count is None else self.count
 
     def check(self, methods: Sequence[Method]) -> None:
         """Raises ValueError for a crop that one of the networks cannot take."""
@@ -52,12 +65,12 @@ class Exam:
                     f"size {self.size}: {method.name} takes multiples of {method.multiple} pixels"
                 )
 
-    def draw(self, task: Task) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+    def draw(self, task: Segment | Inpaint) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
         """Name and example of every crop, as a task with a `damage` makes them."""
         if self.textures is not None:
             damage = dataclasses.replace(task.damage, textures=os.fspath(self.textures))
             task = dataclasses.replace(task, damage=damage)
-        for index in range(self.count):
+        for index in range(self.total):
             record = self.photos[index % len(self.photos)]
             yield record["name"], task.example(record, np.random.default_rng((self.seed, index)))
 

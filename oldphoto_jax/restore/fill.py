@@ -52,8 +52,6 @@ def fill(
     for row, top in enumerate(down.starts):
         begin, end = tiles.counts(down, row, overlap)
         wide = frame.wide(np.s_[begin:end])
-        if not wide.any():
-            continue
         strip = None
         for column, left in enumerate(across.starts):
             first, last = tiles.counts(across, column, overlap)
@@ -64,6 +62,8 @@ def fill(
             if strip is None:
                 strip = np.zeros((len(piece), mask.shape[1], piece.shape[-1]), np.float32)
             tiles.lay(strip.swapaxes(0, 1), piece.swapaxes(0, 1), across, column, overlap)
+        if strip is None:
+            continue
         weight = np.ones(end - begin, np.float32)
         if row:
             weight[: overlap // 2] = tiles.ramp(overlap)
@@ -105,7 +105,7 @@ class _Frame:
     feather: int
     damaged: np.ndarray | None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if all(image.is_gray(self.pixels[band]) for band in scratch.bands(self.pixels)):
             self.pixels = self.pixels[..., :1]
 

@@ -93,7 +93,7 @@ def counts(questions: Sequence[Question]) -> dict[str, Any]:
 
     By width photos are counted under their thickest hole, pixels under their own hole's width.
     """
-    pixels = sum(question.pixels for question in questions)
+    pixels = np.sum([question.pixels for question in questions], axis=0)
     by_width = {
         name: {"photos": sum(q.thickest == name for q in questions), "pixels": int(number)}
         for name, number in zip(WIDTHS, pixels, strict=True)

@@ -42,7 +42,7 @@ def find(mask: np.ndarray, rows: int | None = None) -> tuple[list[Hole], Compone
     for window, numbers in parts.windows():
         inside = numbers >= 0
         np.maximum.at(deepest, numbers[inside], depth(mask, window)[inside])
-    thickness = map(thick, deepest)
+    thickness = map(thick, deepest.tolist())
     boxes = map(tuple, parts.boxes.tolist())
     return [Hole(box, one) for box, one in zip(boxes, thickness, strict=True)], parts
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from oldphoto_jax.restore.classical import METHODS, REACH, Filler
 from oldphoto_jax.restore.fill import OVERLAP, TILE, check, fill, soften
 from oldphoto_jax.restore.holes import Hole
 
+if TYPE_CHECKING:
+    from oldphoto_jax.tasks.inpaint import Inpaint
+
 NETWORK, AUTO = "network", "auto"
 TRAINED = (NETWORK, AUTO)  # the methods that need weights
 CHOICES = (*TRAINED, *METHODS)
@@ -29,7 +32,7 @@ LISTED = 20  # holes that a report describes one by one
 LEFT = 255  # in a plan, the holes that stay
 
 
-def network(stage: stages.Stage, tile: int = TILE, overlap: int = OVERLAP) -> Filler:
+def network(stage: stages.Stage[Inpaint], tile: int = TILE, overlap: int = OVERLAP) -> Filler:
     """A trained network as a filler of tiles of few shapes, none larger than `tile`.
 
     A gray photo [H,W,1] is shown to it three times over, and the mean of its answer taken.
@@ -39,9 +42,8 @@ def network(stage: stages.Stage, tile: int = TILE, overlap: int = OVERLAP) -> Fi
     def filler(photo: np.ndarray, mask: np.ndarray) -> np.ndarray:
         height, width, channels = photo.shape
         sides = [tiles.split(n, tile, overlap, multiple).side for n in (height, width)]
-        seen = np.broadcast_to(photo, (height, width, 3))
-        hidden = mask[..., None].astype(np.float32)
-        seen, hidden = (image.pad_to(array, *sides)[None] for array in (seen, hidden))
+        both = np.broadcast_to(photo, (height, width, 3)), mask[..., None].astype(np.float32)
+        seen, hidden = (image.pad_to(array, *sides)[None] for array in both)
         answer = stage(seen, mask=hidden)
         if "photo" not in answer:
             raise ValueError(f"these weights make {', '.join(answer)} of a photo and fill no holes")
@@ -61,7 +63,7 @@ class Inpainter:
     nothing. Raises ValueError for settings that don't fit.
     """
 
-    stage: stages.Stage | None = None
+    stage: stages.Stage[Inpaint] | None = None
     method: str = NETWORK
     max_hole: int = LARGEST
     thin: int = THIN
@@ -71,13 +73,13 @@ class Inpainter:
     overlap: int = OVERLAP
     strength: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         # of each photo: holes thicker than those trained on, and holes left as they are
-        self.guessed, self.left = collections.Counter(), collections.Counter()
+        self.guessed: collections.Counter[str] = collections.Counter()
+        self.left: collections.Counter[str] = collections.Counter()
         if self.method not in CHOICES:
             raise ValueError(f"method {self.method!r}: choose one of {', '.join(CHOICES)}")
-        if self.stage is None and self.method in TRAINED:
-            raise ValueError(f"method {self.method!r} needs the weights of a network")
+        multiple = self.multiple  # raises where the network is missing
         for name in ("max_hole", "thin", "grow", "feather"):
             if getattr(self, name) < 0:
                 value = f"{name.replace('_', ' ')} {getattr(self, name)}"
@@ -86,12 +88,19 @@ class Inpainter:
             raise ValueError(f"max hole {self.max_hole}: more than {LARGEST} pixels fit no tile")
         if not 0 <= self.strength <= 1:
             raise ValueError(f"strength {self.strength}: give a number from 0 to 1")
-        tiles.check(self.tile, self.overlap, self.multiple)
+        tiles.check(self.tile, self.overlap, multiple)
+
+    @property
+    def trained(self) -> stages.Stage[Inpaint]:
+        """The network. Raises ValueError where there is none."""
+        if self.stage is None:
+            raise ValueError(f"method {self.method!r} needs the weights of a network")
+        return self.stage
 
     @property
     def multiple(self) -> int:
         """Sides of tiles are multiples of this."""
-        return self.stage.task.multiple if self.method in TRAINED else 1
+        return self.trained.task.multiple if self.method in TRAINED else 1
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -108,7 +117,7 @@ class Inpainter:
 
     def beyond(self, hole: Hole) -> bool:
         """Whether the network would have to fill more here than it was trained on."""
-        return self.rule(hole) == NETWORK and hole.thickness > self.stage.task.max_size
+        return self.rule(hole) == NETWORK and hole.thickness > self.trained.task.max_size
 
     def choose(self, hole: Hole) -> str | None:
         """What fills this hole, or None where it is to stay."""
@@ -160,10 +169,10 @@ class Inpainter:
             return pixels, {"filled": 0.0} | told
         pairs = [*zip(found, chosen, strict=True)]
         # The network first: to the others, what is damaged further away must not look good.
-        codes = {name: code for code, name in enumerate((NETWORK, *METHODS), 1)} | {None: LEFT}
-        plan = parts.paint([codes[name] for name in chosen], folder)
+        codes = {name: code for code, name in enumerate((NETWORK, *METHODS), 1)}
+        plan = parts.paint([codes[name] if name else LEFT for name in chosen], folder)
         filled = pixels
-        for name in sorted({*chosen} - {None}, key=codes.get):
+        for name in sorted({name for name in chosen if name}, key=codes.__getitem__):
             # No tile may lie wholly in a hole, and some good pixels are little to go by.
             tile = max(self.tile, 2 * max(hole.thickness for hole, by in pairs if by == name))
             layers = _layers(plan, codes[name], folder)
@@ -214,9 +223,11 @@ class Inpainter:
         tile: int,
         folder: str | os.PathLike | None,
     ) -> np.ndarray:
-        options = dict(feather=self.feather, damaged=damaged, folder=folder)
         multiple = self.multiple if name == NETWORK else 1
         tile = -(-tile // multiple) * multiple
+        options: dict[str, Any] = dict(
+            multiple=multiple, feather=self.feather, damaged=damaged, folder=folder
+        )
         if name != NETWORK:
             near = finder.grow(mask, self.feather + REACH, folder)
             for band in scratch.bands(damaged, near):
@@ -224,8 +235,8 @@ class Inpainter:
             return fill(pixels, mask, METHODS[name], tile=tile, overlap=self.overlap, **options)
 
         def go(tile: int, overlap: int) -> np.ndarray:
-            shapes = dict(tile=tile, overlap=overlap, multiple=multiple)
-            return fill(pixels, mask, network(self.stage, tile, overlap), **shapes, **options)
+            filler = network(self.trained, tile, overlap)
+            return fill(pixels, mask, filler, tile=tile, overlap=overlap, **options)
 
         return stages.within_memory(go, tile, self.overlap, multiple)
 
@@ -243,8 +254,8 @@ def _lay_in(
     def filler(photo: np.ndarray, mask: np.ndarray) -> np.ndarray:
         return answer if photo.shape[-1] == 3 else answer[..., :1]  # all three are equal
 
-    one = dict(tile=max(mask.shape), overlap=0)
-    return fill(pixels, mask, filler, **one, feather=feather, damaged=damaged, folder=folder)
+    options: dict[str, Any] = dict(feather=feather, damaged=damaged, folder=folder)
+    return fill(pixels, mask, filler, tile=max(mask.shape), overlap=0, **options)
 
 
 def _layers(

@@ -42,10 +42,10 @@ def read(path: str | os.PathLike, size: tuple[int, int], most: float = MOST) -> 
     colored = between = white = brightest = 0
     for band in scratch.bands(pixels):
         gray = pixels[band].max(axis=-1)
-        colored += np.count_nonzero(gray - pixels[band].min(axis=-1) > full // 8)
-        between += np.count_nonzero((gray > full // 8) & (gray < full - full // 8))
+        colored += int(np.count_nonzero(gray - pixels[band].min(axis=-1) > full // 8))
+        between += int(np.count_nonzero((gray > full // 8) & (gray < full - full // 8)))
         np.greater(gray, full // 2, out=mask[band], casting="unsafe")
-        white += np.count_nonzero(mask[band])
+        white += int(np.count_nonzero(mask[band]))
         brightest = max(brightest, int(gray.max()))
     if colored > COLORED * mask.size:
         raise ValueError(

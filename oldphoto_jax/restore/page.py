@@ -133,7 +133,7 @@ def _card(out: pathlib.Path, name: str, entry: Entry, kinds: Sequence[str]) -> s
     ]
     figures = [_figure(name, entry, kind, ORIGINAL in shown) for kind in shown]
     links = [_link(path, _caption(kind)) for kind, path in made.items() if kind not in shown]
-    status = entry["status"]
+    status: str = entry["status"]
     lines = [
         f'<article data-status="{_text(status)}">',
         f'<h2 dir="auto">{_text(name)}</h2>',

@@ -14,7 +14,7 @@ import contextlib
 import dataclasses
 import os
 import struct
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -22,6 +22,7 @@ from PIL import Image, ImageOps
 from oldphoto_jax.photo import content, exif
 
 DEPTHS = (np.uint8, np.uint16)
+Info: TypeAlias = dict[str | tuple[int, int], Any]  # the keys as Pillow has them
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -34,7 +35,7 @@ class Picture:
     pixels: np.ndarray
     alpha: np.ndarray | None
     flat: bool  # an array [H,W]
-    info: dict[str, Any] | None
+    info: Info | None
 
 
 def several(photos: Any) -> bool:
@@ -101,15 +102,15 @@ def open_mask(mask: Any) -> np.ndarray:
 
 def close_picture(came: Picture, pixels: Any) -> Any:
     """Pixels (or rows of them) as what `came`: the same kind of thing, with its alpha and info."""
-    array, pil = pixels[0 : pixels.shape[0]], came.info is not None
+    array, info = pixels[0 : pixels.shape[0]], came.info
     if came.alpha is not None:
         array = np.concatenate([array, came.alpha[..., None]], axis=-1)
-    array = array[..., 0] if array.shape[-1] == 1 and (came.flat or pil) else array
-    if not pil or not _fits_pil(array):
+    array = array[..., 0] if array.shape[-1] == 1 and (came.flat or info is not None) else array
+    if info is None or not _fits_pil(array):
         return array
     made = Image.fromarray(array)
-    made.info |= came.info
-    if not content.fitting(came.info.get("icc_profile"), pixels):
+    made.info |= info
+    if not content.fitting(info.get("icc_profile"), pixels):
         made.info.pop("icc_profile", None)
     return made
 
@@ -122,9 +123,9 @@ def _refuse_path(thing: Any) -> None:
         )
 
 
-def _upright(photo: Image.Image) -> tuple[Image.Image, dict[str, Any]]:
+def _upright(photo: Image.Image) -> tuple[Image.Image, Info]:
     """The image as EXIF says it is to be seen, and what is handed on of its `info`."""
-    info = {name: photo.info[name] for name in ("icc_profile", "dpi") if photo.info.get(name)}
+    info: Info = {name: photo.info[name] for name in ("icc_profile", "dpi") if photo.info.get(name)}
     block = photo.info.get("exif")
     try:
         orientation = photo.getexif().get(exif.ORIENTATION, 1)

@@ -16,6 +16,7 @@ import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from oldphoto_jax.photo import files, image
+from oldphoto_jax.photo.types import Batch
 from oldphoto_jax.restore import colorize, recipes
 from oldphoto_jax.restore.recipes import Recipe
 
@@ -35,7 +36,8 @@ def bucket(height: int, width: int, *, tile: int, multiple: int) -> tuple[int, i
     for down, across in colorize.PROPORTIONS:
         times = max(-(-2 * height // (down * STEP)), -(-2 * width // (across * STEP)))
         sides = (side * times * STEP // 2 for side in (down, across))
-        found.append(tuple(-(-side // multiple) * multiple for side in sides))
+        high, wide = (-(-side // multiple) * multiple for side in sides)
+        found.append((high, wide))
     smallest = min(found, key=math.prod)
     return smallest if math.prod(smallest) <= LARGEST * tile * tile else None
 
@@ -43,7 +45,7 @@ def bucket(height: int, width: int, *, tile: int, multiple: int) -> tuple[int, i
 def frame(pixels: np.ndarray, shape: tuple[int, int]) -> dict[str, np.ndarray]:
     """A photo's part of a batch that is restored: pixels [H,W,1|3] of a file."""
     photo = image.pad_to(files.rgb(pixels), *shape)
-    return {"photo": photo, "gray": np.bool_(image.is_gray(pixels))}
+    return {"photo": photo, "gray": np.asarray(image.is_gray(pixels))}
 
 
 def shrinking(
@@ -90,7 +92,7 @@ class Program:
         self._weights = jax.device_put(dict(weights), NamedSharding(mesh, PartitionSpec()))
 
         @jax.jit
-        def go(weights, batch):
+        def go(weights: recipes.Weights, batch: Batch) -> Batch:
             shown = batch["photo"] if "photo" in batch else batch["view"]
             compiled.append(shown.shape)  # runs while JAX traces: once per program
             result = recipes.run(recipe, weights, batch)

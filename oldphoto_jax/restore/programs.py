@@ -7,8 +7,9 @@ is asked for, and so are the colours; and it is compiled for few views rather th
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -20,6 +21,9 @@ from oldphoto_jax.restore.colorize import Colorizer
 from oldphoto_jax.restore.detect import Detector
 from oldphoto_jax.restore.inpaint import Inpainter
 from oldphoto_jax.restore.request import COLOR, PICTURES, RESTORED, RESTORED_COLOR, Request
+
+FILLING = "restored pictures need the networks of a detector and an inpainter"
+COLORING = "pictures in colour need a colorizer"
 
 
 class Programs:
@@ -55,9 +59,9 @@ class Programs:
         self.inpainter = inpainter if self.fills else None
         self.colorizer = colorizer if self.colors else None
         if self.fills and (detector is None or inpainter is None or inpainter.stage is None):
-            raise ValueError("restored pictures need the networks of a detector and an inpainter")
+            raise ValueError(FILLING)
         if self.colors and colorizer is None:
-            raise ValueError("pictures in colour need a colorizer")
+            raise ValueError(COLORING)
         self.outputs, self.grow, self.grow_given = tuple(outputs), grow, grow_given
         self.count, self.devices = count, [*(devices or jax.local_devices())]
         self.compiled: list[tuple[int, ...]] = []
@@ -66,8 +70,9 @@ class Programs:
     @property
     def made(self) -> int:
         """How many programs were made so far, of buckets and of tiles."""
-        parts = [part for part in (self.detector, self.inpainter, self.colorizer) if part]
-        return len(self.compiled) + sum(len(part.stage.compiled) for part in parts)
+        parts = (self.detector, self.inpainter, self.colorizer)
+        stages = [part.stage for part in parts if part and part.stage]
+        return len(self.compiled) + sum(len(stage.compiled) for stage in stages)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -77,9 +82,9 @@ class Programs:
             "inpaint": self.inpainter,
             "colorize": self.colorizer,
         }
-        told = {name: part.settings for name, part in parts.items() if part}
+        told: dict[str, Any] = {name: part.settings for name, part in parts.items() if part}
         told |= {"grow": [self.grow, self.grow_given]} if self.fills else {}
-        return told | ({"recolor": self.colorizer.recolor} if self.colors else {})
+        return told | ({"recolor": self._painter.recolor} if self.colors else {})
 
     def key(self, request: Request) -> Hashable:
         """Requests of equal keys can go into `answer` together, `count` of them."""
@@ -93,18 +98,36 @@ class Programs:
         """Whether photos of this size are looked at tile by tile."""
         return self.fills and self._bucket(height, width) is None
 
+    @property
+    def _finder(self) -> Detector:
+        if self.detector is None:
+            raise ValueError(FILLING)
+        return self.detector
+
+    @property
+    def _filler(self) -> Inpainter:
+        if self.inpainter is None:
+            raise ValueError(FILLING)
+        return self.inpainter
+
+    @property
+    def _painter(self) -> Colorizer:
+        if self.colorizer is None:
+            raise ValueError(COLORING)
+        return self.colorizer
+
     def _bucket(self, height: int, width: int) -> tuple[int, int] | None:
         """None where photos of this size go tile by tile, or nothing is filled."""
-        near_by = self.fills and not (self.detector.coarse and height * width > detect.NEAR)
+        near_by = self.fills and not (self._finder.coarse and height * width > detect.NEAR)
         if not near_by:
             return None
-        parts = (self.detector, self.inpainter)
-        multiple = int(np.lcm.reduce([part.stage.task.multiple for part in parts]))
-        return program.bucket(height, width, tile=self.detector.tile, multiple=multiple)
+        tasks = (self._finder.stage.task, self._filler.trained.task)
+        multiple = int(np.lcm.reduce([task.multiple for task in tasks]))
+        return program.bucket(height, width, tile=self._finder.tile, multiple=multiple)
 
     def _small(self, height: int, width: int) -> tuple[int, int]:
         """The sides to which the view of a photo of this size is padded."""
-        size, multiple = self.colorizer.size, self.colorizer.stage.task.multiple
+        size, multiple = self._painter.size, self._painter.stage.task.multiple
         return colorize.view(*colorize.working_size(height, width, size), size, multiple)
 
     def answer(self, requests: Sequence[Request]) -> list[dict[str, Any]]:
@@ -129,25 +152,37 @@ class Programs:
         print("out of device memory: these photos go one by one, in tiles", file=sys.stderr)
         return [{} for _ in requests]
 
-    def probability(self, request: Request, answer, folder) -> np.ndarray | None:
+    def probability(
+        self, request: Request, answer: Mapping[str, Any], folder: str | os.PathLike | None
+    ) -> np.ndarray | None:
         """[H,W] uint16: as it was given, or found; None where a mask was given."""
         if request.mask is not None or request.probability is not None:
             return request.probability
         if "probability" in answer:
             height, width = request.pixels.shape[:2]
             return answer["probability"][:height, :width, 0]
-        return self.detector.find(request.pixels, folder)
+        return self._finder.find(request.pixels, folder)
 
-    def mask(self, request: Request, probability, folder) -> np.ndarray:
-        """[H,W] uint8: what is given or found, grown, then with and without what users drew."""
+    def mask(
+        self,
+        request: Request,
+        probability: np.ndarray | None,
+        folder: str | os.PathLike | None,
+    ) -> np.ndarray:
+        """[H,W] uint8: what is given or found, grown, then with and without what users drew.
+
+        Raises ValueError where there is neither a mask nor a probability.
+        """
         if request.mask is not None:
             mask = scratch.empty(request.mask.shape, np.uint8, folder)
             for band in scratch.bands(mask, request.mask):
                 np.greater(request.mask[band], 0, out=mask[band], casting="unsafe")
             mask = holes.grow(mask, self.grow_given, folder)
+        elif probability is None:
+            raise ValueError("a mask is cut from a map of probabilities: give one of them")
         else:
-            one = self.detector
-            mask = detect.cut(probability, one.threshold, one.min_size, folder)
+            one = self._finder
+            mask = detect.cut(probability, one.level, one.min_size, folder)
             mask = holes.grow(mask, self.grow, folder)
         for band in scratch.bands(mask):
             if request.add is not None:
@@ -162,19 +197,19 @@ class Programs:
 
     def _edited(self, request: Request) -> bool:
         """Whether the mask depends on more than a recipe knows, which is then cut in two there."""
-        feather = self.inpainter.feather
+        feather = self._filler.feather
         return (
             any(self._known(request))
-            or self.detector.min_size > 1
+            or self._finder.min_size > 1
             or max(self.grow, feather) > recipes.REACH
         )
 
     def _together(self, requests: Sequence[Request]) -> list[dict[str, Any]]:
         """Answers for photos of one key, `count` of them at most."""
-        sides = [request.pixels.shape[:2] for request in requests]
+        sides = [request.sides for request in requests]
         answers: list[dict[str, Any]] = [{} for _ in requests]
         colored = [n for n, one in enumerate(requests) if self._colored(one)]
-        small = {n: colorize.working_size(*sides[n], self.colorizer.size) for n in colored}
+        small = {n: colorize.working_size(*sides[n], self._painter.size) for n in colored}
         views = {}
         if COLOR in self.outputs:
             views[COLOR] = {n: colorize.shrink(requests[n].pixels, *small[n]) for n in colored}
@@ -198,15 +233,14 @@ class Programs:
         It takes two programs where the mask is edited between.
         """
         frames = [program.frame(one.pixels, shape) for one in requests]
-        wanted = ["fill"] if self.inpainter.strength else []
-        if RESTORED_COLOR in self.outputs and self.colorizer.strength:
+        wanted = ["fill"] if self._filler.strength else []
+        if RESTORED_COLOR in self.outputs and self._painter.strength:
             wanted.append("view")
             # Of one size whatever the proportions, or each bucket would make several programs.
-            most = (colorize.LONGEST * self.colorizer.size,) * 2
+            longest = colorize.LONGEST * self._painter.size
             for one, request in zip(frames, requests, strict=True):
-                sides = request.pixels.shape[:2]
-                small = colorize.working_size(*sides, self.colorizer.size)
-                one |= program.shrinking(sides, small, shape, most)
+                small = colorize.working_size(*request.sides, self._painter.size)
+                one |= program.shrinking(request.sides, small, shape, (longest, longest))
         if not self._edited(requests[0]):
             return self._ask(("probability", "mask", *wanted), frames)
         answers: list[dict[str, Any]] = [{} for _ in requests]
@@ -221,21 +255,23 @@ class Programs:
 
     def _colored(self, request: Request) -> bool:
         """Whether the photo gets colours."""
-        return self.colors and self.colorizer.reason(request.kind) is None
+        return self.colors and self._painter.reason(request.kind) is None
 
-    def _ask(self, steps: tuple[str, ...], frames) -> list[dict[str, Any]]:
+    def _ask(
+        self, steps: tuple[str, ...], frames: Sequence[Mapping[str, np.ndarray]]
+    ) -> list[dict[str, Any]]:
         """What these steps of the chain make of the frames; the program is made at first use."""
         if not steps or not frames:
             return [{} for _ in frames]
         if steps not in self._programs:
             asked = {
-                "detect": self.detector if "probability" in steps else None,
-                "inpaint": self.inpainter if "fill" in steps else None,
-                "colorize": self.colorizer if "chroma" in steps else None,
+                "detect": self._finder.stage if "probability" in steps else None,
+                "inpaint": self._filler.trained if "fill" in steps else None,
+                "colorize": self._painter.stage if "chroma" in steps else None,
             }
             self._programs[steps] = program.Program(
                 self._recipe(steps),
-                {name: part.stage.params for name, part in asked.items() if part},
+                {name: stage.params for name, stage in asked.items() if stage},
                 [step for step in steps if step != "mask"],
                 self.devices,
                 self.compiled,
@@ -244,18 +280,20 @@ class Programs:
 
     def _recipe(self, steps: tuple[str, ...]) -> recipes.Recipe:
         """The stages that find what is asked for."""
-        stages = {"view": recipes.View("restored" if "fill" in steps else "photo")}
+        stages: dict[str, recipes.Step] = {
+            "view": recipes.View("restored" if "fill" in steps else "photo")
+        }
         if self.fills:
             clean = recipes.clean(
-                self.detector.stage,
-                self.inpainter.stage,
-                threshold=self.detector.threshold,
-                tta=self.detector.tta,
+                self._finder.stage,
+                self._filler.trained,
+                threshold=self._finder.level,
+                tta=self._finder.tta,
                 grow=self.grow,
-                feather=self.inpainter.feather,
-                strength=self.inpainter.strength,
+                feather=self._filler.feather,
+                strength=self._filler.strength,
             )
             stages |= dict(zip(("probability", "mask", "fill"), clean, strict=True))
         if self.colors:
-            stages["chroma"] = recipes.color(self.colorizer.stage)[-1]
+            stages["chroma"] = recipes.color(self._painter.stage)[-1]
         return tuple(stages[step] for step in steps)

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -37,8 +37,11 @@ from oldphoto_jax.photo.types import Batch, Mask
 from oldphoto_jax.restore import detect
 from oldphoto_jax.restore.stage import Stage
 
+if TYPE_CHECKING:
+    from oldphoto_jax.tasks import colorize, inpaint, segment
+
 Weights = Mapping[str, Any]
-Step = Callable[[Weights, Batch], Mapping[str, Any]]
+Step = Callable[[Weights, Batch], Batch]
 Recipe = Sequence[Step]
 
 FULL_SCALE = 65535  # of a stored probability
@@ -57,7 +60,7 @@ def run(recipe: Recipe, weights: Weights, batch: Batch) -> Batch:
 class Detect:
     """How likely each pixel is damaged; with `tta` the mean over the photo's mirror images."""
 
-    stage: Stage
+    stage: Stage[segment.Segment]
     tta: bool = False
 
     def __call__(self, weights: Weights, batch: Batch) -> Batch:
@@ -96,7 +99,7 @@ class Inpaint:
     `strength` 0..1 says how much of the fill is to be seen.
     """
 
-    stage: Stage
+    stage: Stage[inpaint.Inpaint]
     feather: int = 0
     strength: float = 1.0
 
@@ -129,7 +132,7 @@ class View:
 class Colorize:
     """Colours for the view: the network's, times the gain of its weights."""
 
-    stage: Stage
+    stage: Stage[colorize.Colorize]
 
     def __call__(self, weights: Weights, batch: Batch) -> Batch:
         """Adds `chroma`."""
@@ -139,8 +142,8 @@ class Colorize:
 
 
 def clean(
-    detector: Stage,
-    inpainter: Stage,
+    detector: Stage[segment.Segment],
+    inpainter: Stage[inpaint.Inpaint],
     *,
     threshold: float | None = None,
     tta: bool = False,
@@ -168,7 +171,7 @@ def clean(
     )
 
 
-def color(colorizer: Stage) -> Recipe:
+def color(colorizer: Stage[colorize.Colorize]) -> Recipe:
     """Colours for photos as they came: `chroma` of `photo` [N,H,W,3], `rows` and `columns`.
 
         painter = stage.load("colorize-lite")
@@ -188,7 +191,12 @@ def color(colorizer: Stage) -> Recipe:
     return View("photo"), Colorize(colorizer)
 
 
-def full(detector: Stage, inpainter: Stage, colorizer: Stage, **options: Any) -> Recipe:
+def full(
+    detector: Stage[segment.Segment],
+    inpainter: Stage[inpaint.Inpaint],
+    colorizer: Stage[colorize.Colorize],
+    **options: Any,
+) -> Recipe:
     """What `clean` does, with the same options, and colours for what it restored: `chroma`.
 
         finder, filler = stage.load("segment-lite"), stage.load("inpaint-lite")

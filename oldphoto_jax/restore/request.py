@@ -29,7 +29,7 @@ class Request:
     add: np.ndarray | None = None
     remove: np.ndarray | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("mask", "probability", "add", "remove"):
             given = getattr(self, name)
             if given is not None and given.shape != self.pixels.shape[:2]:
@@ -39,6 +39,12 @@ class Request:
                 )
         if self.probability is not None and self.probability.dtype != np.uint16:
             raise ValueError(f"probability is uint16 at full scale, got {self.probability.dtype}")
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        """Height and width of the photo."""
+        height, width = self.pixels.shape[:2]
+        return height, width
 
     @functools.cached_property
     def kind(self) -> str:

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from oldphoto_jax.photo import image
-from oldphoto_jax.photo.types import Array, Gray, Rows
+from oldphoto_jax.photo.types import Rows
 from oldphoto_jax.restore import colorize, detect, fill, holes, pictures, recipes, report
 from oldphoto_jax.restore import stage as stages
 from oldphoto_jax.restore.colorize import Colorizer
@@ -86,7 +86,7 @@ class Restorer(Programs):
                 coarse=coarse,
             )
             limit = {} if max_hole is None else {"max_hole": max_hole}
-            options = dict(feather=feather, strength=strength["inpaint"], **limit)
+            options: dict[str, Any] = dict(feather=feather, strength=strength["inpaint"], **limit)
             filler = _inpainter(stages.load(inpainter, INPAINTER, Inpaint), tile, **options)
         if {RESTORED_COLOR, COLOR} & {*outputs}:
             painter = Colorizer(
@@ -97,7 +97,7 @@ class Restorer(Programs):
             )
         return cls(finder, filler, painter, outputs=outputs, **more)
 
-    def __call__(self, photos, mask=None) -> Restored | list[Restored]:
+    def __call__(self, photos: Any, mask: Any = None) -> Restored | list[Restored]:
         """Restores an array, a PIL image, or a sequence of them; `mask` likewise, if given.
 
         Arrays are [H,W], [H,W,1|3] or, with alpha, [H,W,2|4], uint8 or uint16; [N,H,W,C] counts
@@ -153,7 +153,7 @@ class Restorer(Programs):
         made = {RESTORED: restored}
         reason = None
         if self.colors:
-            reason = self.colorizer.reason(told["kind"])
+            reason = self._painter.reason(told["kind"])
             unchanged = restored is pixels
             views = {
                 COLOR: lambda: self._view(answer, COLOR, pixels),
@@ -168,28 +168,36 @@ class Restorer(Programs):
         wanted = {name: made[name] if name in self.outputs else None for name in PICTURES}
         return Restored(**wanted, mask=mask, probability=probability, report=told)
 
-    def _mend(self, pixels, mask, known, folder) -> tuple[np.ndarray, dict[str, Any]]:
+    def _mend(
+        self,
+        pixels: np.ndarray,
+        mask: np.ndarray,
+        known: np.ndarray | None,
+        folder: str | os.PathLike | None,
+    ) -> tuple[np.ndarray, dict[str, Any]]:
         """What the inpainter makes of the photo; where no good pixel is left, the photo itself."""
-        if holes.share(holes.grow(mask, self.inpainter.feather, folder)) < 1:
-            return self.inpainter.mend(pixels, mask, folder, known)
+        if holes.share(holes.grow(mask, self._filler.feather, folder)) < 1:
+            return self._filler.mend(pixels, mask, folder, known)
         reason = "all of it is marked as damaged, so that nothing is left to go by: not restored"
         told = {"filled": 0.0, "thickest": max(mask.shape), "holes": {}, "left": 1, "guessed": 0}
         return pixels, told | {"thick": [], "status": report.BEYOND, "reason": reason}
 
-    def _view(self, answer, name: str, pixels: Rows) -> tuple[Gray, Array]:
+    def _view(
+        self, answer: Mapping[str, Any], name: str, pixels: Rows
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Luma and chroma of the small view of these pixels."""
         if name not in answer:
-            return colorize.guess(self.colorizer.stage, pixels, self.colorizer.size)
+            return colorize.guess(self._painter.stage, pixels, self._painter.size)
         luma, chroma = answer[name]
         if not np.isfinite(chroma).all():
             raise ValueError("some colours are no numbers; these weights are broken")
         return luma, chroma
 
-    def _paint(self, pixels, luma, chroma) -> colorize.Painted:
-        return colorize.Painted(pixels, luma, chroma, self.colorizer.strength)
+    def _paint(self, pixels: Rows, luma: np.ndarray, chroma: np.ndarray) -> colorize.Painted:
+        return colorize.Painted(pixels, luma, chroma, self._painter.strength)
 
 
-def _inpainter(stage: stages.Stage, tile: int, **more: Any) -> Inpainter:
+def _inpainter(stage: stages.Stage[Inpaint], tile: int, **more: Any) -> Inpainter:
     """An inpainter whose tiles are no larger than the detector's."""
     multiple = stage.task.multiple
     tile = max(min(tile, fill.TILE) // multiple, 1) * multiple

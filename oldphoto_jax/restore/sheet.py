@@ -6,6 +6,7 @@ import math
 import os
 import pathlib
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -129,7 +130,9 @@ def _lay_out(
 ) -> np.ndarray:
     """Pictures of one height in rows of `columns`; cells are as wide as what stands in them."""
     margin = max(SMALLEST_MARGIN, round(MARGIN * height))
-    font = ImageFont.load_default(max(SMALLEST_LETTERS, round(LETTERS * height)))
+    letters = max(SMALLEST_LETTERS, round(LETTERS * height))
+    # By its type it may also be Pillow's font of one size, which it never is where a size is given.
+    font = cast(ImageFont.FreeTypeFont, ImageFont.load_default(letters))
     line = sum(font.getmetrics())
     high = len(shown[0])
     cells = [

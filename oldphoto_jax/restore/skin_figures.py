@@ -14,7 +14,6 @@ import numpy as np
 
 from oldphoto_jax.metrics import color
 from oldphoto_jax.metrics.stream import Mean
-from oldphoto_jax.photo.types import Array
 from oldphoto_jax.restore import exams
 
 SHARE = 0.05  # of a photo's pixels that have to be skin for it to count
@@ -60,8 +59,10 @@ def usual(truths: Sequence[Skin]) -> tuple[float, float] | None:
     hues = [skin.hue for skin in truths if skin.complexion and not math.isnan(skin.hue)]
     if not hues:
         return None
-    ends = zip(USUAL, ("lower", "higher"), strict=True)
-    return tuple(float(np.percentile(hues, share, method=method)) for share, method in ends)
+    low, high = USUAL
+    least = np.percentile(hues, low, method="lower")
+    most = np.percentile(hues, high, method="higher")
+    return float(least), float(most)
 
 
 def counts(truths: Sequence[Skin]) -> dict[str, int]:
@@ -126,9 +127,9 @@ def _median(skins: Sequence[Skin], middle: float) -> float | None:
     hues = np.array([skin.hue for skin in skins if not math.isnan(skin.hue)])
     if not hues.size:
         return None
-    return exams.plain(_turned(np.median(_turned(hues - middle)) + middle))
+    return exams.plain(float(_turned(np.median(_turned(hues - middle)) + middle)))
 
 
-def _turned(degrees: Array) -> Array:
+def _turned(degrees: np.ndarray) -> np.ndarray:
     """The same angles from -180 to 180."""
     return (degrees + 180) % 360 - 180

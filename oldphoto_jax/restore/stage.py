@@ -6,7 +6,7 @@ import os
 import pathlib
 import sys
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, Generic, TypeVar, overload
 
 import jax
 import numpy as np
@@ -18,15 +18,16 @@ from oldphoto_jax.restore import tiles
 from oldphoto_jax.weights import cache, catalogue, names, store
 
 Result = TypeVar("Result")
+Kind = TypeVar("Kind", bound=contract.Task, covariant=True)
 
 
-class Stage:
+class Stage(Generic[Kind]):
     """Answers `task.predict` for a batch of photos with networks that no longer learn.
 
     `compiled` lists the photo shapes that a program was made for; `checksum` names the weights.
     """
 
-    def __init__(self, task: contract.Task, nets: contract.Networks, checksum: str = ""):
+    def __init__(self, task: Kind, nets: contract.Networks, checksum: str = ""):
         self.task, self.checksum = task, checksum
         self.compiled: list[tuple[int, ...]] = []
         for net in nets.values():
@@ -34,15 +35,16 @@ class Stage:
         graph, self.params = nnx.split(dict(nets))
 
         @jax.jit
-        def forward(params, batch) -> Batch:
+        def forward(params: Any, batch: Batch) -> Batch:
             self.compiled.append(batch["photo"].shape)  # runs while JAX traces: once per program
             return self.predict(params, batch)
 
         self._graph, self._forward = graph, forward
 
-    def predict(self, params, batch: Batch) -> Batch:
+    def predict(self, params: Any, batch: Batch) -> Batch:
         """`task.predict` with networks of these params: a pure function, not yet compiled."""
-        return self.task.predict(nnx.merge(self._graph, params), batch)
+        nets = nnx.merge(self._graph, params)
+        return self.task.predict(nets, batch)
 
     def __call__(self, photo: np.ndarray, **more: np.ndarray) -> dict[str, np.ndarray]:
         """What the task changes in photo [N,H,W,3] (0..1), its sides multiples of the task's.
@@ -53,9 +55,19 @@ class Stage:
         return {name: np.asarray(array) for name, array in answer.items()}
 
 
+@overload
+def load(path: str | os.PathLike | None = None, default: str = "") -> Stage[Any]: ...
+@overload
 def load(
-    path: str | os.PathLike | None = None, default: str = "", kind: type = contract.Task
-) -> Stage:
+    path: str | os.PathLike | None = None, default: str = "", *, kind: type[Kind]
+) -> Stage[Kind]: ...
+@overload
+def load(path: str | os.PathLike | None, default: str, kind: type[Kind]) -> Stage[Kind]: ...
+def load(
+    path: str | os.PathLike | None = None,
+    default: str = "",
+    kind: type[contract.Task] = contract.Task,
+) -> Stage[Any]:
     """The stage kept in a weights file or in the work folder of a training run.
 
     Without a path, the weights called `default` that come with the package. Raises WeightsError
@@ -124,8 +136,9 @@ def in_tiles(
     """
 
     def go(tile: int, overlap: int) -> np.ndarray:
-        options = dict(tile=tile, overlap=overlap, multiple=multiple, batch=batch)
-        return tiles.run(function, photo, **options)
+        return tiles.run(
+            function, photo, tile=tile, overlap=overlap, multiple=multiple, batch=batch
+        )
 
     return within_memory(go, tile, overlap, multiple)
 

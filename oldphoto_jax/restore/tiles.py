@@ -94,10 +94,9 @@ def run(
     batch: int = 1,
 ) -> np.ndarray:
     """What `rows` gives, as one array [H,W,D]."""
-    options = dict(tile=tile, overlap=overlap, multiple=multiple, batch=batch)
-    canvas = None
-    for top, finished in rows(function, photo, **options):
-        if canvas is None:
+    pieces = rows(function, photo, tile=tile, overlap=overlap, multiple=multiple, batch=batch)
+    for top, finished in pieces:
+        if top == 0:
             canvas = np.empty((len(photo), *finished.shape[1:]), finished.dtype)
         canvas[top : top + len(finished)] = finished
     return canvas
@@ -124,10 +123,9 @@ def rows(
     results = _results(function, photo, down, across, batch)
     above = None  # of the row of tiles before, what the next one fades into
     for row, top in enumerate(down.starts):
-        strip = None
         for column, left in enumerate(across.starts):
             piece = next(results)[: height - top, : width - left]
-            if strip is None:
+            if column == 0:
                 strip = np.empty((len(piece), width, piece.shape[-1]), piece.dtype)
             lay(strip.swapaxes(0, 1), piece.swapaxes(0, 1), across, column, overlap)
         begin = fade(down, row, overlap) - top
