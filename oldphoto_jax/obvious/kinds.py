@@ -1,7 +1,7 @@
-"""Twelve kinds of damage that nobody overlooks, 4 pixels to a quarter of the side thick.
+"""Eleven kinds of damage that nobody overlooks, 4 pixels to a quarter of the side thick.
 
-Each is a function (random numbers, side in pixels) -> Canvas; that of real film damage is in
-`film`.
+Each is a function (random numbers, side in pixels) -> Canvas; the twelfth, real damage of film, is
+in `film`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from oldphoto_jax.obvious import fields
 from oldphoto_jax.obvious.canvas import Canvas
 
 Draw = Callable[[np.random.Generator, int], Canvas]
+FADED = -9.0  # half a thickness that leaves nothing of a crack
 
 
 def line(rng: np.random.Generator, size: int) -> Canvas:
@@ -129,9 +130,6 @@ def cracks(rng: np.random.Generator, size: int) -> Canvas:
     _, pieces = np.unique(canvas.piece, return_inverse=True)
     canvas.piece = pieces.reshape(size, size)
     return canvas
-
-
-FADED = -9.0  # half a thickness that leaves nothing of a crack
 
 
 def specks(rng: np.random.Generator, size: int) -> Canvas:
