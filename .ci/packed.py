@@ -1,13 +1,13 @@
-"""What .ci/run asks of the wheel: that it comes of the sdist, is small, and restores the sample.
+"""What .ci/run asks of what is installed: a wheel made of the sdist, small, that restores a photo.
 
-python .ci/wheel.py build DIST       in a checkout: sdist and wheel, and what they weigh
-python .ci/wheel.py check RESTORED   what `oldphoto restore --sample` has written
+python .ci/packed.py build DIST       in a checkout: sdist and wheel, and what they weigh
+python .ci/packed.py check RESTORED   what `oldphoto restore --sample` has written
 """
 
-import fnmatch
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -21,7 +21,7 @@ MADE = {"PKG-INFO", "setup.cfg"}  # by setuptools, beside oldphoto_jax.egg-info
 def build(dist: pathlib.Path) -> None:
     """Builds the sdist from the checkout, and the wheel from the sdist alone."""
     dist.mkdir()
-    sdist = dist / build_meta.build_sdist(str(dist))
+    sdist = dist / build_meta.build_sdist(str(dist), {"--global-option": ["--quiet"]})
     with tarfile.open(sdist) as archive:
         names = {m.name.partition("/")[2] for m in archive if m.isfile()}
     packed = {name for name in names - MADE if ".egg-info/" not in name}
@@ -40,11 +40,13 @@ def build(dist: pathlib.Path) -> None:
 
 
 def checkout() -> set[str]:
-    """Every file of the checkout but those in folders that Git ignores."""
-    patterns = [line.rstrip("/") for line in pathlib.Path(".gitignore").read_text().split()]
+    """Every file of the checkout but those that Git ignores."""
+    lines = pathlib.Path(".gitignore").read_text("utf-8").split()
+    ignored = shutil.ignore_patterns(".git", *(line.rstrip("/") for line in lines))
     found = set()
     for folder, folders, files in os.walk("."):
-        folders[:] = [f for f in folders if not any(fnmatch.fnmatch(f, p) for p in patterns)]
+        folders[:] = set(folders) - ignored(folder, folders)
+        files = set(files) - ignored(folder, files)
         found |= {os.path.relpath(os.path.join(folder, file)) for file in files}
     return found
 
