@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from oldphoto_jax.layers import blocks
+from oldphoto_jax.layers.precision import wide
 from oldphoto_jax.layers.spectral import Spectral
 from oldphoto_jax.photo.types import Features
 
@@ -75,7 +76,7 @@ class SelfAttention(nnx.Module):
         found = found.reshape(*x.shape[:3], -1)
         if self.out is not None:
             found = self.out(found)
-        return x + self.gamma[...] * found
+        return (wide(x) + wide(self.gamma[...]) * wide(found)).astype(x.dtype)
 
     def attention(self, x: Features) -> jax.Array:
         """Where each place of x [N,H,W,C] looks, to be shown: whole, [N, H W, keys], float32.
@@ -111,8 +112,11 @@ def attend(
     queries = jnp.pad(queries, ((0, 0), (0, pieces * chunk - count), (0, 0)))
     queries = jnp.moveaxis(queries.reshape(n, pieces, chunk, -1), 1, 0)
 
+    kind = values.dtype
+    keys, values = wide(keys), wide(values)  # so that gradients of all pieces add up in float32
+
     def piece(queries):
-        return _average(queries, keys, values)
+        return _average(queries, keys.astype(kind), values.astype(kind))
 
     # The loop itself keeps XLA from merging the two computations of a chunk.
     piece = jax.checkpoint(piece, prevent_cse=False)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from oldphoto_jax.layers.biased import Conv
 from oldphoto_jax.layers.convolution import convolve
 from oldphoto_jax.photo.types import Features
 
@@ -25,10 +26,10 @@ def conv(
     bias: bool = True,
     init=HE_FAN_IN,
     rngs: nnx.Rngs,
-) -> nnx.Conv:
+) -> Conv:
     """A square convolution padded as PyTorch does: (kernel - 1) // 2 zeros on each side."""
     pad = ((kernel - 1) // 2,) * 2
-    return nnx.Conv(
+    return Conv(
         c_in,
         c_out,
         (kernel, kernel),

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from oldphoto_jax.layers.devices import shared
+from oldphoto_jax.layers.precision import wide
 from oldphoto_jax.photo.types import Array, Features
 
 _STRIP_BYTES = 4 << 20  # of unfolded windows: about a core's share of the cache
@@ -25,12 +26,13 @@ def convolve(x: Features, kernel: Array, strides, padding, **options) -> Feature
     """`jax.lax.conv_general_dilated` for `flax.nnx.Conv(conv_general_dilated=convolve)`.
 
     x is [N,H,W,C], kernel [h,w,C,D]. Strided, dilated or grouped convolutions go to XLA as they
-    are; those are small.
+    are; those are small. The kernel of the others keeps its gradient in float32 until all devices
+    have added theirs.
     """
     if not _plain(x, kernel, strides, padding, options):
         return lax.conv_general_dilated(x, kernel, strides, padding, **options)
     padding = tuple((int(low), int(high)) for low, high in padding)
-    return _convolve(x, shared(kernel, x), padding, options.get("precision"))
+    return _convolve(x, shared(wide(kernel), x), padding, options.get("precision"))
 
 
 def convolve_doubled(x: Features, kernel: Array) -> Features:
@@ -41,7 +43,7 @@ def convolve_doubled(x: Features, kernel: Array) -> Features:
     convolution of x: the same sums with 4/9 of the work, and the doubled map is never made.
     """
     height, width = x.shape[1:3]
-    phases = [_merged(rows, 1)[right] for rows in _merged(kernel, 0) for right in (0, 1)]
+    phases = [_merged(rows, 1)[right] for rows in _merged(wide(kernel), 0) for right in (0, 1)]
     y = convolve(
         x,
         jnp.concatenate(phases, -1),
@@ -82,7 +84,7 @@ def _plain(x, kernel, strides, padding, options) -> bool:
 def _convolve(x, kernel, padding, precision):
     return lax.conv_general_dilated(
         x,
-        kernel,
+        kernel.astype(x.dtype),
         (1, 1),
         padding,
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
@@ -144,7 +146,7 @@ def _kernel_gradient(shape, padding, precision, x: Features, dy: Features) -> Ar
     total = total.reshape(h, w, wide.shape[-1], plain.shape[-1])
     if d < c:
         total = total[::-1, ::-1].swapaxes(2, 3)
-    return total.astype(x.dtype)
+    return total.astype(jnp.promote_types(total.dtype, x.dtype))
 
 
 def _padded(x: Features, padding) -> Features:

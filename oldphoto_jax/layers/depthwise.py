@@ -36,7 +36,7 @@ class DepthwiseConv(nnx.Module):
 
     def __call__(self, x: Features) -> Features:
         """Maps [N,H,W,c] to [N,ceil(H/stride),ceil(W/stride),c]."""
-        return depthwise(x, shared(self.kernel[...], x), self.stride)
+        return depthwise(x, shared(wide(self.kernel[...]), x), self.stride)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))

@@ -10,7 +10,9 @@ import jax.numpy as jnp
 from flax import nnx
 
 from oldphoto_jax.layers import blocks, norm
+from oldphoto_jax.layers.biased import Conv
 from oldphoto_jax.layers.convolution import convolve, convolve_doubled
+from oldphoto_jax.layers.precision import shifted
 from oldphoto_jax.photo.types import Features
 
 PADDINGS = ("same", "symmetric")
@@ -47,7 +49,7 @@ class GatedConv(nnx.Module):
         self.c_in = c_in
         self.kernel, self.stride, self.dilation = kernel, stride, dilation
         self.activation, self.slope = activation, slope
-        self.conv = nnx.Conv(
+        self.conv = Conv(
             c_in,
             2 * c_out,
             (kernel, kernel),
@@ -102,7 +104,7 @@ class GatedConv(nnx.Module):
             ((1, 1), (1, 1)),
             dimension_numbers=("NHWC", "HWIO", "NHWC"),
         )
-        return y if self.conv.bias is None else y + self.conv.bias[...].astype(y.dtype)
+        return y if self.conv.bias is None else shifted(y, self.conv.bias[...])
 
 
 def _zeros(padding: str, kernel: int, stride: int, dilation: int):

@@ -14,6 +14,7 @@ from flax import nnx
 
 from oldphoto_jax.layers import blocks
 from oldphoto_jax.layers.convolution import convolve, convolve_doubled
+from oldphoto_jax.layers.precision import wide
 from oldphoto_jax.photo.types import Features, Mask
 
 FORMS = ("ratio", "sum")
@@ -112,10 +113,10 @@ class PartialConv(nnx.Module):
         full = inside * sum(self.channels) if self.border == "outside" else window
         alive = jnp.clip(seen, 0, 1)
         scale = full / (seen + 1e-8) * alive / (1 if self.form == "ratio" else window)
-        y = y * scale.astype(y.dtype)
+        scaled = wide(y) * scale
         if self.bias is not None:
-            y = (y + self.bias[...].astype(y.dtype)) * alive.astype(y.dtype)
-        return y, 1 - jnp.broadcast_to(alive, (*y.shape[:3], 1))
+            scaled = (scaled + wide(self.bias[...])) * alive
+        return scaled.astype(y.dtype), 1 - jnp.broadcast_to(alive, (*y.shape[:3], 1))
 
     def _checked(self, x: tuple[int, ...], masks: Sequence[Mask | None]) -> Sequence[Mask | None]:
         if x[-1] != sum(self.channels):

@@ -9,6 +9,7 @@ import jax
 from flax import nnx
 
 from oldphoto_jax.layers import blocks
+from oldphoto_jax.layers.biased import Conv
 from oldphoto_jax.photo.types import Features
 
 LAYERS = ("relu1", "relu2", "relu3", "relu4", "relu5")
@@ -29,7 +30,7 @@ class AlexNet(nnx.Module):
         c1, c2, c3, c4, c5 = (width * c // 64 for c in CHANNELS)
         init = blocks.HE_FAN_IN
         # torchvision pads this one by 2 where `blocks.conv` would by 5
-        first = nnx.Conv(3, c1, (11, 11), 4, padding=((2, 2), (2, 2)), kernel_init=init, rngs=rngs)
+        first = Conv(3, c1, (11, 11), 4, padding=((2, 2), (2, 2)), kernel_init=init, rngs=rngs)
         self.convs = nnx.List([first, conv(c1, c2, 5), conv(c2, c3), conv(c3, c4), conv(c4, c5)])
 
     def __call__(self, x: Features) -> Features:

@@ -8,8 +8,10 @@ from flax import nnx
 
 from oldphoto_jax.layers import blocks
 from oldphoto_jax.layers.attention import SelfAttention
+from oldphoto_jax.layers.biased import Conv
 from oldphoto_jax.layers.convolution import convolve
 from oldphoto_jax.layers.instance import instance_norm
+from oldphoto_jax.layers.precision import wide
 from oldphoto_jax.layers.spectral import Spectral
 from oldphoto_jax.photo.types import Features
 
@@ -153,9 +155,9 @@ class MultiscaleDiscriminator(nnx.Module):
 
 def _conv(
     c_in: int, c_out: int, stride: int, pad: int, *, init=blocks.HE_FAN_IN, rngs: nnx.Rngs
-) -> nnx.Conv:
+) -> Conv:
     """The 4x4 convolution that all critics are made of."""
-    return nnx.Conv(
+    return Conv(
         c_in,
         c_out,
         (4, 4),
@@ -170,4 +172,5 @@ def _conv(
 def _halve(x: Features) -> Features:
     """Means of 3x3 windows, of what lies inside the photo: [N,H,W,C] to [N,ceil H/2,ceil W/2,C]."""
     pads = ((1, 1), (1, 1))
-    return nnx.avg_pool(x, (3, 3), (2, 2), pads, count_include_pad=False)
+    means = nnx.avg_pool(wide(x), (3, 3), (2, 2), pads, count_include_pad=False)
+    return means.astype(x.dtype)

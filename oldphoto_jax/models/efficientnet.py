@@ -13,6 +13,7 @@ from flax import nnx
 from jax import lax
 
 from oldphoto_jax.layers import blocks
+from oldphoto_jax.layers.biased import Conv, Linear
 from oldphoto_jax.layers.depthwise import DepthwiseConv
 from oldphoto_jax.layers.norm import BatchNorm
 from oldphoto_jax.photo.types import Features, Logits, Photo
@@ -103,7 +104,7 @@ class Early(nnx.Module):
 
     def __init__(self, *, rngs: nnx.Rngs):
         c = 32
-        self.stem = nnx.Conv(
+        self.stem = Conv(
             3,
             c,
             (3, 3),
@@ -159,7 +160,7 @@ class Head(nnx.Module):
     def __init__(self, c: int, classes: int, *, rngs: nnx.Rngs):
         self.conv = blocks.conv(c, 1280, 1, bias=False, init=blocks.HE_FAN_OUT, rngs=rngs)
         self.norm = _norm(1280)
-        self.linear = nnx.Linear(1280, classes, rngs=rngs)
+        self.linear = Linear(1280, classes, rngs=rngs)
 
     def __call__(self, x: Features) -> Logits:
         """Maps [N,h,w,c] to logits [N,classes]."""

@@ -18,6 +18,7 @@ from flax import nnx
 
 from oldphoto_jax.layers import blocks
 from oldphoto_jax.layers.norm import BatchNorm
+from oldphoto_jax.layers.precision import wide
 from oldphoto_jax.models.efficientnet import EfficientNetLite
 from oldphoto_jax.photo.types import Features, Logits
 
@@ -110,7 +111,7 @@ class Level(nnx.Module):
 
 def _shrunk(x: Features, times: int) -> Features:
     """Means of blocks: [N,H,W,C] to [N,H/times,W/times,C]."""
-    return nnx.avg_pool(x, (times, times), (times, times))
+    return nnx.avg_pool(wide(x), (times, times), (times, times)).astype(x.dtype)
 
 
 def to_depth(x: Features) -> Features:

@@ -11,6 +11,7 @@ from flax import nnx
 
 from oldphoto_jax.layers import blocks
 from oldphoto_jax.layers import norm as norms
+from oldphoto_jax.layers.biased import Linear
 from oldphoto_jax.photo.types import Array, Features, Logits, Photo
 
 DEPTHS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
@@ -92,7 +93,7 @@ class ResNet(nnx.Module):
             c_in = self.channels[i + 1]
             rest = [block(c_in, c, 1, conv=conv, normalize=normalize) for _ in range(count - 1)]
             self.stages.append(nnx.List([first, *rest]))
-        self.head = nnx.Linear(self.channels[-1], classes, rngs=rngs) if classes else None
+        self.head = Linear(self.channels[-1], classes, rngs=rngs) if classes else None
 
     def __call__(self, x: Features) -> Logits:
         """Maps normalized photos [N,H,W,C] to float32 logits [N,classes]."""

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from oldphoto_jax.layers import blocks
+from oldphoto_jax.layers.biased import ConvTranspose
 from oldphoto_jax.layers.norm import BatchNorm, Kind
 from oldphoto_jax.models.resnet import Pool, ResNet, Variant
 from oldphoto_jax.photo.types import Features, Logits
@@ -146,7 +147,7 @@ class Decoder(nnx.Module):
         self.norm1, self.norm2 = (BatchNorm(c) if norm else None for c in (c_mid, c_out))
         self.deconv = deconv and enlarge  # at equal size a plain convolution stands in
         if self.deconv:
-            self.conv2 = nnx.ConvTranspose(
+            self.conv2 = ConvTranspose(
                 c_mid,
                 c_out,
                 (4, 4),

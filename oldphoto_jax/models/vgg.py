@@ -12,6 +12,7 @@ import jax
 from flax import nnx
 
 from oldphoto_jax.layers import blocks
+from oldphoto_jax.layers.biased import Conv
 from oldphoto_jax.photo.types import Features
 
 DEPTHS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}  # convolutions in each stage
@@ -90,7 +91,7 @@ class VGG(nnx.Module):
                 found[name] = x
         return [found[name] for name in names]
 
-    def _layers(self) -> Iterator[tuple[str, nnx.Conv | None]]:
+    def _layers(self) -> Iterator[tuple[str, Conv | None]]:
         """Every layer's name and its convolution; None stands for pooling."""
         convs = iter([conv for stage in self.stages for conv in stage])
         for name in self.names:
