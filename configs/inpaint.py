@@ -34,7 +34,7 @@ Instead of that phase, `:lite_perceptual` looks at the filled photo through Alex
 `:lite_critic` goes on from there beside a critic of patches. They want the extra `perceptual`.
 
     python -m oldphoto_jax.main --config=configs/inpaint.py:lite_perceptual \
-        --workdir=runs/inpaint-lite-perceptual
+        --workdir=runs/inpaint-lite_perceptual
     python -m oldphoto_jax.main --config=configs/inpaint.py:lite_critic \
         --workdir=runs/inpaint-lite-critic
 
@@ -54,7 +54,7 @@ from oldphoto_jax.train.optimizer import Adam
 BEFORE = {  # what a phase starts from; what looks best no figure tells
     "lite_frozen": "runs/inpaint-lite/weights/best.safetensors",
     "lite_perceptual": "runs/inpaint-lite/weights/best.safetensors",
-    "lite_critic": "runs/inpaint-lite-perceptual/weights/last.safetensors",
+    "lite_critic": "runs/inpaint-lite_perceptual/weights/last.safetensors",
 }
 # The critic learns faster than the filler, without momentum (Zhang et al., 2019)
 CRITIC = Adam(rate=4e-4, betas=(0.0, 0.9))
