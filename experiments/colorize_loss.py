@@ -20,10 +20,10 @@ pip install 'oldphoto-jax[perceptual]'. Measured are PSNR and error in the plane
 is as much as the truth. Photos are shown at the temperature of `:lite`, while "pixel" is of the
 mean colour: no variant is trained for exactly what is measured.
 
-Answer after 100 steps from such a run, three seeds, at a temperature of 0.5: rare colours that count for more make
-photos a quarter more colourful than the choice alone (22.5 against 17.9; the truth has 39.8) at
-0.14 dB of PSNR, VGG and a critic a tenth (19.8, 0.11 dB); L1 alone makes them slightly paler
-(17.2). The table is in experiments/README.md.
+Answer after 100 steps on top of such a run, three seeds, at a temperature of 0.5: rare colours that
+count for more make photos a quarter more colourful than the choice alone (22.5 against 17.9; the
+truth has 39.8) at 0.14 dB of PSNR, VGG and a critic a tenth (19.8, 0.11 dB); L1 alone makes them
+slightly paler (17.2). The table is in experiments/README.md.
 """
 
 import dataclasses

@@ -115,7 +115,7 @@ def gather(runs: list[Run]) -> None:
             for need in error.needs:
                 missing.setdefault(need, []).append(variant)
     if missing:
-        told = [f"{need} (for {', '.join(variants)})" for need, variants in missing.items()]
+        told = [f"for {', '.join(variants)}: {need}" for need, variants in missing.items()]
         raise ValueError(needs.in_words(told))
 
 

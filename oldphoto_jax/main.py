@@ -72,7 +72,7 @@ def default_workdir(named: str) -> str:
     """
     file, _, variant = named.partition(":")
     name = "-".join(filter(None, (pathlib.Path(file).stem, variant)))
-    return f"runs/{re.sub(r'[^\w.+=-]', '_', name)[:LONGEST]}"
+    return "runs/" + re.sub(r"[^\w.+=-]", "_", name)[:LONGEST]
 
 
 def _workdir() -> str:

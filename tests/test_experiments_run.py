@@ -17,6 +17,7 @@ from experiments import colorize_loss, curves, inpaint_choices, report, run, she
 from experiments import plan as plans
 from oldphoto_jax.train.config import differences, to_text
 from oldphoto_jax.train.loop import train
+from oldphoto_jax.weights import store
 from tests import toy
 
 pytestmark = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")
@@ -39,7 +40,16 @@ BROKEN = '''"""What becomes of a run that fails?"""
 import dataclasses
 from tests import toy
 
-VARIANTS = {"broken": {"painter": "nowhere.safetensors"}, "whole": {}}
+VARIANTS = {"broken": {"painter": "other.safetensors"}, "whole": {}}
+
+def get_config(variant):
+    return dataclasses.replace(toy.get_config(), weights=VARIANTS[variant])
+'''
+LACKING = '''"""What becomes of runs that lack something?"""
+import dataclasses
+from tests import toy
+
+VARIANTS = {"a": {"painter": "nowhere"}, "b": {"painter": "nowhere", "eye": "none"}, "c": {}}
 
 def get_config(variant):
     return dataclasses.replace(toy.get_config(), weights=VARIANTS[variant])
@@ -119,7 +129,20 @@ LOSSES = {
 }
 
 
-def test_losses_of_colour_differ_in_their_terms_and_in_what_these_need():
+def test_losses_of_colour_start_from_the_run_that_is_there_else_from_the_package(
+    tmp_path, monkeypatch, caplog
+):
+    monkeypatch.chdir(tmp_path)
+    assert colorize_loss.get_config().weights["generator"] == "colorize-lite"
+    assert "best.safetensors is not there: all variants begin with the packaged" in caplog.text
+    file = pathlib.Path("runs/colorize-lite/weights/best.safetensors")
+    file.parent.mkdir(parents=True)
+    file.touch()
+    assert colorize_loss.get_config().weights["generator"] == str(file)
+
+
+def test_losses_of_colour_differ_in_their_terms_and_in_what_these_need(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     base = to_text(colorize_loss.get_config("l1"))
     assert to_text(colorize_loss.get_config()) == base
     assert set(colorize_loss.VARIANTS) == {"l1", *LOSSES}
@@ -131,14 +154,14 @@ def test_losses_of_colour_differ_in_their_terms_and_in_what_these_need():
         assert names - critic | ({"optimizers.critic"} if critic else set()) == changed
         seen = config.task.size // config.task.stride  # by the critic, who scores windows of 4x4
         assert seen // 2**config.task.critic_levels - 3 > 1
-        assert config.weights["generator"] == "runs/colorize-lite/weights/best.safetensors"
+        assert config.weights["generator"] == "colorize-lite"
     told = "no variant 'l2'; choose one of l1, bins, balanced, critic, perceptual"
     with pytest.raises(ValueError, match=told):
         colorize_loss.get_config("l2")
 
 
 def test_what_colours_are_compared_by_is_measured(tmp_path):
-    runs = plans.plan(options(LOSS, "--seeds=2", "--steps=30", f"--workdir={tmp_path}"))
+    _, runs = plans.read(options(LOSS, "--seeds=2", "--steps=30", f"--workdir={tmp_path}"))
     assert [(one.variant, one.seed) for one in runs[4:6]] == [("perceptual", 0), ("l1", 1)]
     for one in runs:
         generator = one.config.optimizers["generator"]
@@ -151,7 +174,7 @@ def test_what_colours_are_compared_by_is_measured(tmp_path):
 def test_the_filler_freezes_before_the_end_however_long_it_runs(tmp_path):
     for steps in (None, 40, 8000):
         flags = [f"--steps={steps}"] if steps else []
-        runs = plans.plan(options(CHOICES, "--seeds=2", f"--workdir={tmp_path}", *flags))
+        _, runs = plans.read(options(CHOICES, "--seeds=2", f"--workdir={tmp_path}", *flags))
         assert len(runs) == 16 and {(r.variant, r.seed) for r in runs[:8]} == {
             (variant, 0) for variant in inpaint_choices.VARIANTS
         }
@@ -327,7 +350,9 @@ def test_two_variants_two_seeds_one_report_and_nothing_twice(toys, tmp_path, cap
 def test_a_run_that_fails_is_named_and_the_others_go_on(
     tmp_path, tmp_path_factory, monkeypatch, capsys
 ):
-    (tmp_path / "broken.py").write_text(BROKEN)
+    other = tmp_path / "other.safetensors"
+    store.save(other, {"of_another_network": np.zeros(1)}, {})
+    (tmp_path / "broken.py").write_text(BROKEN.replace("other.safetensors", str(other)))
     compiled = tmp_path_factory.getbasetemp() / "compiled"
     for name, value in toy.environment(str(compiled)).items():
         monkeypatch.setenv(name, value)
@@ -336,8 +361,7 @@ def test_a_run_that_fails_is_named_and_the_others_go_on(
     text = (tmp_path / "runs" / "report.md").read_text()
     rows = table(text)
     assert rows["broken"]["error"] == "" and float(rows["whole"]["error"]) > 0
-    assert "Failed: broken, seed 0: exit status 1: oldphoto_jax:" in text
-    assert "nowhere.safetensors" in text
+    assert "Failed: broken, seed 0: exit status 1: not in the network: of_another" in text
     assert "[2/2] whole, seed 0: done" in capsys.readouterr().out
 
 
@@ -378,6 +402,30 @@ def test_what_is_wrong_is_found_before_the_first_run(flag, toys, tmp_path, capsy
     assert main(tmp_path / "toys.py", f"--workdir={tmp_path / 'runs'}", flag) == 1
     assert WRONG[flag] in capsys.readouterr().err
     assert not toys and not (tmp_path / "runs").exists()
+
+
+def test_what_is_missing_is_told_once_with_the_variants_that_want_it(toys, tmp_path, capsys):
+    (tmp_path / "lacking.py").write_text(LACKING)
+    words = [tmp_path / "lacking.py", f"--workdir={tmp_path / 'runs'}", "--seeds=2"]
+    assert main(*words) == 1
+    told = capsys.readouterr().err
+    assert "2 things are missing" in told and told.count("\n- for") == 2
+    assert told.count("- for a, b: config.weights['painter']='nowhere': ") == 1
+    assert told.count("- for b: config.weights['eye']='none': ") == 1
+    assert not toys and not (tmp_path / "runs").exists()
+    chosen = plans.plan(options(*words, "--variant=c"))
+    assert len(chosen) == 2  # the others' needs are not this walk's
+
+
+def test_variants_that_are_finished_or_go_on_need_no_weights(toys, tmp_path):
+    (tmp_path / "lacking.py").write_text(LACKING)
+    asked = options(tmp_path / "lacking.py", f"--workdir={tmp_path / 'runs'}", "--seeds=1")
+    _, runs = plans.read(asked)
+    with pytest.raises(ValueError, match="'nowhere'"):
+        plans.gather(runs)
+    hand_made(tmp_path / "runs", {"a": {0: [1, 1, 1]}})  # finished
+    (runs[1].folder / "checkpoints" / "4").mkdir(parents=True)
+    plans.gather(runs)
 
 
 def test_without_validation_there_is_nothing_to_compare(tmp_path):

@@ -78,19 +78,42 @@ def test_a_value_of_the_wrong_type_is_refused(monkeypatch):
         parse(monkeypatch, "--config.task.size=big")
 
 
+WORKDIRS = {
+    "configs/colorize.py": "runs/colorize",
+    "configs/segment.py:lite": "runs/segment-lite",
+    "/anywhere/else/x.py:variant": "runs/x-variant",
+    "C.py:a=1,b=(2, 3)": "runs/C-a=1_b=_2__3_",
+    "x.py:../../etc:y": "runs/x-.._.._etc_y",
+    "x.py:Größe": "runs/x-Größe",
+    "x.py:" + "a" * 300: "runs/x-" + "a" * (main.LONGEST - 2),
+}
+
+
+@pytest.mark.parametrize(("named", "workdir"), WORKDIRS.items(), ids=WORKDIRS.values())
+def test_a_run_without_a_folder_gets_one_of_its_name(named, workdir):
+    assert main.default_workdir(named) == workdir
+    assert (
+        pathlib.PurePath(workdir).parts[0] == "runs" and len(pathlib.PurePath(workdir).parts) == 2
+    )
+
+
 @pytest.fixture
 def door(monkeypatch):
     """`main` with flags that were parsed: door(error=..., coordinator=...)."""
 
     def open_door(error=None, **given):
         def run(config, workdir):
-            assert (config, workdir) == ("the config", "the folder")
+            folder = values["workdir"] or "runs/the_folder-v"
+            assert (config, workdir) == ("the config", folder)
             if error:
                 raise error
             return {}
 
         names = ("distributed", "coordinator", "processes", "process")
         values = dict.fromkeys(names) | {"config": "the config", "workdir": "the folder"} | given
+        named = types.SimpleNamespace(get_config_filename=lambda flag: "configs/the folder.py:v")
+        monkeypatch.setattr(main, "config_flags", named)
+        monkeypatch.setattr(main.flags, "FLAGS", {"config": None})
         for name, value in values.items():
             monkeypatch.setattr(main, f"_{name.upper()}", types.SimpleNamespace(value=value))
         monkeypatch.setattr(main, "train", run)
@@ -108,6 +131,14 @@ def test_processes_join_only_when_told(door):
     assert door(distributed=True) == [{}]
     where = {"coordinator_address": "here:1", "num_processes": 2, "process_id": 0}
     assert door(coordinator="here:1", processes=2, process=0) == [where]
+
+
+def test_the_folder_that_was_not_named_is_told(door, capsys):
+    door()
+    assert capsys.readouterr().err == ""
+    door(workdir=None)
+    [line] = capsys.readouterr().err.splitlines()
+    assert line == "oldphoto_jax: without --workdir, the run lives in runs/the_folder-v"
 
 
 def test_half_an_address_is_refused(door, capsys):

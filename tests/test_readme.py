@@ -169,6 +169,21 @@ def test_links_lead_somewhere(name):
             assert anchor in anchors, link
 
 
+def test_no_file_names_a_host_of_a_package_registry():
+    # Brackets, lest this file find itself.
+    hosts = re.compile(
+        rb"registry\.[n]pmjs|[n]pmmirror|[y]arnpkg\.com|[p]ypi\.|[p]ythonhosted|mirrors?\.[a-z0-9]+\."
+        rb"|[c]rates\.io|[a]naconda\.(com|org)|[j]sdelivr|[u]npkg\.com|[r]ubygems|[p]roxy\.golang",
+        re.I,
+    )
+    assert hosts.search(b"https://registry." + b"npmjs.org/x")
+    paths = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*")]
+    for path in (*paths, *ROOT.iterdir()):
+        if path.is_file() and path.suffix not in (".pyc", ".npz", ".safetensors"):
+            found = hosts.search(path.read_bytes())
+            assert not found, f"{path.relative_to(ROOT)}: {found}"
+
+
 def test_no_file_knows_a_machine():
     # Brackets, lest this file find itself.
     foreign = re.compile(rb"/[w]ork/|/[t]mp/|/[r]oot/|/[h]ome/|\.\./[s]hared")

