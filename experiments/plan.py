@@ -12,7 +12,7 @@ import shlex
 from absl import flags
 from ml_collections import config_flags
 
-from experiments import report
+from experiments import curves, report
 from oldphoto_jax.data import sources
 from oldphoto_jax.train import config as configs
 from oldphoto_jax.train import needs
@@ -99,7 +99,8 @@ def read(options: argparse.Namespace) -> tuple[dict, list[Run]]:
 def gather(runs: list[Run]) -> None:
     """Fetches what the runs need and raises ValueError with all that is missing, each thing once.
 
-    A finished run needs nothing, one that goes on has its weights; seeds need the same.
+    What the plot needs is looked for as well. A finished run needs nothing, one that goes on has
+    its weights; seeds need the same.
     """
     missing: dict[str, list[str]] = {}
     for variant in dict.fromkeys(run.variant for run in runs):
@@ -114,8 +115,10 @@ def gather(runs: list[Run]) -> None:
         except needs.Missing as error:
             for need in error.needs:
                 missing.setdefault(need, []).append(variant)
-    if missing:
-        told = [f"for {', '.join(variants)}: {need}" for need, variants in missing.items()]
+    told = [f"for {', '.join(variants)}: {need}" for need, variants in missing.items()]
+    if need := curves.lacking():
+        told.append(need)
+    if told:
         raise ValueError(needs.in_words(told))
 
 

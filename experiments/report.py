@@ -9,14 +9,12 @@ import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from scipy import stats
+
 from experiments import curves
 from oldphoto_jax.train.workdir import Workdir, write_text
 
 ASKED = "experiment.json"  # in the experiment's folder
-# 97.5 % quantiles of Student's t for 1, 2, ... degrees of freedom.
-STUDENT = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281)
-STUDENT += (2.2010, 2.1788, 2.1604, 2.1448, 2.1314, 2.1199, 2.1098, 2.1009, 2.0930)
-MOST_SEEDS = len(STUDENT) + 1
 
 Runs = dict[tuple[str, int], dict[int, dict[str, float]]]  # (variant, seed): step: figure: value
 
@@ -48,8 +46,7 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
     mean = statistics.fmean(values)
     if len(values) < 2:
         return mean, math.nan
-    error = statistics.stdev(values) / math.sqrt(len(values))
-    return mean, STUDENT[len(values) - 2] * error
+    return mean, float(stats.t.ppf(0.975, len(values) - 1) * stats.sem(values))
 
 
 def write(
@@ -61,7 +58,7 @@ def write(
 
     `figures` are columns instead of those that were asked for; `failed` are runs, in words, that
     broke just now, and their errors. Raises ValueError for a folder that holds no experiment, and
-    for a figure that its runs don't have.
+    for a figure that its runs don't have, and ModuleNotFoundError where nothing can be drawn.
     """
     note = workdir / ASKED
     if not note.exists():

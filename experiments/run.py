@@ -108,10 +108,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--report-only", action="store_true", help="run nothing")
     overrides = [word for word in argv if word.startswith("--config.")]
     options = parser.parse_args([word for word in argv if word not in overrides])
-    if not 1 <= options.seeds <= report.MOST_SEEDS:
-        parser.error(f"--seeds={options.seeds}: give 1 to {report.MOST_SEEDS}")
-    if options.steps is not None and options.steps < 1:
-        parser.error(f"--steps={options.steps}: give 1 or more")
+    for name in ("seeds", "steps"):
+        if (value := getattr(options, name)) is not None and value < 1:
+            parser.error(f"--{name}={value}: give 1 or more")
     options.workdir = options.workdir or pathlib.Path("runs", pathlib.Path(options.experiment).stem)
     options.overrides, options.given = overrides, argv
     return options
@@ -122,7 +121,7 @@ def main(argv: list[str] | None = None) -> None:
     try:
         failed = {} if options.report_only else walk(plan(options), options.workdir)
         path = report.write(options.workdir, options.figure, failed)
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, FileNotFoundError, ModuleNotFoundError) as error:
         print(f"experiments.run: {error}", file=sys.stderr)
         sys.exit(1)
     print(path.read_text("utf-8"))
