@@ -41,6 +41,8 @@ import os
 import pathlib
 import re
 import sys
+from collections.abc import Sequence
+from typing import Any
 
 import jax
 from absl import app, flags, logging
@@ -72,7 +74,8 @@ def default_workdir(named: str) -> str:
     """
     file, _, variant = named.partition(":")
     name = "-".join(filter(None, (pathlib.Path(file).stem, variant)))
-    return f"runs/{re.sub(r'[^\w.+=-]', '_', name)[:LONGEST]}"
+    fit = re.sub(r"[^\w.+=-]", "_", name)
+    return f"runs/{fit[:LONGEST]}"
 
 
 def _workdir() -> str:
@@ -86,7 +89,7 @@ def _workdir() -> str:
 
 def connect() -> None:
     """Joins the other processes of a run, if the flags speak of any."""
-    given = {
+    given: dict[str, Any] = {
         "coordinator_address": _COORDINATOR.value,
         "num_processes": _PROCESSES.value,
         "process_id": _PROCESS.value,
@@ -102,7 +105,7 @@ def connect() -> None:
         jax.distributed.initialize()
 
 
-def main(argv) -> None:
+def main(argv: Sequence[str]) -> None:
     """Runs what the flags say; our own errors become one line and exit status 1."""
     # Orbax tells every rename; what people need to know stands in the run's own log.
     logging.set_verbosity(logging.WARNING)

@@ -53,7 +53,7 @@ def gather(
                 wanted.obtain(name)
             except WeightsError as error:
                 missing.append(_weights(where, name, str(error)))
-    if missing:
+    if missing or photos is None:
         raise Missing(missing)
     return photos, validation
 

@@ -54,9 +54,10 @@ class Installed:
 
     def obtain(self) -> pathlib.Path:
         """The installed file, checked. Raises WeightsError."""
-        if problem := self.lacking():
+        problem, path = self.lacking(), self.path()
+        if problem or path is None:
             raise WeightsError(problem)
-        return self.path()
+        return path
 
 
 def find(package: str, inside: str) -> pathlib.Path | None:
