@@ -121,7 +121,6 @@ def attend(
     def piece(queries: jax.Array) -> jax.Array:
         return _average(queries, keys.astype(kind), values.astype(kind))
 
-
     found = jnp.moveaxis(jax.lax.map(piece, queries), 0, 1)
     return found.reshape(n, pieces * chunk, -1)[:, :count]
 

@@ -52,7 +52,7 @@ class VGG(nnx.Module):
         if until not in names:
             raise ValueError(f"VGG-{depth} has no layer {until!r}; choose from {', '.join(names)}")
         self.names = tuple(names[: names.index(until) + 1])
-        self.stages: nnx.List[nnx.List[nnx.Conv]] = nnx.List()
+        self.stages: nnx.List[nnx.List[Conv]] = nnx.List()
         for name in self.names:
             if name.startswith("pool"):
                 continue
