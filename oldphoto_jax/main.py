@@ -41,6 +41,8 @@ import os
 import pathlib
 import re
 import sys
+from collections.abc import Sequence
+from typing import Any
 
 import jax
 from absl import app, flags, logging
@@ -86,7 +88,7 @@ def _workdir() -> str:
 
 def connect() -> None:
     """Joins the other processes of a run, if the flags speak of any."""
-    given = {
+    given: dict[str, Any] = {
         "coordinator_address": _COORDINATOR.value,
         "num_processes": _PROCESSES.value,
         "process_id": _PROCESS.value,
@@ -102,7 +104,7 @@ def connect() -> None:
         jax.distributed.initialize()
 
 
-def main(argv) -> None:
+def main(argv: Sequence[str]) -> None:
     """Runs what the flags say; our own errors become one line and exit status 1."""
     # Orbax tells every rename; what people need to know stands in the run's own log.
     logging.set_verbosity(logging.WARNING)

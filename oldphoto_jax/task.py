@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from oldphoto_jax.photo.types import Array, Batch
+from oldphoto_jax.photo.types import Batch
 
 if TYPE_CHECKING:
+    import jax
     from flax import nnx
 
 Networks: TypeAlias = Mapping[str, Any]  # modules, called as the task that made them knows
-Terms = dict[str, Array]
+Terms: TypeAlias = dict[str, "jax.Array"]
 Loss = Callable[[Networks, Batch], Terms]
 
 

@@ -40,7 +40,7 @@ def add(commands: options.Commands, shared: ArgumentParser) -> None:
 
 def _add_mask(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    where = dict(type=pathlib.Path, metavar="FILE_OR_FOLDER")
+    where: dict[str, Any] = dict(type=pathlib.Path, metavar="FILE_OR_FOLDER")
     add("--mask", "-m", **where, help="use these masks as they are; nothing is detected")
     add("--mask-add", **where, help="mark these pixels as well")
     add("--mask-remove", **where, help="never touch these pixels")

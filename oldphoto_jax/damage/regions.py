@@ -30,10 +30,10 @@ def region(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     edges = cv2.morphologyEx(small, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)).max(axis=2)
     best, most = None, UNSUPPORTED
     for _ in range(7):
-        seed = tuple(int(rng.integers(side)) for side in size)
+        x, y = (int(rng.integers(side)) for side in size)
         find = (_like, _shed, _level)[rng.integers(3)]
-        found = find(small, seed, rng).astype(np.uint8)
-        found = cv2.morphologyEx(found, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+        found = find(small, (x, y), rng).astype(np.uint8)
+        found = np.asarray(cv2.morphologyEx(found, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)))
         rim = cv2.morphologyEx(found, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0
         support = np.quantile(edges[rim], 0.35) / (edges.mean() + 1) if rim.any() else 0.0
         if LEAST < found.mean() < MOST and support > most:

@@ -6,6 +6,7 @@ queries are taken in chunks, and the backward pass makes each chunk again.
 
 from __future__ import annotations
 
+import functools
 import math
 
 import jax
@@ -50,7 +51,7 @@ class SelfAttention(nnx.Module):
         pooled = form == "tf"
         spectral = pooled if spectral is None else spectral
 
-        def conv(c_in, c_out):
+        def conv(c_in: int, c_out: int) -> nnx.Conv | Spectral:
             layer = blocks.conv(c_in, c_out, 1, bias=not pooled, rngs=rngs)
             return Spectral(layer, rngs=rngs) if spectral else layer
 
@@ -115,11 +116,11 @@ def attend(
     kind = values.dtype
     keys, values = wide(keys), wide(values)  # so that gradients of all pieces add up in float32
 
-    def piece(queries):
+    # The loop itself keeps XLA from merging the two computations of a chunk.
+    @functools.partial(jax.checkpoint, prevent_cse=False)
+    def piece(queries: jax.Array) -> jax.Array:
         return _average(queries, keys.astype(kind), values.astype(kind))
 
-    # The loop itself keeps XLA from merging the two computations of a chunk.
-    piece = jax.checkpoint(piece, prevent_cse=False)
     found = jnp.moveaxis(jax.lax.map(piece, queries), 0, 1)
     return found.reshape(n, pieces * chunk, -1)[:, :count]
 

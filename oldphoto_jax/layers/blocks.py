@@ -24,7 +24,7 @@ def conv(
     stride: int = 1,
     *,
     bias: bool = True,
-    init=HE_FAN_IN,
+    init: jax.nn.initializers.Initializer = HE_FAN_IN,
     rngs: nnx.Rngs,
 ) -> Conv:
     """A square convolution padded as PyTorch does: (kernel - 1) // 2 zeros on each side."""

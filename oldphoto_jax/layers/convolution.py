@@ -10,6 +10,8 @@ up to the order of summation.
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,25 +19,33 @@ from jax import lax
 
 from oldphoto_jax.layers.devices import shared
 from oldphoto_jax.layers.precision import wide
-from oldphoto_jax.photo.types import Array, Features
+from oldphoto_jax.photo.types import Features
+
+Sides = tuple[tuple[int, int], ...]  # zeros before and after, of rows and of columns
 
 _STRIP_BYTES = 4 << 20  # of unfolded windows: about a core's share of the cache
 
 
-def convolve(x: Features, kernel: Array, strides, padding, **options) -> Features:
+def convolve(
+    x: Features,
+    kernel: jax.Array,
+    strides: Sequence[int],
+    padding: str | Sequence[tuple[int, int]],
+    **options: Any,
+) -> Features:
     """`jax.lax.conv_general_dilated` for `flax.nnx.Conv(conv_general_dilated=convolve)`.
 
     x is [N,H,W,C], kernel [h,w,C,D]. Strided, dilated or grouped convolutions go to XLA as they
     are; those are small. The kernel of the others keeps its gradient in float32 until all devices
     have added theirs.
     """
-    if not _plain(x, kernel, strides, padding, options):
+    if isinstance(padding, str) or not _plain(x, strides, options):
         return lax.conv_general_dilated(x, kernel, strides, padding, **options)
-    padding = tuple((int(low), int(high)) for low, high in padding)
-    return _convolve(x, shared(wide(kernel), x), padding, options.get("precision"))
+    sides = tuple((int(low), int(high)) for low, high in padding)
+    return _convolve(x, shared(wide(kernel), x), sides, options.get("precision"))
 
 
-def convolve_doubled(x: Features, kernel: Array) -> Features:
+def convolve_doubled(x: Features, kernel: jax.Array) -> Features:
     """Doubles x [N,h,w,C] by repeating pixels and convolves it: [N,2h,2w,D]; kernel [3,3,C,D].
 
     Padded by one zero, as in a U-Net's decoder. Where pixels are repeated, the three taps of a
@@ -60,19 +70,18 @@ def convolve_doubled(x: Features, kernel: Array) -> Features:
     return y.transpose(0, 1, 3, 2, 4, 5).reshape(len(x), 2 * height, 2 * width, -1)
 
 
-def _merged(kernel: Array, axis: int) -> tuple[Array, Array]:
+def _merged(kernel: jax.Array, axis: int) -> tuple[jax.Array, jax.Array]:
     """Three taps along an axis as two, for even and for odd places of a doubled map."""
     first, middle, last = (lax.index_in_dim(kernel, i, axis, keepdims=True) for i in range(3))
-    pairs = ((first, middle + last), (first + middle, last))
-    return tuple(jnp.concatenate(pair, axis) for pair in pairs)
+    even, odd = (first, middle + last), (first + middle, last)
+    return jnp.concatenate(even, axis), jnp.concatenate(odd, axis)
 
 
-def _plain(x, kernel, strides, padding, options) -> bool:
+def _plain(x: Features, strides: Sequence[int], options: Mapping[str, Any]) -> bool:
     ones = (1, 1)
     return (
         x.ndim == 4
         and tuple(strides) == ones
-        and not isinstance(padding, str)
         and tuple(options.get("lhs_dilation") or ones) == ones
         and tuple(options.get("rhs_dilation") or ones) == ones
         and options.get("feature_group_count", 1) == 1
@@ -81,7 +90,7 @@ def _plain(x, kernel, strides, padding, options) -> bool:
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def _convolve(x, kernel, padding, precision):
+def _convolve(x: Features, kernel: jax.Array, padding: Sides, precision: Any) -> Features:
     return lax.conv_general_dilated(
         x,
         kernel.astype(x.dtype),
@@ -92,16 +101,20 @@ def _convolve(x, kernel, padding, precision):
     )
 
 
-def _forward(x, kernel, padding, precision):
+def _forward(
+    x: Features, kernel: jax.Array, padding: Sides, precision: Any
+) -> tuple[Features, tuple[Features, jax.Array]]:
     return _convolve(x, kernel, padding, precision), (x, kernel)
 
 
-def _backward(padding, precision, kept, dy):
+def _backward(
+    padding: Sides, precision: Any, kept: tuple[Features, jax.Array], dy: Features
+) -> tuple[Features, jax.Array]:
     x, kernel = kept
     same = functools.partial(_convolve.fun, padding=padding, precision=precision)
     (dx,) = jax.linear_transpose(lambda x: same(x, kernel), x)(dy)
 
-    def by_xla(x, dy):
+    def by_xla(x: Features, dy: Features) -> jax.Array:
         return jax.linear_transpose(lambda kernel: same(x, kernel), kernel)(dy)[0]
 
     by_strips = functools.partial(_kernel_gradient, kernel.shape, padding, precision)
@@ -111,7 +124,9 @@ def _backward(padding, precision, kept, dy):
 _convolve.defvjp(_forward, _backward)
 
 
-def _kernel_gradient(shape, padding, precision, x: Features, dy: Features) -> Array:
+def _kernel_gradient(
+    shape: Sequence[int], padding: Sides, precision: Any, x: Features, dy: Features
+) -> jax.Array:
     """Sum over all windows of (window of x) times (gradient dy there): [h,w,C,D].
 
     Of x and dy the one with fewer channels is unfolded into windows: either gives the same sum.
@@ -120,8 +135,8 @@ def _kernel_gradient(shape, padding, precision, x: Features, dy: Features) -> Ar
     if d < c:
         # x[p] meets dy[p - a + low] for each place a of the kernel: windows of dy, back to front
         pairs = zip((h, w), padding, strict=True)
-        padding = [(k - 1 - low, k - 1 - high) for k, (low, high) in pairs]
-        wide, plain = _padded(dy, padding), x
+        turned = [(k - 1 - low, k - 1 - high) for k, (low, high) in pairs]
+        wide, plain = _padded(dy, turned), x
     else:
         wide, plain = _padded(x, padding), dy
     n, height, width, _ = plain.shape
@@ -129,10 +144,10 @@ def _kernel_gradient(shape, padding, precision, x: Features, dy: Features) -> Ar
     divisors = (s for s in range(height, 1, -1) if height % s == 0 and s * row <= _STRIP_BYTES)
     strip = next(divisors, 1)
 
-    def product(i):
+    def product(i: int | jax.Array) -> jax.Array:
         rows = lax.dynamic_slice_in_dim(wide, i * strip, strip + h - 1, 1)
-        windows = [rows[:, a : a + strip, b : b + width] for a in range(h) for b in range(w)]
-        windows = jnp.concatenate(windows, -1).reshape(-1, h * w * wide.shape[-1])
+        places = [rows[:, a : a + strip, b : b + width] for a in range(h) for b in range(w)]
+        windows = jnp.concatenate(places, -1).reshape(-1, h * w * wide.shape[-1])
         others = lax.dynamic_slice_in_dim(plain, i * strip, strip, 1)
         return lax.dot_general(
             windows,
@@ -149,7 +164,7 @@ def _kernel_gradient(shape, padding, precision, x: Features, dy: Features) -> Ar
     return total.astype(jnp.promote_types(total.dtype, x.dtype))
 
 
-def _padded(x: Features, padding) -> Features:
+def _padded(x: Features, padding: Sequence[tuple[int, int]]) -> Features:
     """x with zeros around it; a negative padding cuts instead."""
     none = (0, 0, 0)
     return lax.pad(x, jnp.zeros((), x.dtype), (none, *((*pair, 0) for pair in padding), none))

@@ -10,7 +10,8 @@ half to a fifth of the time for 5x5 kernels, and 0.5 to 1.7 times as long for 3x
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+import operator
+from collections.abc import Iterator, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +20,7 @@ from jax import lax
 
 from oldphoto_jax.layers.devices import shared
 from oldphoto_jax.layers.precision import wide
-from oldphoto_jax.photo.types import Array, Features
+from oldphoto_jax.photo.types import Features
 
 
 class DepthwiseConv(nnx.Module):
@@ -40,7 +41,7 @@ class DepthwiseConv(nnx.Module):
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
-def depthwise(x: Features, kernel: Array, stride: int) -> Features:
+def depthwise(x: Features, kernel: jax.Array, stride: int) -> Features:
     """x [N,H,W,C] by kernel [k,k,C] of its own for every channel, padded to "SAME".
 
     On CPUs sums are taken in float32; the result has the type of x.
@@ -49,12 +50,16 @@ def depthwise(x: Features, kernel: Array, stride: int) -> Features:
     return lax.platform_dependent(x, kernel, cpu=by_shifts, default=by_xla)
 
 
-def _forward(x: Features, kernel: Array, stride: int):
+def _forward(
+    x: Features, kernel: jax.Array, stride: int
+) -> tuple[Features, tuple[Features, jax.Array]]:
     return depthwise(x, kernel, stride), (x, kernel)
 
 
-def _backward(stride: int, kept, dy: Features):
-    def by_xla(x, kernel, dy):
+def _backward(
+    stride: int, kept: tuple[Features, jax.Array], dy: Features
+) -> tuple[Features, jax.Array]:
+    def by_xla(x: Features, kernel: jax.Array, dy: Features) -> tuple[Features, jax.Array]:
         return jax.vjp(functools.partial(grouped, stride=stride), x, kernel)[1](dy)
 
     by_shifts = functools.partial(_shifted_gradients, stride=stride)
@@ -64,7 +69,7 @@ def _backward(stride: int, kept, dy: Features):
 depthwise.defvjp(_forward, _backward)
 
 
-def grouped(x: Features, kernel: Array, stride: int) -> Features:
+def grouped(x: Features, kernel: jax.Array, stride: int) -> Features:
     """`depthwise` as XLA's convolution of as many groups as channels."""
     return lax.conv_general_dilated(
         x,
@@ -76,21 +81,23 @@ def grouped(x: Features, kernel: Array, stride: int) -> Features:
     )
 
 
-def shifted(x: Features, kernel: Array, stride: int) -> Features:
+def shifted(x: Features, kernel: jax.Array, stride: int) -> Features:
     """`depthwise` as a sum of shifted copies, with JAX's own gradients."""
     rows, columns = (_same(side, len(kernel), stride) for side in x.shape[1:3])
     shape = [-(-side // stride) for side in x.shape[1:3]]
     return _correlate(jnp.pad(x, ((0, 0), rows, columns, (0, 0))), kernel, stride, shape)
 
 
-def _shifted_gradients(x: Features, kernel: Array, dy: Features, stride: int):
+def _shifted_gradients(
+    x: Features, kernel: jax.Array, dy: Features, stride: int
+) -> tuple[Features, jax.Array]:
     size, shape = len(kernel), dy.shape[1:3]
     rows, columns = (_same(side, size, stride) for side in x.shape[1:3])
     padded = jnp.pad(x, ((0, 0), rows, columns, (0, 0)))
     # Without barriers XLA computes what came before anew for every tap
     padded, dy = lax.optimization_barrier((padded, dy))
 
-    def of_photo(photo):
+    def of_photo(photo: tuple[Features, Features]) -> jax.Array:
         x, dy = photo[0], wide(photo[1])
         return jnp.stack([jnp.sum(tap * dy, (0, 1)) for tap in _taps(x, size, stride, shape)])
 
@@ -111,14 +118,15 @@ def _same(side: int, size: int, stride: int) -> tuple[int, int]:
     return more // 2, more - more // 2
 
 
-def _correlate(x: Features, kernel: Array, stride: int, shape) -> Features:
+def _correlate(x: Features, kernel: jax.Array, stride: int, shape: Sequence[int]) -> Features:
     """The valid part of x by kernel, of that shape."""
     taps = _taps(x, len(kernel), stride, shape)
     weights = wide(kernel).reshape(-1, kernel.shape[-1])
-    return sum(tap * weights[i] for i, tap in enumerate(taps)).astype(x.dtype)
+    products = (tap * weights[i] for i, tap in enumerate(taps))
+    return functools.reduce(operator.add, products).astype(x.dtype)
 
 
-def _taps(x: Features, size: int, stride: int, shape) -> Iterator[Features]:
+def _taps(x: Features, size: int, stride: int, shape: Sequence[int]) -> Iterator[Features]:
     """For each tap of a kernel, row by row, what it meets of x [..,H,W,C] at every place."""
     lead = x.ndim - 3
     for i in range(size):

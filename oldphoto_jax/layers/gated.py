@@ -107,11 +107,15 @@ class GatedConv(nnx.Module):
         return y if self.conv.bias is None else shifted(y, self.conv.bias[...])
 
 
-def _zeros(padding: str, kernel: int, stride: int, dilation: int):
+def _zeros(
+    padding: str, kernel: int, stride: int, dilation: int
+) -> str | tuple[tuple[int, int], tuple[int, int]]:
     """The padding as `nnx.Conv` wants it."""
     if padding == "symmetric":
-        return (((kernel - 1) // 2 * dilation,) * 2,) * 2
+        side = (kernel - 1) // 2 * dilation
+        return (side, side), (side, side)
     if stride > 1:
         return "SAME"  # depends on the sides of the photo
     total = (kernel - 1) * dilation
-    return ((total // 2, total - total // 2),) * 2
+    side = total // 2
+    return (side, total - side), (side, total - side)

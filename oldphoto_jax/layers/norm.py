@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -24,11 +24,13 @@ from oldphoto_jax.layers.devices import shared
 from oldphoto_jax.layers.precision import wide
 from oldphoto_jax.photo.types import Array, Features
 
-Kind = Literal["batch", "inplace"]
+Values = TypeVar("Values", jax.Array, tuple[jax.Array, jax.Array])
 Activation = Literal["relu", "leaky_relu", "elu", "identity"]
 
 
-def normalize(kind: Kind, c: int, activation: Activation = "identity", **options) -> Norm:
+def normalize(
+    kind: str, c: int, activation: Activation = "identity", **options: Any
+) -> BatchNorm | InPlaceABN:
     """A layer for c channels that normalizes and then activates, of either kind.
 
     ReLU cannot be inverted, so "inplace" answers "relu" with a leaky ReLU of slope 0.01 (as the
@@ -141,7 +143,7 @@ class InPlaceABN(Norm):
     positive it computes what BatchNorm does, up to that epsilon.
     """
 
-    def __init__(self, c: int, activation: Activation = "leaky_relu", **options):
+    def __init__(self, c: int, activation: Activation = "leaky_relu", **options: Any):
         if activation == "relu":
             raise ValueError("ReLU cannot be inverted; use leaky_relu, elu or identity")
         super().__init__(c, activation, **options)
@@ -162,25 +164,32 @@ class InPlaceABN(Norm):
 
 
 Form = tuple[Activation, float, float, str | None]
+Kept = tuple[jax.Array, jax.Array, jax.Array, jax.Array]  # output, variance, scale, bias
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
-def _inplace(x: Features, scale: Array, bias: Array, form: Form) -> tuple[Features, Array, Array]:
+def _inplace(
+    x: Features, scale: jax.Array, bias: jax.Array, form: Form
+) -> tuple[Features, jax.Array, jax.Array]:
     """The activated output z, and the batch's mean and (biased) variance, not differentiated."""
     offset, mean, var = _moments(x, form[-1])
     return _normalize_activate(offset, var, scale, bias, form).astype(x.dtype), mean, var
 
 
-def _inplace_forward(x, scale, bias, form):
+def _inplace_forward(
+    x: Features, scale: jax.Array, bias: jax.Array, form: Form
+) -> tuple[tuple[Features, jax.Array, jax.Array], Kept]:
     z, mean, var = _inplace(x, scale, bias, form)
     return (z, mean, var), (z, var, scale, bias)
 
 
-def _inplace_backward(form, kept, cotangents):
+def _inplace_backward(
+    form: Form, kept: Kept, cotangents: tuple[Features, jax.Array, jax.Array]
+) -> tuple[Features, jax.Array, jax.Array]:
     activation, slope, epsilon, axis_name = form
     z, var, scale, bias = kept
     gain = jnp.abs(scale) + epsilon
-    y, slope_at_y = _invert(activation, wide(z), slope, jnp.finfo(z.dtype).eps)
+    y, slope_at_y = _invert(activation, wide(z), slope, float(jnp.finfo(z.dtype).eps))
     dy = wide(cotangents[0]) * slope_at_y
     x_hat = (y - bias) / gain
 
@@ -197,13 +206,17 @@ def _inplace_backward(form, kept, cotangents):
 _inplace.defvjp(_inplace_forward, _inplace_backward)
 
 
-def _normalize_activate(offset, var, scale, bias, form: Form):
+def _normalize_activate(
+    offset: Features, var: jax.Array, scale: jax.Array, bias: jax.Array, form: Form
+) -> Features:
     activation, slope, epsilon, _ = form
     y = offset * ((jnp.abs(scale) + epsilon) * jax.lax.rsqrt(var + epsilon)) + bias
     return activate(activation, y, slope)
 
 
-def _invert(activation: Activation, z: Features, slope: float, tiny: float):
+def _invert(
+    activation: Activation, z: Features, slope: float, tiny: float
+) -> tuple[Features, Features]:
     """What was activated into z, and the activation's derivative there."""
     match activation:
         case "leaky_relu":
@@ -216,7 +229,7 @@ def _invert(activation: Activation, z: Features, slope: float, tiny: float):
             return z, jnp.ones_like(z)
 
 
-def _moments(x: Features, axis_name: str | None) -> tuple[Features, Array, Array]:
+def _moments(x: Features, axis_name: str | None) -> tuple[Features, jax.Array, jax.Array]:
     """x less its mean, the mean and the biased variance per channel, over all devices.
 
     Two passes: the mean of squares less the square of the mean cancels when the mean is large.
@@ -227,5 +240,5 @@ def _moments(x: Features, axis_name: str | None) -> tuple[Features, Array, Array
     return offset, mean, _all_mean(jnp.mean(jnp.square(offset), axes), axis_name)
 
 
-def _all_mean(values, axis_name: str | None):
+def _all_mean(values: Values, axis_name: str | None) -> Values:
     return jax.lax.pmean(values, axis_name) if axis_name else values

@@ -15,7 +15,7 @@ from flax import nnx
 from oldphoto_jax.layers import blocks
 from oldphoto_jax.layers.convolution import convolve, convolve_doubled
 from oldphoto_jax.layers.precision import wide
-from oldphoto_jax.photo.types import Features, Mask
+from oldphoto_jax.photo.types import Array, Features, Mask
 
 FORMS = ("ratio", "sum")
 
@@ -66,8 +66,8 @@ class PartialConv(nnx.Module):
         source without damage, and so are all sources when no mask is given. Raises ValueError
         when shapes do not fit.
         """
-        masks = self._checked(x.shape, masks)
-        goods = [None if mask is None else 1 - jnp.float32(mask) for mask in masks]
+        checked = self._checked(x.shape, masks)
+        goods = [None if mask is None else 1 - jnp.float32(mask) for mask in checked]
         y = self.conv(_erase(x, goods, self.channels))
         return self._scaled(y, x.shape, goods)
 
@@ -84,8 +84,8 @@ class PartialConv(nnx.Module):
         good = None if first is None else 1 - jnp.float32(first)
         shape = (*skip.shape[:3], x.shape[-1] + skip.shape[-1])
         large = None if first is None else _repeat(jnp.float32(first))
-        masks = self._checked(shape, (large, *others))
-        goods = [None if mask is None else 1 - jnp.float32(mask) for mask in masks]
+        checked = self._checked(shape, (large, *others))
+        goods = [None if mask is None else 1 - jnp.float32(mask) for mask in checked]
         kernel = self.conv.kernel[...]
         c = self.channels[0]
         y = convolve_doubled(_erase(x, [good], self.channels[:1]), kernel[:, :, :c])
@@ -103,7 +103,7 @@ class PartialConv(nnx.Module):
     ) -> tuple[Features, Mask]:
         """The sums y over windows of an input of that shape, by how much of them was good."""
         inside = self._inside(shape)  # good places of a window if the photo were whole
-        seen = 0.0
+        seen: Array | float = 0.0
         for good, c in zip(goods, self.channels, strict=True):
             if good is None:
                 seen += c * inside
@@ -142,7 +142,7 @@ class PartialConv(nnx.Module):
             for n in x[1:3]
         )
         counts = np.outer(rows[:: self.stride], columns[:: self.stride])
-        return np.float32(counts[None, ..., None])
+        return counts[None, ..., None].astype(np.float32)
 
     def _window_sum(self, x: Mask) -> Mask:
         """The sum over windows and channels."""

@@ -8,10 +8,10 @@ scale, a gain, does so in float32, and its gradient is rounded once, at the end.
 
 import jax.numpy as jnp
 
-from oldphoto_jax.photo.types import Array, Features
+from oldphoto_jax.photo.types import AnyArray, Array, Features
 
 
-def wide(x: Array) -> Array:
+def wide(x: AnyArray) -> AnyArray:
     """x in float32, or as it is where that is more precise; any shape."""
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 

@@ -75,5 +75,5 @@ def _product(a: Array, b: Array) -> jax.Array:
     return jnp.matmul(a, b, precision=jax.lax.Precision.HIGHEST)
 
 
-def _unit(vector: Array) -> jax.Array:
+def _unit(vector: jax.Array) -> jax.Array:
     return vector / jnp.maximum(jnp.linalg.norm(vector), _EPSILON)

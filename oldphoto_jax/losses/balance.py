@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from oldphoto_jax.losses import pixel
-from oldphoto_jax.photo.types import Array
+from oldphoto_jax.photo.types import AnyArray, Array
 
 # How common a colour is: exp(-r / SCALE) / sqrt(r^2 + CORE^2), r the radius of `_radius`. Fitted by
 # maximum likelihood to 5183 photos (faces, people, scenes), each averaged down to 64 x 64 pixels,
@@ -62,7 +62,7 @@ def balanced_l1(chroma: Array, target: Array, share: float = 0.5) -> jax.Array:
     return pixel.l1(difference, jnp.zeros_like(difference))
 
 
-def _radius(chroma: Array) -> Array:
+def _radius(chroma: AnyArray) -> AnyArray:
     """Distance to gray, where orange to blue is twice as long as green to magenta: [..,2] to [..].
 
     Photos spread about so: skin, wood, earth and sky are common, greens and purples are not.
@@ -72,13 +72,13 @@ def _radius(chroma: Array) -> Array:
     return xp.hypot((cr - cb) / 2, cr + cb)
 
 
-def _mixture(xp: ModuleType, radius: Array, share: float, scale: float, core: float) -> Array:
+def _mixture(xp: ModuleType, radius: AnyArray, share: float, scale: float, core: float) -> AnyArray:
     """How common colours of this radius are, mixed with all colours alike: shares of an area."""
     common = _bump(xp, radius, scale, core) / _total(scale, core)
     return (1 - share) * common + share / GAMUT
 
 
-def _bump(xp: ModuleType, radius: Array, scale: float, core: float) -> Array:
+def _bump(xp: ModuleType, radius: AnyArray, scale: float, core: float) -> AnyArray:
     return xp.exp(-radius / scale) / xp.hypot(radius, core)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Callable, Sequence
 
 import jax
@@ -119,7 +121,7 @@ def feature_matching(
     ]
     if not terms:
         raise ValueError("feature_matching got no feature map: give each critic's maps and score")
-    return sum(terms) / len(fake)
+    return functools.reduce(operator.add, terms) / len(fake)
 
 
 def _sum(
@@ -133,4 +135,5 @@ def _sum(
         counts = f"{len(features)} maps, {len(targets)} targets and {len(weights)} weights"
         raise ValueError(f"each layer needs its target and its weight, got {counts}")
     pairs = zip(weights, features, targets, strict=True)
-    return sum(weight * loss(ours, theirs) for weight, ours, theirs in pairs)
+    terms = (weight * loss(ours, theirs) for weight, ours, theirs in pairs)
+    return functools.reduce(operator.add, terms)

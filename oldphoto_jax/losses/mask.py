@@ -11,10 +11,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from oldphoto_jax.photo.types import Logits, Mask
+from oldphoto_jax.photo.types import Array, Logits, Mask
 
 
-def bce(logits: Logits, mask: Mask, positive_weight: float = 1.0) -> jax.Array:
+def bce(logits: Logits, mask: Mask, positive_weight: Array | float = 1.0) -> jax.Array:
     """Mean binary cross-entropy; damaged pixels count `positive_weight` times.
 
     The usual weight is the number of clean pixels for every damaged one.

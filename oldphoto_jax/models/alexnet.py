@@ -47,7 +47,7 @@ class AlexNet(nnx.Module):
         if min(x.shape[1:3]) < SMALLEST:
             raise ValueError(f"AlexNet needs photos of {SMALLEST} x {SMALLEST}, got {x.shape}")
         x = x.astype(self.convs[0].kernel[...].dtype)
-        found = {}
+        found: dict[str, Features] = {}
         for name, conv in zip(LAYERS, self.convs, strict=True):
             if len(found) == len(set(names)):
                 break

@@ -16,7 +16,7 @@ LARGEST = 64.0  # eigenvalue of the discrete biharmonic operator
 SMALLEST = LARGEST / 250  # what one level has to damp; smoother parts come from the coarser one
 
 
-def fill(photo: Photo, mask: Mask, levels: int = 6, iterations: int = 12) -> Photo:
+def fill(photo: Photo, mask: Mask, levels: int = 6, iterations: int = 12) -> jax.Array:
     """The photo [N,H,W,C] with its holes (mask [N,H,W,1] is 1) filled, the rest unchanged.
 
     Solves the biharmonic equation from coarse to fine: every level starts from the one of half
@@ -30,7 +30,7 @@ def fill(photo: Photo, mask: Mask, levels: int = 6, iterations: int = 12) -> Pho
             f"photo is {photo.shape}; {levels} levels take multiples of {2**levels} pixels"
         )
     good = 1 - jnp.asarray(mask, photo.dtype)
-    pyramid = [(photo * good, good)]
+    pyramid = [(jnp.asarray(photo) * good, good)]
     for _ in range(levels):
         pyramid.append(_halve(*pyramid[-1]))
     known, good = pyramid.pop()
@@ -42,22 +42,22 @@ def fill(photo: Photo, mask: Mask, levels: int = 6, iterations: int = 12) -> Pho
     return filled
 
 
-def _halve(known: Photo, good: Mask) -> tuple[Photo, Mask]:
+def _halve(known: Features, good: Features) -> tuple[Features, Features]:
     """Means of the good pixels of 2x2 blocks; a block is good if one of them is."""
     n, height, width, _ = known.shape
 
-    def blocks_sum(x):
+    def blocks_sum(x: Features) -> Features:
         return x.reshape(n, height // 2, 2, width // 2, 2, -1).sum((2, 4))
 
     count = blocks_sum(good)
     return blocks_sum(known) / jnp.maximum(count, 1), jnp.minimum(count, 1)
 
 
-def _relax(filled: Photo, hole: Mask, iterations: int) -> Photo:
+def _relax(filled: Features, hole: Features, iterations: int) -> Features:
     """Chebyshev's iteration for the biharmonic equation in the hole."""
     keep, gain = _chebyshev(iterations)
 
-    def step(number, state):
+    def step(number: jax.Array, state: tuple[Features, Features]) -> tuple[Features, Features]:
         filled, move = state
         rest = -hole * _laplace(_laplace(filled))
         move = keep[number] * move + gain[number] * rest

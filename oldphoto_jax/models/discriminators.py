@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -46,7 +48,8 @@ class AttentionDiscriminator(nnx.Module):
                 f"attention after level {strange[0]}: this critic has levels 1 to {levels}"
             )
         self.attention = tuple(sorted(set(attention)))
-        self.convs, self.attentions = nnx.List(), nnx.List()
+        self.convs: nnx.List[Spectral] = nnx.List()
+        self.attentions: nnx.List[SelfAttention] = nnx.List()
         for level in range(1, levels + 1):
             c = width * 2 ** (level - 1)
             self.convs.append(Spectral(_conv(c_in, c, 2, 1, rngs=rngs), rngs=rngs))
@@ -102,7 +105,7 @@ class PatchDiscriminator(nnx.Module):
         if layers < 1:
             raise ValueError(f"a critic of {layers} layers sees nothing; give at least 1")
         widths = [width, *(min(width * 2**i, WIDEST) for i in range(1, layers + 1)), 1]
-        self.convs = nnx.List()
+        self.convs: nnx.List[Spectral | nnx.Conv] = nnx.List()
         for i, c in enumerate(widths):
             conv = _conv(c_in, c, 2 if i < layers else 1, 2, init=_NORMAL, rngs=rngs)
             self.convs.append(Spectral(conv, rngs=rngs) if spectral else conv)
@@ -118,13 +121,13 @@ class PatchDiscriminator(nnx.Module):
         Raises ValueError for a photo of a single pixel.
         """
         x = x.astype(self.convs[0].kernel[...].dtype)
-        maps = []
-        for i, conv in enumerate(self.convs):
+        maps: list[jax.Array] = []
+        *before, last = self.convs
+        for i, conv in enumerate(before):
             x = conv(x)
-            if i == len(self.convs) - 1:
-                return [*maps, jnp.float32(x)]
             x = jax.nn.leaky_relu(instance_norm(x) if i else x, 0.2)
             maps.append(x)
+        return [*maps, jnp.float32(last(x))]
 
 
 class MultiscaleDiscriminator(nnx.Module):
@@ -133,7 +136,7 @@ class MultiscaleDiscriminator(nnx.Module):
     `scales` is how many there are; the rest is as in PatchDiscriminator.
     """
 
-    def __init__(self, c_in: int = 3, *, scales: int = 2, rngs: nnx.Rngs, **options):
+    def __init__(self, c_in: int = 3, *, scales: int = 2, rngs: nnx.Rngs, **options: Any):
         if scales < 1:
             raise ValueError(f"{scales} scales have no critic; give at least 1")
         self.critics = nnx.List(
@@ -154,7 +157,13 @@ class MultiscaleDiscriminator(nnx.Module):
 
 
 def _conv(
-    c_in: int, c_out: int, stride: int, pad: int, *, init=blocks.HE_FAN_IN, rngs: nnx.Rngs
+    c_in: int,
+    c_out: int,
+    stride: int,
+    pad: int,
+    *,
+    init: jax.nn.initializers.Initializer = blocks.HE_FAN_IN,
+    rngs: nnx.Rngs,
 ) -> Conv:
     """The 4x4 convolution that all critics are made of."""
     return Conv(

@@ -7,6 +7,7 @@ https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 
 import jax.numpy as jnp
 from flax import nnx
@@ -34,7 +35,7 @@ _norm = functools.partial(BatchNorm, epsilon=EPSILON)
 
 def normalize(photo: Photo) -> Features:
     """A photo [..,H,W,3] in 0..1 as this network was shown ImageNet: in -1..1."""
-    return photo * 2 - 1
+    return jnp.asarray(photo) * 2 - 1
 
 
 class EfficientNetLite(nnx.Module):
@@ -87,7 +88,9 @@ def _tapped(stages: list) -> list:
     return [stages[i] for i in last]
 
 
-def _stages(stages, c: int, rngs: nnx.Rngs) -> list[nnx.List]:
+def _stages(
+    stages: Sequence[tuple[int, int, int, int, int]], c: int, rngs: nnx.Rngs
+) -> list[nnx.List]:
     made = []
     for count, c_out, growth, size, stride in stages:
         first = InvertedResidual(c, c_out, growth, size, stride, rngs=rngs)
@@ -148,7 +151,9 @@ class InvertedResidual(nnx.Module):
 
     def __call__(self, x: Features) -> Features:
         """Maps [N,H,W,c_in] to [N,H/stride,W/stride,c]."""
-        y = x if self.expand is None else _relu6(self.expand_norm(self.expand(x)))
+        y = x
+        if self.expand is not None and self.expand_norm is not None:
+            y = _relu6(self.expand_norm(self.expand(x)))
         y = _relu6(self.depthwise_norm(self.depthwise(y)))
         y = self.project_norm(self.project(y))
         return x + y if self.shortcut else y

@@ -7,12 +7,15 @@ the right strength, size and colour by itself, and the same tile gets the same g
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 
-from oldphoto_jax.photo.types import Array, Features, Mask, Photo
+from oldphoto_jax.photo.types import Features, Mask, Photo
 
 # How far away, in pixels, grain may be lent from: in all directions, beyond most holes; the last
 # four serve the middle of large ones
@@ -31,7 +34,7 @@ MOST = 3.0  # standard deviations; what is stronger is no grain but a contour
 BLUR = tuple(math.comb(12, i) / 2**12 for i in range(13))  # wide enough for coarse grain
 
 
-def lend(filled: Photo, photo: Photo, mask: Mask) -> Photo:
+def lend(filled: Photo, photo: Photo, mask: Mask) -> jax.Array:
     """The filled photo [N,H,W,C] with grain in its holes (mask [N,H,W,1] is 1), within 0..1.
 
     Grain is what a photo has beyond its smoothed self. Of several places nearby that are alike in
@@ -40,6 +43,7 @@ def lend(filled: Photo, photo: Photo, mask: Mask) -> Photo:
     Thin holes get less, down to nothing at 2 pixels, where neighbours tell the truth better, and so
     does what lies further than 192 pixels from anything good.
     """
+    filled, photo, mask = (jnp.asarray(array) for array in (filled, photo, mask))
     tone = _blur(filled)
     lent, energy = _lender(photo, mask, tone.mean(-1, keepdims=True))
     own = _mean(jnp.square(filled - tone).mean(-1, keepdims=True), mask, WINDOW)
@@ -52,7 +56,7 @@ def lend(filled: Photo, photo: Photo, mask: Mask) -> Photo:
     return jnp.clip(filled + mask * jnp.clip(2 * share - 1, 0, 1) * missing * lent, 0, 1)
 
 
-def _lender(photo: Photo, mask: Mask, wanted: Features) -> tuple[Features, Features]:
+def _lender(photo: Features, mask: Features, wanted: Features) -> tuple[Features, Features]:
     """For every pixel the grain of a place like it in brightness, and the energy of grain there.
 
     Both are 0 where no place is good. `wanted` [N,H,W,1] is how bright it is to be.
@@ -79,16 +83,18 @@ def _blur(x: Features) -> Features:
     height, width = x.shape[1:3]
     edge = (len(BLUR) // 2,) * 2
     x = jnp.pad(x, ((0, 0), edge, edge, (0, 0)), mode="edge")
-    x = sum(share * x[:, i : i + height] for i, share in enumerate(BLUR))
-    return sum(share * x[:, :, i : i + width] for i, share in enumerate(BLUR))
+    rows = (share * x[:, i : i + height] for i, share in enumerate(BLUR))
+    x = functools.reduce(operator.add, rows)
+    columns = (share * x[:, :, i : i + width] for i, share in enumerate(BLUR))
+    return functools.reduce(operator.add, columns)
 
 
-def _mean(x: Features, good: Mask, side: int) -> Features:
+def _mean(x: Features, good: Features, side: int) -> Features:
     """Of the good pixels in a square around each pixel; 0 where there are none."""
     return _sum(x * good, side) / jnp.maximum(_sum(good, side), 1e-6)
 
 
-def _sum(x: Features, side: int) -> Array:
+def _sum(x: Features, side: int) -> Features:
     """Over a square of that side around each pixel; beyond the border there is nothing."""
     for window in ((1, side, 1, 1), (1, 1, side, 1)):
         x = lax.reduce_window(x, 0.0, lax.add, window, (1, 1, 1, 1), "SAME")

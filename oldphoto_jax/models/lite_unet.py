@@ -62,7 +62,7 @@ class LiteUNet(nnx.Module):
         self.fine = conv((3 + c_more) * 4, widths[-1], bias=False) if fine else None
         self.fine_norm = BatchNorm(widths[-1], "relu") if fine else None
         self.center = conv(deepest, widths[0], 1)
-        self.levels = nnx.List()
+        self.levels: nnx.List[Level] = nnx.List()
         c = widths[0]
         for c_skip, width in zip(skips[::-1][: len(widths)], widths, strict=True):
             self.levels.append(Level(c, c_skip, width, rngs=rngs))
@@ -78,10 +78,11 @@ class LiteUNet(nnx.Module):
         """
         *skips, deepest = self.encoder.features(x[..., :3])
         x = x.astype(deepest.dtype)
-        y, more = self.center(deepest), [None] * len(self.levels)
+        y = self.center(deepest)
+        more: list[Features | None] = [None] * len(self.levels)
         for i, conv in enumerate(self.more):
             more[i] = conv(_shrunk(x[..., 3:], SCALES[1][i]))
-        if self.fine is not None:
+        if self.fine is not None and self.fine_norm is not None:
             more[-1] = self.fine_norm(self.fine(to_depth(x)))
         skips = skips[::-1][: len(self.levels)]
         for level, skip, extra in zip(self.levels, skips, more, strict=True):

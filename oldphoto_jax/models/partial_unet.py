@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -64,13 +65,13 @@ class PartialUNet(nnx.Module):
         masks = (1,) * len(self.sources) if convolution == "gated" else ()
         below = [self.sources + masks, *((c,) for c in channels)]  # what each level is made from
 
-        self.encoder = nnx.List()
+        self.encoder: nnx.List[Stage] = nnx.List()
         for i, (c, kernel) in enumerate(zip(channels, kernels, strict=True)):
             normed = i > 0
             bias = stem_bias and not normed
             stage = build(below[i], c, kernel, 2, bias=bias, normed=normed, activation="relu")
             self.encoder.append(stage)
-        self.decoder = nnx.List()
+        self.decoder: nnx.List[Stage] = nnx.List()
         for i in reversed(range(levels)):
             last = i == 0
             stage = build(
@@ -96,24 +97,27 @@ class PartialUNet(nnx.Module):
                 f"input is {x.shape}, but this network takes [N,H,W,C] with sides that are "
                 f"multiples of {self.stride}: pad the photo"
             )
-        *skips, (x, masks) = self.features(x, *masks)
+        *skips, (x, left) = self.features(x, *masks)
         for stage, (skip, skip_masks) in zip(self.decoder, reversed(skips), strict=True):
-            x, masks = stage(x, *masks, *skip_masks, skip=skip)
-        return x.astype(jnp.float32), masks[0] if masks else jnp.zeros((*x.shape[:3], 1))
+            x, left = stage(x, *left, *skip_masks, skip=skip)
+        mask = left[0] if left else None
+        return x.astype(jnp.float32), jnp.zeros((*x.shape[:3], 1)) if mask is None else mask
 
-    def features(self, x: Features, *masks: Mask | None) -> list[tuple[Features, Sequence[Mask]]]:
+    def features(
+        self, x: Features, *masks: Mask | None
+    ) -> list[tuple[Features, Sequence[Mask | None]]]:
         """The input and every level of the encoder, each with its masks.
 
         Only partial convolutions have masks; gated ones see them as the input's last channels.
         """
-        masks = masks or (None,) * len(self.sources)
+        left: Sequence[Mask | None] = masks or (None,) * len(self.sources)
         if self.convolution != "partial":
-            x, masks = self._erased(x, masks), ()
+            x, left = self._erased(x, left), ()
         x = x.astype(self.encoder[0].conv.conv.kernel[...].dtype)
-        taps = [(x, masks)]
+        taps = [(x, left)]
         for stage in self.encoder:
-            x, masks = stage(x, *masks)
-            taps.append((x, masks))
+            x, left = stage(x, *left)
+            taps.append((x, left))
         return taps
 
     def _erased(self, x: Features, masks: Sequence[Mask | None]) -> Features:
@@ -123,7 +127,7 @@ class PartialUNet(nnx.Module):
         parts = [part if mask is None else part * (1 - mask) for part, mask in pairs]
         if self.convolution == "gated":
             whole = jnp.zeros((*x.shape[:3], 1))
-            parts += [whole if mask is None else mask for mask in masks]
+            parts += [whole if mask is None else jnp.asarray(mask) for mask in masks]
         return jnp.concatenate(parts, -1)
 
 
@@ -140,7 +144,7 @@ class Stage(nnx.Module):
         normed: bool,
         activation: norms.Activation,
         rngs: nnx.Rngs,
-        **options,
+        **options: Any,
     ):
         self.activation = activation
         self.conv = _convolution(c_in, c_out, kernel, stride, rngs=rngs, **options)
@@ -179,7 +183,7 @@ def _convolution(
         case "gated":
             return GatedConv(sum(c_in), c_out, kernel, stride, padding="symmetric", rngs=rngs)
         case "partial":
-            options = dict(form=form, border=border)
+            options: dict[str, Any] = dict(form=form, border=border)
         case "plain":
             options = dict(border="outside")  # without masks this is a plain convolution
         case _:

@@ -6,34 +6,35 @@ import functools
 from collections.abc import Callable
 from typing import Literal
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 
 from oldphoto_jax.layers import blocks
 from oldphoto_jax.layers import norm as norms
 from oldphoto_jax.layers.biased import Linear
-from oldphoto_jax.photo.types import Array, Features, Logits, Photo
+from oldphoto_jax.photo.types import Features, Logits, Photo
 
 DEPTHS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CAFFE_MEAN_BGR = (103.939, 116.779, 123.68)
 
-Variant = Literal["torch", "keras"]
 Pool = Literal["max3", "max2"] | None
 
 
-def normalize(photo: Photo, variant: Variant = "torch") -> Features:
+def normalize(photo: Photo, variant: str = "torch") -> Features:
     """A photo [..,H,W,3] in 0..1 as ImageNet networks were shown it.
 
     "torch": RGB less the ImageNet mean, over its standard deviation. "keras" (after Caffe): BGR
     in 0..255 less the mean.
     """
+    photo = jnp.asarray(photo)
     if variant == "keras":
         return photo[..., ::-1] * 255 - jnp.asarray(CAFFE_MEAN_BGR, photo.dtype)
     return (photo - jnp.asarray(MEAN, photo.dtype)) / jnp.asarray(STD, photo.dtype)
 
 
-def denormalize(features: Features) -> Photo:
+def denormalize(features: Features) -> Features:
     """The photo that `normalize` turned into these, for networks that paint in their own space."""
     return features * jnp.asarray(STD, features.dtype) + jnp.asarray(MEAN, features.dtype)
 
@@ -62,8 +63,8 @@ class ResNet(nnx.Module):
         pool: Pool = "max3",
         stages: int = 4,
         classes: int | None = None,
-        variant: Variant = "torch",
-        norm: norms.Kind = "batch",
+        variant: str = "torch",
+        norm: str = "batch",
         rngs: nnx.Rngs,
     ):
         if depth not in DEPTHS:
@@ -77,16 +78,15 @@ class ResNet(nnx.Module):
         keras = variant == "keras"
         conv = functools.partial(blocks.conv, bias=keras, init=blocks.HE_FAN_OUT, rngs=rngs)
         normalize = functools.partial(norms.normalize, norm, epsilon=1e-3 if keras else 1e-5)
-        if depth == 50:
-            block, growth = functools.partial(Bottleneck, stride_first=keras), 4
-        else:
-            block, growth = BasicBlock, 1
+        bottleneck = functools.partial(Bottleneck, stride_first=keras)
+        block: Callable[..., nnx.Module] = bottleneck if depth == 50 else BasicBlock
+        growth = 4 if depth == 50 else 1
 
         self.pool = pool
         self.channels = (width, *(width * growth * 2**i for i in range(stages)))
         self.stem = conv(c_in, width, stem_kernel, stem_stride)
         self.stem_norm = normalize(width, "relu")
-        self.stages = nnx.List()
+        self.stages: nnx.List[nnx.List] = nnx.List()
         for i, count in enumerate(DEPTHS[depth][:stages]):
             c_in, c, stride = self.channels[i], width * 2**i, 1 if i == 0 else 2
             first = block(c_in, c, stride, conv=conv, normalize=normalize)
@@ -101,7 +101,7 @@ class ResNet(nnx.Module):
             raise ValueError("this ResNet has no classes; call features or pooled instead")
         return self.head(self.pooled(x)).astype(jnp.float32)
 
-    def pooled(self, x: Features) -> Array:
+    def pooled(self, x: Features) -> jax.Array:
         """Maps [N,H,W,C] to the mean of the last features, [N,D]."""
         return jnp.mean(self.features(x)[-1], axis=(1, 2))
 
@@ -174,4 +174,4 @@ class Shortcut(nnx.Module):
 
     def __call__(self, x: Features) -> Features:
         """Maps [N,H,W,C] to [N,H/stride,W/stride,c]."""
-        return x if self.conv is None else self.norm(self.conv(x))
+        return x if self.conv is None or self.norm is None else self.norm(self.conv(x))

@@ -14,8 +14,8 @@ from flax import nnx
 
 from oldphoto_jax.layers import blocks
 from oldphoto_jax.layers.biased import ConvTranspose
-from oldphoto_jax.layers.norm import BatchNorm, Kind
-from oldphoto_jax.models.resnet import Pool, ResNet, Variant
+from oldphoto_jax.layers.norm import BatchNorm
+from oldphoto_jax.models.resnet import Pool, ResNet
 from oldphoto_jax.photo.types import Features, Logits
 
 
@@ -51,13 +51,13 @@ class AlbuNet(nnx.Module):
         stem_stride: int = 2,
         pool: Pool = "max2",
         stages: int = 4,
-        variant: Variant = "torch",
+        variant: str = "torch",
         out_stride: int = 1,
         squeeze: bool = False,
         decoder_norm: bool = False,
         deconv: bool = False,
         align_corners: bool = False,
-        norm: Kind = "batch",
+        norm: str = "batch",
         c_in: int = 3,
         rngs: nnx.Rngs,
     ):
@@ -112,7 +112,7 @@ class AlbuNet(nnx.Module):
             )
         _, e2, e3, e4, *e5 = taps = self.encoder.features(x)
         y = self.center(nnx.max_pool(taps[-1], (2, 2), (2, 2)))
-        if e5:
+        if self.dec5 is not None:
             y = self.dec5(jnp.concatenate([y, *e5], -1))
         y = self.dec4(jnp.concatenate([y, e4], -1))
         y = self.dec3(jnp.concatenate([y, e3], -1))
@@ -147,7 +147,7 @@ class Decoder(nnx.Module):
         self.norm1, self.norm2 = (BatchNorm(c) if norm else None for c in (c_mid, c_out))
         self.deconv = deconv and enlarge  # at equal size a plain convolution stands in
         if self.deconv:
-            self.conv2 = ConvTranspose(
+            self.conv2: nnx.Conv | nnx.ConvTranspose = ConvTranspose(
                 c_mid,
                 c_out,
                 (4, 4),

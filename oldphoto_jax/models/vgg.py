@@ -52,7 +52,7 @@ class VGG(nnx.Module):
         if until not in names:
             raise ValueError(f"VGG-{depth} has no layer {until!r}; choose from {', '.join(names)}")
         self.names = tuple(names[: names.index(until) + 1])
-        self.stages = nnx.List()
+        self.stages: nnx.List[nnx.List[Conv]] = nnx.List()
         for name in self.names:
             if name.startswith("pool"):
                 continue
@@ -77,7 +77,7 @@ class VGG(nnx.Module):
                 f"this VGG has no {', '.join(missing)}; it has {self.names[0]} to {self.names[-1]}"
             )
         x = x.astype(self.stages[0][0].kernel[...].dtype)
-        found = {}
+        found: dict[str, Features] = {}
         for name, layer in self._layers():
             if len(found) == len(set(names)):
                 break

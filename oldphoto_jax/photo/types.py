@@ -1,7 +1,7 @@
 """The words for arrays that the whole house shares.
 
 Every array is laid out [N, H, W, C]; a single photo drops N. Both NumPy arrays (data, files)
-and JAX arrays (networks) carry these names.
+and JAX arrays (networks) carry these names; Features and Logits are JAX's alone.
 
     Photo     [.., H, W, 3]  sRGB, 0..1; gray photos repeat their one channel three times
     Gray      [.., H, W, 1]  sRGB-encoded luma, 0..1
@@ -27,8 +27,8 @@ AnyArray = TypeVar("AnyArray", np.ndarray, "jax.Array", Array)  # the same kind 
 Photo: TypeAlias = Array
 Gray: TypeAlias = Array
 Mask: TypeAlias = Array
-Features: TypeAlias = Array
-Logits: TypeAlias = Array
+Features: TypeAlias = Union["jax.Array"]  # a name of a type, where a string would be none
+Logits: TypeAlias = Union["jax.Array"]
 Batch: TypeAlias = dict[str, Array]
 
 

@@ -10,6 +10,8 @@ https://arxiv.org/abs/1603.08511): the critic and VGG-16 exist where a term asks
 """
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +26,8 @@ from oldphoto_jax.metrics import color as color_metrics
 from oldphoto_jax.metrics import image as image_metrics
 from oldphoto_jax.models import discriminators, efficientnet, lite_unet, resnet, unet, vgg
 from oldphoto_jax.photo import color, guided, image, inpaint, palette
-from oldphoto_jax.task import Task
+from oldphoto_jax.photo.types import Array, Batch
+from oldphoto_jax.task import Loss, Networks, Task, Terms
 from oldphoto_jax.tasks.crop import view
 
 WEIGHT = {"pixel": 1.0, "bins": 0.0, "perceptual": 0.0, "fool": 0.0, "match": 0.0}
@@ -75,7 +78,7 @@ class Colorize(Task):
     gain: float = 1.0  # by which restoring multiplies chroma; learned from validation
     weight: dict[str, float] = dataclasses.field(default_factory=WEIGHT.copy)
 
-    def networks(self, rngs):
+    def networks(self, rngs: nnx.Rngs) -> dict[str, nnx.Module]:
         """The generator, and the critic and VGG-16 where a weight above 0 asks for them.
 
         Raises ValueError for settings that no network has.
@@ -93,7 +96,7 @@ class Colorize(Task):
         generator = self._generator(rngs)
         kernel = generator.final.kernel  # the first answer is gray
         kernel[...] = jnp.zeros_like(kernel[...])
-        nets = {"generator": generator}
+        nets: dict[str, nnx.Module] = {"generator": generator}
         if self._judged:
             nets["critic"] = discriminators.AttentionDiscriminator(
                 3,
@@ -106,7 +109,7 @@ class Colorize(Task):
             nets["vgg"] = vgg.VGG(16, until=TAPS[-1], rngs=rngs)
         return nets
 
-    def _generator(self, rngs):
+    def _generator(self, rngs: nnx.Rngs) -> lite_unet.LiteUNet | unet.AlbuNet:
         c_out = len(palette.axis(self.palette)) ** 2 if self.palette else 2
         if self.network == "lite":
             return lite_unet.LiteUNet(
@@ -133,7 +136,7 @@ class Colorize(Task):
         """Sides that the network takes are multiples of this."""
         return lite_unet.LiteUNet.stride if self.network == "lite" else 4 * 2**self.stages
 
-    def example(self, record, rng):
+    def example(self, record: Mapping[str, Any], rng: np.random.Generator) -> dict[str, np.ndarray]:
         """photo [H,W,3] gray, often old, and target: its luma with the true chroma; 0..1."""
         seen = image.to_float(view(record["photo"], self.size, self.share, rng))
         gray = fading.desaturate(seen)
@@ -148,16 +151,16 @@ class Colorize(Task):
             "target": color.ycbcr_to_rgb(color.fit_gamut(true)),
         }
 
-    def restorers(self):
+    def restorers(self) -> set[str] | None:
         """The generator; the critic and VGG-16 only judge."""
         return {"generator"}
 
-    def losses(self):
+    def losses(self) -> dict[str, Loss]:
         """The generator wants the true chroma, and the critic's praise if there is one."""
-        players = {"generator": self.paint}
+        players: dict[str, Loss] = {"generator": self.paint}
         return players | ({"critic": self.judge} if self._judged else {})
 
-    def predict(self, nets, batch):
+    def predict(self, nets: Networks, batch: Batch) -> Batch:
         """The photo in colour: luma stays, chroma fits the gamut of sRGB."""
         luma = color.rgb_to_gray(batch["photo"])
         chroma = self._chroma(self._answer(nets, batch), self.temperature)
@@ -169,7 +172,7 @@ class Colorize(Task):
         ycbcr = jnp.concatenate([luma, slope * luma + offset], -1)
         return {"photo": color.ycbcr_to_rgb(color.fit_gamut(ycbcr))}
 
-    def paint(self, nets, batch):
+    def paint(self, nets: Networks, batch: Batch) -> Terms:
         """What the generator's chroma costs, each term times its weight."""
         answer, real = self._answer(nets, batch), self._real(batch)
         fake, chroma = self._beside_luma(answer, real), real[..., 1:]
@@ -193,7 +196,7 @@ class Colorize(Task):
             terms["match"] = feature.feature_matching([seen], [wanted])
         return {name: w * terms[name] for name, w in self.weight.items() if w}
 
-    def judge(self, nets, batch):
+    def judge(self, nets: Networks, batch: Batch) -> Terms:
         """The critic tells true colours from the generator's."""
         real = self._real(batch)
         fake = self._beside_luma(self._answer(nets, batch), real)
@@ -201,7 +204,7 @@ class Colorize(Task):
         scores = [nets["critic"](_signed(ycbcr)) for ycbcr in (real, jax.lax.stop_gradient(fake))]
         return {"judge": judge(*scores)}
 
-    def metrics(self, batch, prediction):
+    def metrics(self, batch: Batch, prediction: Batch) -> dict[str, Any]:
         """Of whole photos: PSNR, error in the plane of a and b, colourfulness of both."""
         photo, target = prediction["photo"], batch["target"]
         return {
@@ -211,7 +214,7 @@ class Colorize(Task):
             "colorfulness of the truth": color_metrics.cf_hs2003(target),
         }
 
-    def informed(self, figures):
+    def informed(self, figures: Mapping[str, float]) -> Task:
         """With the gain that makes validation photos VIVID times as colourful as the truth is.
 
         Who is unsure and pays for distances does best with pale colours: their hues are right.
@@ -221,28 +224,28 @@ class Colorize(Task):
         gain = np.clip(VIVID * truth / own, 1, MOST) if own > 0 else self.gain
         return dataclasses.replace(self, gain=round(float(gain), 2))
 
-    def _answer(self, nets, batch):
+    def _answer(self, nets: Networks, batch: Batch) -> jax.Array:
         """What the generator says at 1/stride of the photo's sides, see `_chroma`; float32."""
         gray = color.gray_to_rgb(color.rgb_to_gray(batch["photo"]))
         if self.network == "lite":
             return nets["generator"](efficientnet.normalize(gray))
         return nets["generator"](resnet.normalize(gray, self.variant))
 
-    def _chroma(self, answer, temperature=1.0):
+    def _chroma(self, answer: jax.Array, temperature: float = 1.0) -> jax.Array:
         """Cb and Cr of an answer, 0..1, float32."""
         if self.palette:
             return palette.mean(answer, temperature)
         return 0.5 + 0.5 * jnp.tanh(jnp.float32(answer))
 
-    def _real(self, batch):
+    def _real(self, batch: Batch) -> jax.Array:
         """The target in YCbCr at 1/stride of its sides."""
         return self._shrunk(color.rgb_to_ycbcr(batch["target"]))
 
-    def _beside_luma(self, answer, real):
+    def _beside_luma(self, answer: jax.Array, real: jax.Array) -> jax.Array:
         """The target's luma with the chroma of an answer, as it would be shown."""
         return jnp.concatenate([real[..., :1], self._chroma(answer, self.temperature)], -1)
 
-    def _shrunk(self, x):
+    def _shrunk(self, x: Array) -> jax.Array:
         window = (self.stride, self.stride)
         return nnx.avg_pool(jnp.float32(x), window, window)
 
@@ -251,6 +254,6 @@ class Colorize(Task):
         return bool(self.weight.get("fool") or self.weight.get("match"))
 
 
-def _signed(ycbcr):
+def _signed(ycbcr: jax.Array) -> jax.Array:
     """As the critic sees it: -1..1 for luma, and so for the chroma of most photos."""
     return (ycbcr - 0.5) * jnp.asarray((2.0, 5.0, 5.0), ycbcr.dtype)

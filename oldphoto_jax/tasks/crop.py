@@ -3,11 +3,10 @@
 import numpy as np
 
 from oldphoto_jax.photo import image
-from oldphoto_jax.photo.types import Photo
 
 
 def crop(
-    photo: Photo, size: int, enlarge: tuple[float, float], rng: np.random.Generator
+    photo: np.ndarray, size: int, enlarge: tuple[float, float], rng: np.random.Generator
 ) -> np.ndarray:
     """A random square of photo [H,W,3], enlarged at random, mirrored at random: [size,size,3].
 
@@ -19,7 +18,7 @@ def crop(
 
 
 def view(
-    photo: Photo, size: int, share: tuple[float, float], rng: np.random.Generator
+    photo: np.ndarray, size: int, share: tuple[float, float], rng: np.random.Generator
 ) -> np.ndarray:
     """A random square that shows most of photo [H,W,3], mirrored at random: [size,size,3].
 

@@ -9,11 +9,14 @@ doesn't paint the hole but corrects a smooth filling of it. A critic of patches 
 import dataclasses
 import functools
 import math
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import cv2
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 
 from oldphoto_jax.damage.blend import thicker
 from oldphoto_jax.damage.recipe import Damage
@@ -31,15 +34,17 @@ from oldphoto_jax.models import (
     resnet,
     vgg,
 )
-from oldphoto_jax.task import Task
+from oldphoto_jax.photo.types import Array, Batch, Features, Photo
+from oldphoto_jax.task import Loss, Networks, Task, Terms
 from oldphoto_jax.tasks.crop import crop
 from oldphoto_jax.tasks.segment import Segment
 
 WEIGHT = feature.INPAINTING_WEIGHTS | {"lpips": 0.0, "fool": 0.0}
 TAPS = feature.PARTIAL_LAYERS
-SPACES = {  # how photos go into the network and come out of it
+# How photos go into the network and come out of it.
+SPACES: dict[str, tuple[Callable[[Photo], Features], Callable[[Features], Features]]] = {
     "imagenet": (resnet.normalize, resnet.denormalize),
-    "signed": (lambda photo: 2 * photo - 1, lambda features: (features + 1) / 2),
+    "signed": (lambda photo: 2 * jnp.asarray(photo) - 1, lambda features: (features + 1) / 2),
 }
 
 
@@ -77,7 +82,7 @@ class Inpaint(Task):
     critic_layers: int = 3
     weight: dict[str, float] = dataclasses.field(default_factory=WEIGHT.copy)
 
-    def networks(self, rngs):
+    def networks(self, rngs: nnx.Rngs) -> dict[str, nnx.Module]:
         """The filler, and those that play along; VGG-16 up to the last of TAPS.
 
         Raises ValueError for settings that no network has.
@@ -86,7 +91,7 @@ class Inpaint(Task):
             raise ValueError(f"space {self.space!r} is unknown; choose one of {list(SPACES)}")
         if unknown := self.weight.keys() - WEIGHT.keys():
             raise ValueError(f"weight names {sorted(unknown)}; the loss has {list(WEIGHT)}")
-        nets = {"filler": self._filler(rngs)}
+        nets: dict[str, nnx.Module] = {"filler": self._filler(rngs)}
         if self._judged:
             nets["critic"] = discriminators.PatchDiscriminator(
                 4, width=self.critic_width, layers=self.critic_layers, spectral=True, rngs=rngs
@@ -99,7 +104,8 @@ class Inpaint(Task):
             nets |= self.finder.networks(rngs)
         return nets
 
-    def _filler(self, rngs):
+    def _filler(self, rngs: nnx.Rngs) -> lite_unet.LiteUNet | partial_unet.PartialUNet:
+        filler: lite_unet.LiteUNet | partial_unet.PartialUNet
         if self.network == "lite":
             filler = lite_unet.LiteUNet(c_out=3, c_more=1, widths=self.widths, rngs=rngs)
             last = filler.final
@@ -134,7 +140,7 @@ class Inpaint(Task):
         """Raises ValueError for impossible settings of the damage and missing textures."""
         self.damage.check()
 
-    def example(self, record, rng):
+    def example(self, record: Mapping[str, Any], rng: np.random.Generator) -> dict[str, np.ndarray]:
         """photo [H,W,3] aged and damaged, mask [H,W,1] of its holes, target; all in 0..1.
 
         Where a segmenter plays along, also `free` [H,W,1], the holes that are no damage, and
@@ -147,28 +153,29 @@ class Inpaint(Task):
         for more in (grown, free):
             if not thicker(mask | more, self.max_size):
                 mask = mask | more
-        example = {**aged, "mask": np.float32(mask[..., None])}
+        example = {**aged, "mask": mask[..., None].astype(np.float32)}
         if not self.found:
             return example
         found = np.full((1, 1, 1), rng.random() < self.found, np.float32)
-        return example | {"free": np.float32(free[..., None]), "found": found}
+        return example | {"free": free[..., None].astype(np.float32), "found": found}
 
-    def restorers(self):
+    def restorers(self) -> set[str] | None:
         """The filler; the others only judge."""
         return {"filler"}
 
-    def losses(self):
+    def losses(self) -> dict[str, Loss]:
         """The filler wants its photo to be the target, in the hole above all; see `judge`."""
-        return {"filler": self.fill} | ({"critic": self.judge} if self._judged else {})
+        players: dict[str, Loss] = {"filler": self.fill}
+        return players | ({"critic": self.judge} if self._judged else {})
 
-    def predict(self, nets, batch):
+    def predict(self, nets: Networks, batch: Batch) -> Batch:
         """The photo with its holes filled; outside the mask it is what came in."""
         filled = jnp.clip(self._filled(nets, batch), 0, 1)
         if self.grain:
             filled = grain.lend(filled, batch["photo"], batch["mask"])
         return {"photo": pixel.composite(filled, batch["photo"], batch["mask"])}
 
-    def fill(self, nets, batch):
+    def fill(self, nets: Networks, batch: Batch) -> Terms:
         """The terms of the paper, each times its weight, on photos normalized as for ImageNet.
 
         "lpips" and "fool" judge the target with its holes filled, with the grain lent to them.
@@ -187,14 +194,14 @@ class Inpaint(Task):
             terms["fool"] = adversarial.fool_hinge(nets["critic"](_shown(shown, batch)))
         return {name: w * terms[name] for name, w in self.weight.items() if w}
 
-    def judge(self, nets, batch):
+    def judge(self, nets: Networks, batch: Batch) -> Terms:
         """The critic tells whole photos from filled ones; it is told where to look."""
         batch = self._marked(nets, batch)
         fake = jax.lax.stop_gradient(self._finished(self._filled(nets, batch), batch))
         scores = [nets["critic"](_shown(photo, batch)) for photo in (batch["target"], fake)]
         return {"judge": adversarial.judge_hinge(*scores)}
 
-    def metrics(self, batch, prediction):
+    def metrics(self, batch: Batch, prediction: Batch) -> dict[str, Any]:
         """In the holes alone (`hole`), and over the whole of each photo that has one."""
         photo, target = prediction["photo"], batch["target"]
         holed = np.any(batch["mask"], axis=(1, 2, 3))  # others have no error: infinite PSNR
@@ -204,7 +211,7 @@ class Inpaint(Task):
             "ssim": Mean.of(image.ssim(photo, target)[holed]),
         }
 
-    def _filled(self, nets, batch):
+    def _filled(self, nets: Networks, batch: Batch) -> jax.Array:
         """The network's whole photo, not yet put together with the good pixels."""
         photo, mask = batch["photo"], batch["mask"]
         inwards, outwards = SPACES[self.space]
@@ -218,7 +225,7 @@ class Inpaint(Task):
             change, _ = nets["filler"](both, mask, None)
         return outwards(inwards(draft) + change)
 
-    def _finished(self, photo, batch):
+    def _finished(self, photo: jax.Array, batch: Batch) -> jax.Array:
         """What the network painted with the grain lent to it, which it gets no gradient for."""
         if not self.grain:
             return photo
@@ -226,7 +233,7 @@ class Inpaint(Task):
         lent = grain.lend(jnp.clip(still, 0, 1), batch["photo"], batch["mask"])
         return photo + (lent - still)
 
-    def _marked(self, nets, batch):
+    def _marked(self, nets: Networks, batch: Batch) -> Batch:
         """The batch, its masks made by the segmenter where an example asks for that."""
         if not self.found:
             return batch
@@ -250,7 +257,7 @@ class Inpaint(Task):
         return bool(self.weight.get("perceptual") or self.weight.get("style"))
 
 
-def _shown(photo, batch):
+def _shown(photo: Array, batch: Batch) -> jax.Array:
     """What the critic sees: the target with this photo in its holes, and the mask."""
     mixed = pixel.composite(photo, batch["target"], batch["mask"])
     return jnp.concatenate([2 * mixed - 1, batch["mask"]], -1)

@@ -8,14 +8,19 @@ convolution and without max-pool; "lite" is a U-Net on EfficientNet-Lite0, for l
 
 import dataclasses
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import jax
+import numpy as np
+from flax import nnx
 
 from oldphoto_jax.damage.recipe import Damage
 from oldphoto_jax.losses import mask as losses
 from oldphoto_jax.metrics import mask as metrics
 from oldphoto_jax.models import efficientnet, lite_unet, resnet, unet
-from oldphoto_jax.task import Task
+from oldphoto_jax.photo.types import Array, Batch
+from oldphoto_jax.task import Loss, Networks, Task, Terms
 from oldphoto_jax.tasks.crop import crop
 
 WEIGHT = {"bce": 1.0, "dice": 1.0, "focal": 0.0, "center_line": 0.0}
@@ -47,7 +52,7 @@ class Segment(Task):
     threshold: float = 0.5
     careful: float = 0.8
 
-    def networks(self, rngs):
+    def networks(self, rngs: nnx.Rngs) -> dict[str, nnx.Module]:
         """The segmenter alone. Raises ValueError for an unknown one."""
         if self.network not in ("albunet", "lite"):
             raise ValueError(f"network {self.network!r} is unknown; choose 'albunet' or 'lite'")
@@ -81,20 +86,20 @@ class Segment(Task):
         """Raises ValueError for impossible settings of the damage and missing textures."""
         self.damage.check()
 
-    def example(self, record, rng):
+    def example(self, record: Mapping[str, Any], rng: np.random.Generator) -> dict[str, np.ndarray]:
         """photo [H,W,3] aged and damaged, mask [H,W,1] of its defects; both in 0..1."""
         aged = self.damage(crop(record["photo"], self.size, self.enlarge, rng), rng)
         return {"photo": aged["photo"], "mask": aged["mask"]}
 
-    def losses(self):
+    def losses(self) -> dict[str, Loss]:
         """The segmenter wants its logits to agree with the mask."""
         return {"segmenter": self.agree}
 
-    def predict(self, nets, batch):
+    def predict(self, nets: Networks, batch: Batch) -> Batch:
         """The probability of damage at every pixel."""
         return {"mask": jax.nn.sigmoid(self._logits(nets, batch))}
 
-    def agree(self, nets, batch):
+    def agree(self, nets: Networks, batch: Batch) -> Terms:
         """Every loss times its weight; those of weight 0 are left out."""
         logits, mask = self._logits(nets, batch), batch["mask"]
         terms = {
@@ -105,7 +110,7 @@ class Segment(Task):
         }
         return {name: w * terms[name]() for name, w in self.weight.items() if w}
 
-    def metrics(self, batch, prediction):
+    def metrics(self, batch: Batch, prediction: Batch) -> dict[str, Any]:
         """Pooled over the split; see `metrics.mask` for each of them."""
         mask, found = batch["mask"], prediction["mask"]
         return {
@@ -116,7 +121,7 @@ class Segment(Task):
             "threshold_for_clean": metrics.CleanScores.of(mask, found),
         }
 
-    def informed(self, figures):
+    def informed(self, figures: Mapping[str, float]) -> Task:
         """Takes the lowest thresholds that mark 0.3 and 0.05 % of the undamaged photos at most.
 
         So validation says, where it had such photos; else the threshold at which it overlapped
@@ -134,11 +139,11 @@ class Segment(Task):
         careful = max(careful if math.isfinite(careful) else self.careful, threshold)
         return dataclasses.replace(self, threshold=threshold, careful=careful)
 
-    def _logits(self, nets, batch):
+    def _logits(self, nets: Networks, batch: Batch) -> jax.Array:
         normalize = efficientnet.normalize if self.network == "lite" else resnet.normalize
         return nets["segmenter"](normalize(batch["photo"]))
 
-    def _positive_weight(self, mask):
+    def _positive_weight(self, mask: Array) -> Array | float:
         """Clean pixels for every defect pixel, within reason on batches with few defects."""
         if self.positive_weight:
             return self.positive_weight

@@ -102,7 +102,7 @@ class Checkpoints:
         """Waits until everything is on disk; raises what went wrong with it."""
         self.manager.close()
 
-    def _score(self, figures) -> float:
+    def _score(self, figures: dict[str, float] | None) -> float:
         value = (figures or {}).get(self.best, math.nan)
         return self.sign * value if math.isfinite(value) else -math.inf
 
@@ -124,13 +124,13 @@ def _unflat(arrays: dict[str, jax.Array], like: TrainState) -> TrainState:
     return jax.tree_util.tree_unflatten(structure, restored)
 
 
-def _is_key(leaf) -> bool:
+def _is_key(leaf: jax.Array) -> bool:
     return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
-def _bits(leaf):
+def _bits(leaf: jax.Array) -> jax.Array:
     return jax.random.key_data(leaf) if _is_key(leaf) else leaf
 
 
-def _shape(leaf) -> jax.ShapeDtypeStruct:
+def _shape(leaf: jax.Array) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding)

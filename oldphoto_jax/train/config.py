@@ -12,7 +12,7 @@ from oldphoto_jax import task as contract
 from oldphoto_jax.train.optimizer import Optimizer
 
 
-def _operational(default):
+def _operational(default: Any) -> Any:
     """A field that changes how a run proceeds but not what comes out of it."""
     return dataclasses.field(default=default, metadata={"operational": True})
 
@@ -50,8 +50,8 @@ class Config:
 
     def check(self) -> None:
         """Raises ValueError, naming the field, on settings that can't make a run."""
-        positive = ("batch_size", "validation_batch", "steps")
-        positive += ("evaluate_every", "log_every", "save_every")
+        positive = ["batch_size", "validation_batch", "steps"]
+        positive += ["evaluate_every", "log_every", "save_every"]
         least = dict.fromkeys(positive, 1) | dict.fromkeys(("sheet_rows", "workers", "threads"), 0)
         for name, number in least.items():
             if getattr(self, name) < number:

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from oldphoto_jax.photo.types import Batch
+from oldphoto_jax.photo.types import Array, Batch
 from oldphoto_jax.task import Task
 
 
@@ -29,7 +29,7 @@ class _Mean:
 
 
 def evaluate(
-    task: Task, predict: Callable[[Batch], Batch], batches: Iterable[Batch]
+    task: Task, predict: Callable[[Batch], Batch], batches: Iterable[Mapping[str, Array]]
 ) -> tuple[dict[str, float], tuple[Batch, Batch] | None]:
     """Figures over all examples, and this process's first batch with its prediction.
 
@@ -40,17 +40,18 @@ def evaluate(
     first = None
     for batch in batches:
         real = np.asarray(batch["weight"]) > 0
-        batch = {key: value for key, value in batch.items() if key != "weight"}
-        prediction = predict(batch)
+        asked: Batch = {key: value for key, value in batch.items() if key != "weight"}
+        answer = predict(asked)
         # A share without any photo is measured too: all processes must know the same streams.
         kept = real if real.any() else slice(None)
-        batch, prediction = (
+        measured: list[Batch] = [
             {key: np.asarray(value)[kept] for key, value in part.items()}
-            for part in (batch, prediction)
-        )
+            for part in (asked, answer)
+        ]
+        truth, prediction = measured
         if first is None and real.any():
-            first = (batch, prediction)
-        for name, value in task.metrics(batch, prediction).items():
+            first = (truth, prediction)
+        for name, value in task.metrics(truth, prediction).items():
             stream = _stream(value) if real.any() else _emptied(_stream(value))
             streams[name] = streams[name] + stream if name in streams else stream
     return _computed({name: _everywhere(stream) for name, stream in streams.items()}), first
@@ -59,9 +60,9 @@ def evaluate(
 def figure_names(task: Task, predict: Callable[[Batch], Batch], record: Mapping) -> set[str]:
     """The names of the figures that `evaluate` gives, found without predicting anything."""
     example = task.example(record, np.random.default_rng(0))
-    batch = {key: np.asarray(value)[None] for key, value in example.items()}
+    batch: Batch = {key: np.asarray(value)[None] for key, value in example.items()}
     shapes = jax.eval_shape(predict, batch)
-    blank = {key: np.zeros(shape.shape, shape.dtype) for key, shape in shapes.items()}
+    blank: Batch = {key: np.zeros(shape.shape, shape.dtype) for key, shape in shapes.items()}
     streams = {name: _stream(value) for name, value in task.metrics(batch, blank).items()}
     return set(_computed(streams))
 
@@ -70,7 +71,7 @@ def _stream(value: Any) -> Any:
     if hasattr(value, "compute"):
         return value
     values = np.asarray(value, np.float64).reshape(-1)
-    return _Mean(values.sum(), np.float64(values.size))
+    return _Mean(values.sum(), np.asarray(values.size, np.float64))
 
 
 def _emptied(stream: Any) -> Any:
@@ -96,7 +97,7 @@ def _everywhere(stream: Any) -> Any:
 
 def _computed(streams: dict[str, Any]) -> dict[str, float]:
     """Plain numbers; a stream that computes several gives NAME/PART."""
-    figures = {}
+    figures: dict[str, float] = {}
     for name, stream in streams.items():
         value = stream.compute()
         if isinstance(value, dict):

@@ -6,6 +6,7 @@ import json
 import math
 import time
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import numpy as np
@@ -133,7 +134,7 @@ class Log:
         columns = [np.asarray(column[:rows], np.float32) for column in columns]
         columns = [np.repeat(c, 3, -1) if c.shape[-1] == 1 else c for c in columns]
         picture = np.concatenate([np.concatenate(list(c), axis=0) for c in columns], axis=1)
-        pixels = np.uint8(np.round(np.clip(picture, 0, 1) * 255))
+        pixels = np.round(np.clip(picture, 0, 1) * 255).astype(np.uint8)
         files.write_png(self.work.sheets / f"{step:08d}.png", pixels)
 
     def close(self) -> None:
@@ -148,7 +149,7 @@ def in_words(values: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {value:.4g}" for name, value in values.items())
 
 
-def _tensorboard(work: Workdir, start: int):
+def _tensorboard(work: Workdir, start: int) -> Any:
     try:
         from tensorboardX import SummaryWriter
     except ModuleNotFoundError as error:

@@ -13,8 +13,8 @@ from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from oldphoto_jax import __version__, task
-from oldphoto_jax.data import loader
-from oldphoto_jax.photo.types import Batch
+from oldphoto_jax.data import loader, sources
+from oldphoto_jax.photo.types import Array, Batch
 from oldphoto_jax.train import needs
 from oldphoto_jax.train import state as states
 from oldphoto_jax.train.checkpoint import Checkpoints, begun
@@ -52,7 +52,13 @@ def train(
 class _Run:
     """The pieces of a run and the order in which they act."""
 
-    def __init__(self, config: Config, workdir: str, devices, closing: contextlib.ExitStack):
+    def __init__(
+        self,
+        config: Config,
+        workdir: str,
+        devices: Sequence[jax.Device] | None,
+        closing: contextlib.ExitStack,
+    ):
         self.config = config
         devices = jax.devices() if devices is None else devices
         self.mesh = jax.make_mesh(
@@ -157,8 +163,8 @@ class _Run:
             terms = self.log.check(self.checkpoints.last())
             rates = {f"{name}/rate": float(rate(step - 1)) for name, rate in self.rates.items()}
             self.log.interval(step, terms, rates)
-        if judging:
-            self._judge(step)
+        if judging and self.validation is not None:
+            self._judge(step, self.validation)
         if saving:
             self._save(step, self.figures if judging else None)
             self.log.restart_clock()
@@ -172,10 +178,10 @@ class _Run:
         every = {name: o.every for name, o in self.config.optimizers.items()}
         return {k: v for k, v in terms.items() if step % every[k.partition("/")[0]] == 0}
 
-    def _judge(self, step: int) -> None:
+    def _judge(self, step: int, validation: sources.Photos) -> None:
         config = self.config
         batches = loader.evaluation(
-            self.validation,
+            validation,
             config.task.example,
             batch_size=config.validation_batch,
             seed=config.seed,
@@ -207,7 +213,7 @@ class _Run:
         for file in ("last", "best") if best else ("last",):
             store.save(self.work.weights / f"{file}.safetensors", arrays, metadata)
 
-    def _spread(self, batch: Batch) -> Batch:
+    def _spread(self, batch: Mapping[str, Array]) -> Batch:
         """This process's examples as part of the global batch, one share a device."""
         return jax.make_array_from_process_local_data(self.by_example, batch)
 

@@ -7,7 +7,7 @@ split and merge of the house stands here.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 import jax
@@ -65,7 +65,8 @@ class TrainState:
 
 def sleep(network: nnx.Module) -> tuple[nnx.GraphDef, Pytree, Pytree]:
     """A network as (graph, weights, other variables), the latter two plain dicts of arrays."""
-    graph, params, rest = nnx.split(network, nnx.Param, ...)
+    graph, *states = nnx.split(network, nnx.Param, ...)
+    params, rest = states
     return graph, nnx.to_pure_dict(params), nnx.to_pure_dict(rest)
 
 
@@ -78,7 +79,7 @@ def create(
     task: Task,
     transforms: Mapping[str, optax.GradientTransformation],
     seed: int,
-    averaged: set[str] = frozenset(),
+    averaged: Set[str] = frozenset(),
     weights: Mapping[str, str] | None = None,
 ) -> TrainState:
     """A fresh state: networks drawn from the seed, then filled from files by name.
@@ -99,7 +100,7 @@ def create(
 
     # Drawn under jit: one compilation instead of one for every shape of weight.
     @jax.jit
-    def draw():
+    def draw() -> dict[str, tuple[Pytree, Pytree]]:
         networks = task.networks(nnx.Rngs(seed))
         return {name: sleep(network)[1:] for name, network in networks.items()}
 
@@ -135,7 +136,7 @@ def predictors(state: TrainState, restorers: set[str] | None = None) -> dict[str
 
     Of the networks called `restorers`, or of all.
     """
-    arrays = {}
+    arrays: dict[str, jax.Array] = {}
     for name, part in state.parts.items():
         if restorers is not None and name not in restorers:
             continue

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import operator
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
+from flax import nnx
 
-from oldphoto_jax.photo.types import Batch
+from oldphoto_jax.photo.types import Array, Batch
 from oldphoto_jax.task import Loss, Task, Terms
 from oldphoto_jax.train.optimizer import Optimizer
-from oldphoto_jax.train.state import Part, TrainState, others
+from oldphoto_jax.train.state import Part, Pytree, TrainState, others
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,41 +37,58 @@ def train_step(
     `frozen` pairs a player with the part of it whose batch norm no longer follows the batch
     ("" is the whole network). A player that sits this step out logs zeros.
     """
-    parts, logs, frozen = dict(state.parts), {}, dict(frozen)
+    parts, still = dict(state.parts), dict(frozen)
+    logs: Terms = {}
     for name, loss in rules.task.losses().items():
-        parts[name], terms = _turn(rules, frozen, name, loss, state, batch)
+        parts[name], terms = _turn(rules, still, name, loss, state, batch)
         logs |= {f"{name}/{term}": value for term, value in terms.items()}
     return TrainState(state.step + 1, parts), logs
 
 
-def _turn(rules, frozen, name: str, loss: Loss, state: TrainState, batch) -> tuple[Part, Terms]:
+def _turn(
+    rules: Rules,
+    frozen: Mapping[str, str],
+    name: str,
+    loss: Loss,
+    state: TrainState,
+    batch: Batch,
+) -> tuple[Part, Terms]:
     """The player moves if the step is one of its own."""
     every = rules.optimizers[name].every
 
-    def move(state, batch):
+    def move(state: TrainState, batch: Batch) -> tuple[Part, Terms]:
         return _move(rules, frozen, name, loss, state, batch)
 
     if every == 1:
         return move(state, batch)
     _, shapes = jax.eval_shape(move, state, batch)
 
-    def rest(state, batch):
+    def rest(state: TrainState, batch: Batch) -> tuple[Part, Terms]:
         return state.parts[name], jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
 
     return jax.lax.cond(state.step % every == 0, move, rest, state, batch)
 
 
-def _move(rules, frozen, name: str, loss: Loss, state: TrainState, batch) -> tuple[Part, Terms]:
+def _move(
+    rules: Rules,
+    frozen: Mapping[str, str],
+    name: str,
+    loss: Loss,
+    state: TrainState,
+    batch: Batch,
+) -> tuple[Part, Terms]:
     """One player's move: only its own weights and statistics change."""
     part, optimizer = state.parts[name], rules.optimizers[name]
     setting = f"optimizers[{name!r}]"
     still = (optimizer.freeze_weights_in, f"{setting}.freeze_weights_in")
 
-    def objective(params):
+    def objective(params: Pytree) -> tuple[jax.Array, tuple[Terms, Pytree]]:
         params = _hold(params, jax.lax.stop_gradient(params), *still)
         nets = _wake(rules, frozen, state.parts, {name: params})
-        terms = {term: _scalar(name, term, value) for term, value in loss(nets, batch).items()}
-        return sum(terms.values()), (terms, others(nets[name]))
+        terms: Terms = {
+            term: _scalar(name, term, value) for term, value in loss(nets, batch).items()
+        }
+        return functools.reduce(operator.add, terms.values()), (terms, others(nets[name]))
 
     grads, (terms, rest) = jax.grad(objective, has_aux=True)(part.params)
     terms = terms | {"gradient": optax.tree_utils.tree_norm(grads)}
@@ -85,16 +106,17 @@ def _move(rules, frozen, name: str, loss: Loss, state: TrainState, batch) -> tup
     return dataclasses.replace(part, params=params, rest=rest, opt=opt, ema=ema), terms
 
 
-def _hold(new, old, still: str, setting: str):
+def _hold(new: Pytree, old: Pytree, still: str, setting: str) -> Pytree:
     """The new values, but the old ones inside the part called `still` ("" holds nothing).
 
     Raises ValueError, which names the setting, when there is no such part.
     """
     if not still:
         return new
-    wanted, found = still.split("."), []
+    wanted = still.split(".")
+    found: list[bool] = []
 
-    def choose(path, fresh, kept):
+    def choose(path: tuple[Any, ...], fresh: jax.Array, kept: jax.Array) -> jax.Array:
         inside = [str(getattr(key, "key", key)) for key in path[: len(wanted)]] == wanted
         found.append(inside)
         return kept if inside else fresh
@@ -105,7 +127,7 @@ def _hold(new, old, still: str, setting: str):
     return chosen
 
 
-def _scalar(player: str, term: str, value) -> jax.Array:
+def _scalar(player: str, term: str, value: Array) -> jax.Array:
     """A term in float32, so that terms of low precision add up without loss."""
     if jnp.shape(value) != ():
         raise ValueError(
@@ -115,7 +137,9 @@ def _scalar(player: str, term: str, value) -> jax.Array:
     return jnp.asarray(value, jnp.float32)
 
 
-def _wake(rules, frozen, parts: Mapping[str, Part], traced: Mapping) -> dict:
+def _wake(
+    rules: Rules, frozen: Mapping[str, str], parts: Mapping[str, Part], traced: Mapping[str, Pytree]
+) -> dict[str, nnx.Module]:
     """All networks in the compute type; those that don't play are in evaluation mode."""
     return {
         name: part.wake(
@@ -127,7 +151,7 @@ def _wake(rules, frozen, parts: Mapping[str, Part], traced: Mapping) -> dict:
     }
 
 
-def cast(arrays, kind: jnp.dtype):
+def cast(arrays: Pytree, kind: jnp.dtype) -> Pytree:
     """Floating-point arrays in that type; networks compute in the type of their weights."""
     return jax.tree.map(
         lambda x: x.astype(kind) if jnp.issubdtype(x.dtype, jnp.floating) else x, arrays

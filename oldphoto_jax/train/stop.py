@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import types
+from collections.abc import Callable
+from typing import Any
 
 import jax
 from jax.experimental import multihost_utils
+
+Handler = Callable[[int, types.FrameType | None], Any] | int | signal.Handlers | None
 
 
 class Interrupted(SystemExit):
@@ -20,9 +25,9 @@ class StopSignal:
     A second Ctrl-C stops at once, without saving. Use it in a `with` block.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.seen: signal.Signals | None = None
-        self.old: dict[signal.Signals, object] = {}
+        self.old: dict[signal.Signals, Handler] = {}
 
     def __enter__(self) -> StopSignal:
         # Several processes must stop at the same step: JAX listens to SIGTERM for them. And
@@ -36,7 +41,7 @@ class StopSignal:
         for number, handler in self.old.items():
             signal.signal(number, handler or signal.SIG_DFL)
 
-    def _note(self, number: int, frame) -> None:
+    def _note(self, number: int, frame: types.FrameType | None) -> None:
         if number == signal.SIGINT == self.seen:
             raise KeyboardInterrupt
         if number == signal.SIGINT:

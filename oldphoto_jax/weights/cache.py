@@ -9,6 +9,7 @@ import pathlib
 import sys
 import time
 from collections.abc import Iterator
+from typing import IO
 
 if sys.platform == "win32":
     import msvcrt
@@ -54,7 +55,7 @@ def alone(path: pathlib.Path) -> Iterator[None]:
         yield  # closing the file gives the lock back
 
 
-def locked(file) -> bool:
+def locked(file: IO[bytes]) -> bool:
     """Takes the lock of an open file, unless another process has it; closing gives it back."""
     try:
         if sys.platform == "win32":

@@ -157,7 +157,7 @@ def packaged(name: str) -> pathlib.Path:
             f"`python -m oldphoto_jax.main --config=configs/{verb}.py --workdir=runs/{verb}`, "
             f"and name that work folder: --weights runs/{verb}"
         )
-    if (known := row(name)) and (problem := trouble(known)):
+    if (published := row(name)) and (problem := trouble(published)):
         raise WeightsError(f"{problem}; install the package again")
     return path
 

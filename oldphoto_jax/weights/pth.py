@@ -123,7 +123,8 @@ def _read_zip(archive: zipfile.ZipFile) -> Any:
 
 def _read_old(file: IO[bytes]) -> Any:
     """The format before PyTorch 1.6: five pickles in a row, then the storages."""
-    limit, storages = file.seek(0, io.SEEK_END), {}
+    limit = file.seek(0, io.SEEK_END)
+    storages: dict[str, np.ndarray] = {}
     file.seek(0)
 
     def storage(dtype: np.dtype, key: str, count: int) -> np.ndarray:

@@ -99,7 +99,7 @@ def partial_unet(state: Mapping[str, np.ndarray], family: str) -> dict[str, np.n
     else:
         encoder, decoder, kernel = "enc_", "dec_", "conv.input_conv"
     levels = sum(key.startswith(encoder) and key.endswith(f".{kernel}.weight") for key in state)
-    rows = []
+    rows: list[Row] = []
     for i in range(levels):
         pairs = {
             f"{encoder}{i + 1}": f"encoder.{i}",
@@ -124,7 +124,8 @@ def vgg(
     """
     if depth not in VGG_BLOCKS:
         raise WeightsError(f"there is no VGG-{depth} here; choose from {sorted(VGG_BLOCKS)}")
-    rows, ignored, place, wanted = [], ["classifier."], 0, True
+    rows: list[Row] = []
+    ignored, place, wanted = ["classifier."], 0, True
     for i, count in enumerate(VGG_BLOCKS[depth]):
         for j in range(count):
             if wanted:
@@ -145,7 +146,7 @@ def alexnet(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
     Its classifier is ignored. Raises WeightsError.
     """
-    rows = []
+    rows: list[Row] = []
     for i, place in enumerate((0, 3, 6, 8, 10)):
         rows += _layer(f"features.{place}", f"convs.{i}", "conv")
     return convert(state, rows, ignored=("classifier.",))
@@ -207,13 +208,15 @@ def _turn(array: np.ndarray, row: Row) -> np.ndarray:
     return array[:, :, 0]
 
 
-def _without_aliases(state: Mapping[str, np.ndarray], aliases: Mapping[str, str]):
+def _without_aliases(
+    state: Mapping[str, np.ndarray], aliases: Mapping[str, str]
+) -> dict[str, np.ndarray]:
     """`state` less the tensors that it holds a second time under another name."""
     kept = {}
     for key, array in state.items():
         prefix = next((prefix for prefix in aliases if key.startswith(prefix)), None)
-        original = prefix and aliases[prefix] + key.removeprefix(prefix)
-        if original not in state:
+        original = aliases[prefix] + key.removeprefix(prefix) if prefix else None
+        if original is None or original not in state:
             kept[key] = array
         elif not np.array_equal(array, state[original]):
             raise WeightsError(f"{key} and {original} should be the same tensor, but they differ")

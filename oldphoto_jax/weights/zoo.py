@@ -71,7 +71,9 @@ def facts(row: Row) -> dict[str, str]:
     arrays, metadata = store.load(path)
     count = sum(array.size for array in arrays.values())
     kinds = " and ".join(sorted({str(array.dtype) for array in arrays.values()}))
-    known, size = row.card, row.source.size
+    if (known := row.card) is None:
+        raise WeightsError(f"{row.name}: only weights that we trained have a card")
+    size = row.source.size
     training = "; ".join(filter(None, [_training(metadata), known.remark]))
     link = f"[{path.name}](oldphoto_jax/weights/files/{path.name})"
     lines = {
