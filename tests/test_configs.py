@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import importlib.util
 import pathlib
 import re
@@ -15,6 +16,8 @@ from oldphoto_jax.restore import stage
 from oldphoto_jax.tasks import colorize, inpaint
 from oldphoto_jax.train import config as configs
 from oldphoto_jax.train import loop
+from oldphoto_jax.train import state as states
+from oldphoto_jax.train import step as steps
 from oldphoto_jax.weights import store
 from tests import scene, toy
 from tests.test_train_loop import interrupt, saved
@@ -171,6 +174,46 @@ def test_a_configuration_trains_and_its_weights_predict_what_the_run_did(case, t
     assert (tmp_path / "sheets" / "00000002.png").exists()
     arrays, metadata = store.load(tmp_path / "weights" / "last.safetensors")
     assert metadata["step"] == "2" and all(np.isfinite(a).all() for a in arrays.values())
+
+
+def equations(jaxpr):
+    """Of a traced program and all those within."""
+    for equation in jaxpr.eqns:
+        yield equation
+        inner = jax.tree.leaves([*equation.params.values()], is_leaf=lambda x: hasattr(x, "jaxpr"))
+        for program in inner:
+            program = getattr(program, "jaxpr", program)
+            if hasattr(program, "eqns"):
+                yield from equations(program)
+
+
+SUMMED = [("segment",), ("inpaint",), ("colorize", "critic")]  # these have layers of every kind
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, marks=[] if case in SUMMED else [pytest.mark.slow], id=":".join(case))
+        for case in sorted({*SUMMED, *CASES})
+    ],
+)
+def test_no_sum_over_places_or_examples_is_taken_in_low_precision(case):
+    """Neither forward nor backward. (Products and convolutions sum in float32 by themselves.)"""
+    small = shrunk(build(*case))
+    optimizers = small.optimizers
+    transforms = {name: o.transform(small.steps) for name, o in optimizers.items()}
+    state = jax.eval_shape(functools.partial(states.create, small.task, transforms, 0))
+    example = small.task.example(scene.record(), np.random.default_rng(0))
+    batch = {k: jax.ShapeDtypeStruct((2, *v.shape), v.dtype) for k, v in example.items()}
+    rules = steps.Rules(small.task, optimizers, transforms, "bfloat16")
+    program = jax.make_jaxpr(functools.partial(steps.train_step, rules, ()))(state, batch)
+    made = {}  # the types in which each operation is made
+    for equation in equations(program.jaxpr):
+        kinds = made.setdefault(equation.primitive.name, set())
+        kinds |= {str(x.aval.dtype) for x in equation.invars if hasattr(x.aval, "dtype")}
+    assert "bfloat16" in made["conv_general_dilated"] and "float32" in made["reduce_sum"]
+    sums = ("reduce_sum", "reduce_window_sum", "cumsum", "scatter-add", "psum")
+    assert not {name for name in sums if "bfloat16" in made.get(name, ())}
 
 
 @pytest.mark.slow

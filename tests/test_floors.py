@@ -48,6 +48,7 @@ FLOORS = {
     "experiments.convolution_speed": ("layers",),
     "experiments.depthwise_speed": ("layers",),
     "experiments.norm_memory": ("layers",),  # measures a part, as no configuration could
+    "experiments.precision_gradients": ("layers", "data.sources", "train.state", "train.step"),
     "experiments.inpaint_speed": ("models", "weights"),
     "experiments.inpaint_torch": (),
     "experiments.speed": ("data", "damage", "cli"),

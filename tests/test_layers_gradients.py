@@ -69,7 +69,7 @@ MASK = np.float32(_draw(1, SIDE, SIDE, 1, seed=1) > 1)
 conv = functools.partial(blocks.conv, C, 3)
 in_groups = functools.partial(Conv, C, C, (3, 3), conv_general_dilated=convolve)
 transposed = functools.partial(ConvTranspose, C, 3, (4, 4), (2, 2))
-pooled = functools.partial(SelfAttention, C, form="tf", chunk=64)
+pooled = functools.partial(SelfAttention, C, form="tf")
 by_xla = functools.partial(grouped, stride=1)
 CASES = {  # how it is built, on what it is called, and how
     "conv": (lambda rngs: conv(rngs=rngs), [X], _call),
@@ -83,7 +83,7 @@ CASES = {  # how it is built, on what it is called, and how
     ),
     "dense": (lambda rngs: Linear(C, 3, rngs=rngs), [X.reshape(-1, C)], _call),
     "depthwise": (lambda rngs: DepthwiseConv(C, 3, rngs=rngs), [X], _call),
-    "depthwise of stride 2": (lambda rngs: DepthwiseConv(C, 5, 2, rngs=rngs), [X], _call),
+    "depthwise of stride 2": (lambda rngs: DepthwiseConv(C, 3, 2, rngs=rngs), [X], _call),
     "depthwise by XLA": (lambda rngs: Bare(by_xla, 3, 3, C), [X], _call),
     "partial": (lambda rngs: PartialConv(C, 3, rngs=rngs), [X], _partial),
     "partial of two sources": (lambda rngs: PartialConv((3, 1), 3, rngs=rngs), [X], _partial),
