@@ -11,7 +11,14 @@ import numpy as np
 import pytest
 
 import experiments
-from experiments import convolution_speed, depthwise_speed, inpaint_speed, norm_memory, speed
+from experiments import (
+    convolution_speed,
+    depthwise_speed,
+    inpaint_speed,
+    norm_memory,
+    precision_gradients,
+    speed,
+)
 from oldphoto_jax.data import sources
 
 NETWORK = dict(levels=3, width=4, batch=2, seed=0, compile=False)
@@ -23,6 +30,23 @@ def test_in_place_norm_hands_less_to_the_backward_pass():
         kind: norm_memory.megabytes(kind, "float32", options)[1] for kind in ("batch", "inplace")
     }
     assert handed["inplace"] < 0.6 * handed["batch"]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_the_gradient_of_a_bias_is_that_of_the_mean_in_either_precision(dtype):
+    np.testing.assert_allclose(precision_gradients.of_mean(256, dtype), 1, rtol=1e-3)
+
+
+def test_what_is_off_is_told_beside_its_kernel():
+    exact = {"a.conv1.kernel": [2, 0], "a.norm1.scale": [1, 0], "a.norm1.bias": [1e-6, 0]}
+    rounded = {"a.conv1.kernel": [2, 1], "a.norm1.scale": [1, 1], "a.norm1.bias": [1, 0]}
+    both = {
+        kind: {name: np.float32(array) for name, array in arrays.items()}
+        for kind, arrays in {"float32": exact, "bfloat16": rounded}.items()
+    }
+    found = [("a.norm1.scale", 1, 1, 0.5), ("a.conv1.kernel", 2, 0.5, 0.5)]
+    assert precision_gradients.rows(both) == found
+    assert precision_gradients.together(both)["scale"] == 1
 
 
 @pytest.mark.parametrize("command", speed.CONFIGS)

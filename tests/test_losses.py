@@ -202,6 +202,38 @@ def test_half_precision_is_computed_in_full(arrays):
     assert values[0] == exact
 
 
+def test_gradients_of_half_precision_are_those_of_float32():
+    rng = np.random.default_rng(0)
+    photo, target, hole = (rng.uniform(size=(1, 256, 256, c)) for c in (3, 3, 1))
+    hole = np.float32(hole < 0.3)
+
+    def losses(photo):
+        one, wanted = photo[..., :1], jnp.asarray(target, jnp.bfloat16)
+        return [
+            pixel.l1(photo, wanted),
+            pixel.l1_hole(photo, wanted, hole),
+            pixel.mse(photo, wanted),
+            pixel.total_variation(photo, hole),
+            mask.bce(one, hole, 3.0),
+            mask.dice(one, hole),
+            mask.focal(one, hole),
+            adversarial.judge_hinge(one, one - 1),
+            adversarial.judge_least_squares(one, one - 1),
+            adversarial.fool_non_saturating(one),
+            feature.style(photo, wanted),
+            bins.soft_cross_entropy(photo, wanted),
+        ]
+
+    low = jnp.asarray(photo, jnp.bfloat16)
+    exact, rounded = (
+        jax.jit(lambda x: (losses(x), jax.jacrev(lambda x: jnp.stack(losses(x)))(x)))(x)
+        for x in (low.astype(jnp.float32), low)
+    )
+    np.testing.assert_allclose(rounded[0], exact[0], rtol=1e-3)
+    for mine, want in zip(np.float32(rounded[1]), exact[1], strict=True):
+        assert np.linalg.norm(mine - want) < 0.02 * np.linalg.norm(want)
+
+
 def test_shapes_that_would_broadcast_are_refused(arrays):
     photo, target, hole = arrays["photo"], arrays["target"], arrays["mask"]
     with pytest.raises(ValueError, match=r"\(2, 6, 5, 3\).*\(2, 6, 5, 1\)"):
