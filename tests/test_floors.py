@@ -32,6 +32,7 @@ FLOORS = {
     "restore": ("tasks", "task", "weights", "photo"),
     "restore.evaluate": ("metrics", "damage", "data.sources"),
     "restore.evaluate_obvious": ("metrics", "obvious"),
+    "restore.evaluate_pairs": ("metrics",),
     "restore.evaluate_colorize": ("metrics",),
     "restore.evaluate_inpaint": ("metrics",),
     "restore.colorize": ("metrics",),
