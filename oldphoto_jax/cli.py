@@ -1,4 +1,4 @@
-"""The visitors' door: `oldphoto restore`, its single steps, `evaluate`, `weights`, `info`.
+"""The visitors' door: `oldphoto restore`, its steps, `teach`, `evaluate`, `weights`, `info`.
 
 Each has a file in `commands`. JAX and OpenCV are imported where they are needed, not before, so
 that --help answers at once.
@@ -12,7 +12,16 @@ import sys
 from collections.abc import Sequence
 
 import oldphoto_jax
-from oldphoto_jax.commands import colorize, detect, evaluate, info, inpaint, restore, weights
+from oldphoto_jax.commands import (
+    colorize,
+    detect,
+    evaluate,
+    info,
+    inpaint,
+    restore,
+    teach,
+    weights,
+)
 
 EPILOG = "exit status: 0 all went well, 1 some photos failed, 2 wrong usage or unusable weights"
 
@@ -40,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser("oldphoto", description=oldphoto_jax.__doc__, epilog=EPILOG)
     top.add_argument("--version", action="version", version=oldphoto_jax.__version__)
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    for command in (restore, detect, inpaint, colorize, evaluate, info, weights):
+    for command in (restore, detect, inpaint, colorize, teach, evaluate, info, weights):
         command.add(commands, shared)
     return top
 

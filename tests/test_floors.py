@@ -32,6 +32,7 @@ FLOORS = {
     "restore": ("tasks", "task", "weights", "photo"),
     "restore.evaluate": ("metrics", "damage", "data.sources"),
     "restore.evaluate_obvious": ("metrics", "obvious"),
+    "restore.evaluate_pairs": ("metrics",),
     "restore.evaluate_colorize": ("metrics",),
     "restore.evaluate_inpaint": ("metrics",),
     "restore.colorize": ("metrics",),
@@ -40,7 +41,8 @@ FLOORS = {
     "restore.holes": ("metrics",),
     "restore.hole_figures": ("metrics",),
     "restore.sample": ("damage", "data.sources"),
-    "commands": ("restore", "tasks", "data.sources", "weights"),
+    "teach": ("restore", "tasks", "damage", "train", "data", "task", "weights"),
+    "commands": ("restore", "teach", "tasks", "data.sources", "weights"),
     "cli": ("commands",),
     "configs": ("tasks", "damage", "train.config", "train.optimizer", "data.sources"),
     "experiments": ("configs", "main"),
@@ -97,9 +99,16 @@ NEVER = {
     "train": ("tasks",),  # the loop must not know a task
     "models": ("losses",),
     "tasks": ("data", "train"),
-    "photo": (*OUTSIDE, "restore", "commands", "cli", "main"),
+    "photo": (*OUTSIDE, "restore", "teach", "commands", "cli", "main"),
 }
-DOORS = ("restore", "commands", "cli", "main", *OUTSIDE)  # only other doors go through them
+DOORS = (
+    "restore",
+    "teach",
+    "commands",
+    "cli",
+    "main",
+    *OUTSIDE,
+)  # only other doors go through them
 DYNAMIC = {"task.py"}  # brings a task back from the text in a weights file
 FOREIGN = ("tensorflow", "torch", "torchvision", "keras")
 NETWORK = ("ftplib", "http", "requests", "smtplib", "ssl", "urllib.request", "socket")

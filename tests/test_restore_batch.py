@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from oldphoto_jax.photo import names
 from oldphoto_jax.restore import batch
 
 PIXELS = np.full((8, 8, 3), 100, np.uint8)
@@ -55,8 +56,8 @@ def test_the_tree_is_kept_and_namesakes_keep_their_ending(scans, tmp_path):
 
 
 def test_labels_differ_whatever_the_names():
-    names = ["a.jpg", "A.png", "a.jpg.png", "b.tif", "a.jpg.tif"]
-    labels = batch.labels([pathlib.Path(name) for name in names])
+    photos = ["a.jpg", "A.png", "a.jpg.png", "b.tif", "a.jpg.tif"]
+    labels = names.labels([pathlib.Path(name) for name in photos])
     assert labels == ["a.jpg", "A.png", "a.jpg.png", "b", "a.jpg.tif"]
 
 

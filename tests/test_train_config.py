@@ -68,6 +68,15 @@ def test_differences_name_the_fields():
     assert configs.differences(old, old) == []
 
 
+def test_a_field_that_is_new_had_its_default():
+    old = json.loads(configs.to_text(small()))
+    assert old.pop("patience") == 0
+    for patience, told in ((0, []), (3, ["patience: 0 -> 3"])):
+        new = configs.to_text(changed(patience=patience, best="x"))
+        old["best"] = "x"
+        assert configs.differences(json.dumps(old), new) == told
+
+
 def test_operational_fields_are_free():
     free = dict(log_every=1, save_every=2, sheet_rows=1, workers=3, threads=4, tensorboard=True)
     assert configs.differences(configs.to_text(small()), configs.to_text(changed(**free))) == []
@@ -83,6 +92,7 @@ def test_operational_fields_are_free():
         (dict(log_every=0), "config.log_every"),
         (dict(save_every=0), "config.save_every"),
         (dict(workers=-1), "config.workers must be 0 or more"),
+        (dict(patience=3), "config.patience=3 needs config.validation and, .* config.best"),
         (dict(precision="float16"), "config.precision .* 'float16'"),
         (dict(best_is="big"), "config.best_is .* 'big'"),
         (dict(optimizers={}), r"players of the task, \['segmenter'\]; it names \[\]"),

@@ -375,3 +375,15 @@ def test_a_best_checkpoint_survives_worse_ones_and_a_restart(tmp_path):
     assert [metadata["step"] for _, metadata in best] == ["2", "2"]
     assert kept(tmp_path) == [2, 8]
     assert math.isclose(json.loads(best[1][1]["figures"])["error"], errors[2])
+
+
+def test_a_run_ends_when_it_is_out_of_patience(tmp_path):
+    """The first evaluation has the highest error: two more, and nothing is waited for."""
+    config = change(best_is="highest", steps=20, evaluate_every=2, patience=2)
+    figures = train(config, str(tmp_path))
+    assert kept(tmp_path) == [2, 6] and told(tmp_path)[-1]["step"] == 6
+    assert "stopped at step 6: no better error in the last 2 evaluations" in read(
+        tmp_path, "log.txt"
+    )
+    assert train(config, str(tmp_path)) == figures  # it is finished
+    assert kept(tmp_path) == [2, 6]

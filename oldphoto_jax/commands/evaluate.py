@@ -30,6 +30,8 @@ def add(commands: options.Commands, shared: ArgumentParser) -> None:
     add("--tta", action="store_true", help="average over mirror images")
     text = "an exam of damage that a child would point at, kind by kind, dark and light"
     add("--obvious", action="store_true", help=text)
+    text = "no exam, but whole photos with true masks, NAME_mask.png beside NAME or in MASKS"
+    add("--pairs", metavar="FOLDER[@MASKS]", help=text)
     segment.set_defaults(command=_segment)
     text = "how well holes are filled, by their width and by how many there are"
     inpaint = tasks.add_parser("inpaint", parents=[shared], help=text, description=text)
@@ -87,11 +89,37 @@ def _add_lpips(task: ArgumentParser) -> None:
     task.add_argument("--lpips", choices=["alex", "vgg"], help=text)
 
 
+def _pairs(args: Namespace) -> int:
+    """Methods on photos with true masks."""
+    from oldphoto_jax.data import sources
+    from oldphoto_jax.restore import evaluate_pairs as evaluate
+    from oldphoto_jax.restore import stage
+    from oldphoto_jax.tasks.segment import Segment
+
+    drawn = {"photos": "samples:val", "count": None, "size": 384, "textures": None, "seed": 0}
+    drawn |= {"only": [], "unseen": False, "obvious": False}
+    if given := [name for name, default in drawn.items() if getattr(args, name) != default]:
+        told = " and ".join(f"--{name}" for name in given)
+        raise ValueError(f"--pairs: these photos are whole, and nothing is drawn; leave out {told}")
+    pairs = sources.open_photos(f"pairs:{args.pairs}")
+    methods = [
+        evaluate.network(
+            str(path or options.DETECTOR), stage.load(path, options.DETECTOR, Segment), args.tta
+        )
+        for path in args.weights or ([] if args.method else [None])
+    ]
+    methods += [evaluate.METHODS[name] for name in args.method]
+    result = evaluate.evaluate(pairs.readable(), methods)
+    return _show(result, evaluate.table(result), args.json)
+
+
 def _segment(args: Namespace) -> int:
     from oldphoto_jax.restore import evaluate, evaluate_obvious, stage
     from oldphoto_jax.tasks.segment import Segment
 
     stage.keep_compiled()
+    if args.pairs:
+        return _pairs(args)
     weights = args.weights or ([] if args.method else [None])
     if args.unseen and not weights:
         raise ValueError("--unseen: only weights tell what they have not seen; give --weights")

@@ -1,4 +1,4 @@
-"""Where photos come from: a folder, a list of files, a TFDS data set, a few samples.
+"""Where photos come from: a folder, a list of files, a TFDS data set, pairs, a few samples.
 
 A source is anything with `__len__` and `__getitem__(i) -> {"photo": uint8 [H,W,3], "name": str}`
 that gives the same record for the same index every time and can be pickled (it travels to the
@@ -8,7 +8,6 @@ run. Its place is taken by the next readable one, so the stream stays a function
 
 from __future__ import annotations
 
-import abc
 import bisect
 import importlib.resources
 import math
@@ -16,12 +15,13 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 from absl import logging
 
-from oldphoto_jax.data.decode import decode
+from oldphoto_jax.data.pairs import Pairs
+from oldphoto_jax.data.source import Broken, Photos, Source
 from oldphoto_jax.photo import files
 
 # Photographs in colour that scikit-image's wheel carries, each dedicated to the public domain:
@@ -41,6 +41,7 @@ FORMS = """one of
   samples, samples:train, samples:val      a few public-domain photos that come with a dependency
   path/to/folder                           all photos in a folder and below
   path/to/list.txt                         one photo a line, relative to the list or a parent of it
+  pairs:FOLDER, pairs:PHOTOS@MASKS         photos with true masks, NAME_mask.png for each NAME
   tfds:NAME, tfds:NAME/SPLIT[@DATA_DIR]    a prepared TFDS data set (array_record)
   2*SOURCE + 1*SOURCE                      several of these, in which each has its share of photos
   or an object with __len__ and __getitem__"""
@@ -50,75 +51,6 @@ TFDS_MEND = """A folder of photos is packed by
   python -m oldphoto_jax.data.builders FOLDER --out DATA_DIR
 and a data set that TFDS knows by
   tfds build {0} --data_dir DATA_DIR --file_format=array_record"""
-
-
-class Broken(ValueError):
-    """A photo that cannot be read: its name and the reason."""
-
-    def __init__(self, name: str, reason: object):
-        super().__init__(name, reason)
-        self.name, self.reason = name, str(reason)
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.reason}"
-
-
-@runtime_checkable
-class Photos(Protocol):
-    """What the loader asks of a source; any object of this kind will do."""
-
-    def __len__(self) -> int:
-        """The number of photos."""
-
-    def __getitem__(self, index: int) -> Mapping[str, Any]:
-        """`photo` uint8 [H,W,3] and `name`; the same index gives the same record."""
-
-
-class Source(abc.ABC):
-    """Encoded photos by number, decoded when asked for.
-
-    `source[i]` is `{"photo": uint8 [H,W,3] sRGB, "name": str}`. A photo that cannot be decoded is
-    noted in `broken` (name to reason), warned of once, and replaced by the next readable one.
-    """
-
-    def __init__(self) -> None:
-        self.broken: dict[str, str] = {}
-
-    @abc.abstractmethod
-    def __len__(self) -> int:
-        """The number of photos, broken ones included."""
-
-    @abc.abstractmethod
-    def encoded(self, index: int) -> tuple[str, bytes]:
-        """The name and the bytes of a photo's file; raises Broken if they cannot be had."""
-
-    def record(self, index: int) -> dict[str, Any]:
-        """The photo of exactly this index; raises Broken if it cannot be decoded."""
-        name, data = self.encoded(index)
-        try:
-            return {"photo": decode(data), "name": name}
-        except ValueError as error:
-            raise Broken(name, error) from error
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        count = len(self)
-        if not 0 <= index < count:
-            raise IndexError(f"photo {index} of {self!r}: the indices are 0 to {count - 1}")
-        for step in range(count):
-            try:
-                return self.record((index + step) % count)
-            except Broken as error:
-                self._note(error)
-        name, reason = next(iter(self.broken.items()))
-        raise ValueError(
-            f"none of the {count} photos of {self!r} can be read, e.g. {name}: {reason}. "
-            "Are these photos? Name a source that holds some."
-        )
-
-    def _note(self, error: Broken) -> None:
-        if error.name not in self.broken:
-            self.broken[error.name] = error.reason
-            logging.warning("%r: skipped %s", self, error)
 
 
 class Folder(Source):
@@ -342,6 +274,8 @@ def open_photos(where: str | os.PathLike[str] | Photos) -> Photos:
         address, _, data_dir = rest.partition("@")
         name, _, split = address.rpartition("/")
         return Tfds(name or split, split if name else "train", data_dir or None)
+    if kind == "pairs" and rest:
+        return Pairs.named(rest)
     path = Path(text).expanduser()
     if path.is_dir():
         return Folder(path)

@@ -17,7 +17,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from oldphoto_jax.photo import files
+from oldphoto_jax.photo import files, names
 from oldphoto_jax.restore.report import DONE, FAILED, OK, REPORT, Entry, Report
 
 SAME = {  # what tells whether a photo needs no other outputs, and how to say that it differs
@@ -75,7 +75,7 @@ def plan(
     if not photos:
         raise ValueError(f"{source}: no photos in there")
     jobs, root = [], source if source.is_dir() else source.parent
-    for photo, label in zip(photos, labels(photos, kinds), strict=True):
+    for photo, label in zip(photos, names.labels(photos, kinds), strict=True):
         inside = photo.relative_to(root)
         place = out / inside.parent
         outputs = {kind: place / f"{label}_{kind}{suffix(photo, kind)}" for kind in kinds}
@@ -90,28 +90,6 @@ def plan(
 def lossless(photo: pathlib.Path, kind: str = "") -> str:
     """The ending of a restored photo: the photo's own if such files lose nothing, else .png."""
     return photo.suffix if photo.suffix.lower() in LOSSLESS else ".png"
-
-
-def labels(photos: Iterable[pathlib.Path], kinds: Sequence[str] = ("",)) -> list[str]:
-    """A name for each photo that no other photo of its folder has, on any file system.
-
-    Nor do two of them with kinds behind: the "restored_color" of a is no "color" of a_restored.
-    """
-    photos = list(photos)
-    chosen = [photo.stem for photo in photos]
-    while True:
-        names = [
-            [(photo.parent, f"{label}_{kind}".casefold()) for kind in kinds]
-            for photo, label in zip(photos, chosen, strict=True)
-        ]
-        taken = collections.Counter(name for own in names for name in own)
-        new = [
-            photo.name if any(taken[name] > 1 for name in own) else label
-            for photo, own, label in zip(photos, names, chosen, strict=True)
-        ]
-        if new == chosen:
-            return chosen
-        chosen = new
 
 
 def run(

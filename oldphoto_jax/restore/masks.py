@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import math
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from oldphoto_jax.photo import files, scratch
+from oldphoto_jax.photo import files, mask_files, names
 from oldphoto_jax.restore import batch
 
-SUFFIX = "_mask"  # NAME_mask.png is what `oldphoto detect` writes
-PROBABILITY = "_prob"  # and NAME_prob.png
+SUFFIX = mask_files.SUFFIX
+PROBABILITY = "_prob"  # NAME_prob.png is what `oldphoto detect` writes
 WORDS = {  # what to call the kinds of inputs
     "mask": "mask",
     "add": "mask to add",
     "remove": "mask to remove",
     "probability": "probability map",
 }
-BETWEEN = 0.1  # share of pixels that may be neither black nor white; soft edges are
-COLORED = 0.001  # share of pixels that may have a colour
-MOST = 0.5  # more than this share is damaged in no photo, but in a mask that is inverted
-
-Index = Mapping[tuple[str, str], list[pathlib.Path]]
+MOST = mask_files.MOST
 
 
 def read(path: str | os.PathLike, size: tuple[int, int], most: float = MOST) -> np.ndarray:
@@ -37,36 +32,10 @@ def read(path: str | os.PathLike, size: tuple[int, int], most: float = MOST) -> 
     white. Beside the file's pixels and the mask only a band of rows is held.
     """
     pixels = _read(path, size, "mask")
-    full = np.iinfo(pixels.dtype).max
-    mask = np.empty(size, np.uint8)
-    colored = between = white = brightest = 0
-    for band in scratch.bands(pixels):
-        gray = pixels[band].max(axis=-1)
-        colored += int(np.count_nonzero(gray - pixels[band].min(axis=-1) > full // 8))
-        between += int(np.count_nonzero((gray > full // 8) & (gray < full - full // 8)))
-        np.greater(gray, full // 2, out=mask[band], casting="unsafe")
-        white += int(np.count_nonzero(mask[band]))
-        brightest = max(brightest, int(gray.max()))
-    if colored > COLORED * mask.size:
-        raise ValueError(
-            f"{path}: has colours, so it is no mask (an overlay?); a mask is black and white"
-        )
-    if between > BETWEEN * mask.size:
-        raise ValueError(
-            f"{path}: {between / mask.size:.0%} of its pixels are gray, so it is no mask; a mask "
-            "is white where the photo is damaged and black elsewhere"
-        )
-    if brightest and not white:
-        raise ValueError(
-            f"{path}: nothing in it is white, its brightest pixel is {brightest} of {full}; white "
-            f"must mean damaged, so save it with 0 and {full} instead of 0 and {brightest}"
-        )
-    if white > most * mask.size:
-        raise ValueError(
-            f"{path}: marks {white / mask.size:.0%} of the photo as damaged; white must mean "
-            "damaged, so invert it if it is the other way round"
-        )
-    return mask
+    try:
+        return mask_files.marked(pixels, most)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def read_probability(path: str | os.PathLike, size: tuple[int, int]) -> np.ndarray:
@@ -85,9 +54,10 @@ def read_probability(path: str | os.PathLike, size: tuple[int, int]) -> np.ndarr
 
 def _read(path: str | os.PathLike, size: tuple[int, int], what: str) -> np.ndarray:
     pixels = files.read(path, max(files.MAX_PIXELS, math.prod(size))).pixels
-    if pixels.shape[:2] != tuple(size):
-        there, wanted = (f"{w} x {h} pixels" for h, w in (pixels.shape[:2], size))
-        raise ValueError(f"{path}: the {what} has {there}, the photo {wanted}; they must agree")
+    try:
+        mask_files.check_size(pixels, size, what)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
     return pixels
 
 
@@ -115,11 +85,8 @@ def pair(
     home = masks.resolve()
     outside = [job for job in jobs if home not in job.photo.resolve().parents]
     jobs = outside or jobs  # unless the masks lie among the photos or above them
-    index: dict[tuple[str, str], list[pathlib.Path]] = collections.defaultdict(list)
-    for path in files.find(masks):
-        inside = path.relative_to(masks)
-        index[inside.parent.as_posix(), inside.stem].append(path)
-    labels = batch.labels([pathlib.Path(job.name) for job in jobs])
+    index = mask_files.by_place(masks)
+    labels = names.labels([pathlib.Path(job.name) for job in jobs])
     paired = [
         _pair(job, _stems(job, label, suffix), index, masks, kind, needed)
         for job, label in zip(jobs, labels, strict=True)
@@ -135,28 +102,24 @@ def pair(
 
 def _stems(job: batch.Job, label: str, suffix: str) -> list[str]:
     """What the mask may be called, the likeliest name first."""
-    name = pathlib.PurePosixPath(job.name).name
-    return [*dict.fromkeys((label + suffix, name + suffix, label, name))]
+    return mask_files.stems(pathlib.PurePosixPath(job.name).name, label, suffix)
 
 
 def _pair(
     job: batch.Job,
     stems: Sequence[str],
-    index: Index,
+    index: mask_files.Index,
     masks: pathlib.Path,
     kind: str,
     needed: bool,
 ) -> batch.Job:
     parent = pathlib.PurePosixPath(job.name).parent.as_posix()
-    for stem in stems:
-        found = index.get((parent, stem), [])
-        found = [path for path in found if path.resolve() != job.photo.resolve()]
-        if len(found) == 1:
-            return _with(job, kind, found[0])
-        if found:
-            told = " and ".join(map(str, found))
-            problem = f"has several files as its {WORDS[kind]}: {told}; keep one"
-            return dataclasses.replace(job, problem=problem)
+    found = mask_files.named(index, parent, stems, job.photo)
+    if len(found) == 1:
+        return _with(job, kind, found[0])
+    if found:
+        problem = mask_files.several(found, WORDS[kind])
+        return dataclasses.replace(job, problem=problem)
     if not needed:
         return job
     looked = masks / parent / f"{stems[0]}.png"

@@ -19,10 +19,12 @@ from oldphoto_jax.damage.recipe import Damage
 from oldphoto_jax.losses import mask as losses
 from oldphoto_jax.metrics import mask as metrics
 from oldphoto_jax.models import efficientnet, lite_unet, resnet, unet
+from oldphoto_jax.photo import color, image
 from oldphoto_jax.photo.types import Array, Batch
 from oldphoto_jax.task import Loss, Networks, Task, Terms
-from oldphoto_jax.tasks.crop import crop
+from oldphoto_jax.tasks.crop import crop, paired
 
+GRAY, NEGATIVE = 0.3, 0.5  # shares of photos with true masks that are shown so
 WEIGHT = {"bce": 1.0, "dice": 1.0, "focal": 0.0, "center_line": 0.0}
 
 
@@ -87,7 +89,13 @@ class Segment(Task):
         self.damage.check()
 
     def example(self, record: Mapping[str, Any], rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """photo [H,W,3] aged and damaged, mask [H,W,1] of its defects; both in 0..1."""
+        """photo [H,W,3] aged and damaged, mask [H,W,1] of its defects; both in 0..1.
+
+        A record that has a true mask is damaged already: nothing is drawn on it.
+        """
+        if "mask" in record:
+            photo, mask = paired(record["photo"], record["mask"], self.size, rng)
+            return {"photo": developed(image.to_float(photo), rng), "mask": mask}
         aged = self.damage(crop(record["photo"], self.size, self.enlarge, rng), rng)
         return {"photo": aged["photo"], "mask": aged["mask"]}
 
@@ -149,3 +157,17 @@ class Segment(Task):
             return self.positive_weight
         defect = mask.mean()
         return jax.numpy.clip((1 - defect) / jax.numpy.maximum(defect, 1e-6), 1.0, 100.0)
+
+
+def developed(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Another print of photo [H,W,3], 0..1: tone a little off, gray at times, or the negative.
+
+    Few photos have true masks. What stands out in them stands out in all of these too, and what is
+    dark in one is light in another.
+    """
+    if rng.random() < GRAY:
+        photo = color.gray_to_rgb(color.rgb_to_gray(photo))
+    photo = np.clip(photo, 0, 1) ** np.float32(np.exp(rng.uniform(-0.2, 0.2)))
+    photo = 0.5 + rng.uniform(0.85, 1.1) * (photo - 0.5) + rng.uniform(-0.05, 0.05)
+    photo = np.clip(photo, 0, 1, dtype=np.float32)
+    return 1 - photo if rng.random() < NEGATIVE else photo

@@ -40,6 +40,7 @@ class Config:
     validation_batch: int = 16
     best: str = ""  # the figure by which the best checkpoint is chosen; "" = only the last is kept
     best_is: str = "highest"  # or "lowest"
+    patience: int = 0  # evaluations in a row without a better `best` that end a run; 0 = none do
 
     log_every: int = _operational(50)
     save_every: int = _operational(500)
@@ -52,7 +53,8 @@ class Config:
         """Raises ValueError, naming the field, on settings that can't make a run."""
         positive = ["batch_size", "validation_batch", "steps"]
         positive += ["evaluate_every", "log_every", "save_every"]
-        least = dict.fromkeys(positive, 1) | dict.fromkeys(("sheet_rows", "workers", "threads"), 0)
+        counts = ("sheet_rows", "workers", "threads", "patience")
+        least = dict.fromkeys(positive, 1) | dict.fromkeys(counts, 0)
         for name, number in least.items():
             if getattr(self, name) < number:
                 value = getattr(self, name)
@@ -63,6 +65,11 @@ class Config:
             )
         if self.best_is not in ("highest", "lowest"):
             raise ValueError(f"config.best_is must be 'highest' or 'lowest', not {self.best_is!r}")
+        if self.patience and not (self.best and self.validation):
+            raise ValueError(
+                f"config.patience={self.patience} needs config.validation and, to know what is "
+                "better, config.best"
+            )
         players = set(self.task.losses())
         if players != set(self.optimizers):
             raise ValueError(
@@ -88,10 +95,14 @@ def from_text(text: str) -> Config:
 def differences(old: str, new: str) -> list[str]:
     """Fields that differ between two configurations, as 'task.size: 256 -> 512'.
 
-    Operational fields (workers, log intervals) may differ: they don't change what is learned.
+    Operational fields (workers, log intervals) may differ: they don't change what is learned. A
+    field that there was not yet when the first was written had its default.
     """
-    free = {f.name for f in dataclasses.fields(Config) if f.metadata.get("operational")}
-    leaves = [_leaves(json.loads(text)) for text in (old, new)]
+    fields = dataclasses.fields(Config)
+    free = {f.name for f in fields if f.metadata.get("operational")}
+    defaults = {f.name: f.default for f in fields if f.default is not dataclasses.MISSING}
+    texts = [json.loads(old), json.loads(new)]
+    leaves = [_leaves(defaults | text) for text in texts]
     names = sorted(leaves[0].keys() | leaves[1].keys())
     missing = "(absent)"
     return [

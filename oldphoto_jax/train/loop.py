@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import math
 from collections.abc import Mapping, Sequence
 
 import jax
@@ -30,7 +31,7 @@ from oldphoto_jax.weights import store
 def train(
     config: Config, workdir: str, devices: Sequence[jax.Device] | None = None
 ) -> dict[str, float]:
-    """Trains until `config.steps` and returns the last evaluation's figures.
+    """Trains until `config.steps`, or out of patience; returns the last evaluation's figures.
 
     The same call again resumes where the folder's newest checkpoint stands, bit for bit, and a
     finished run just tells its figures. `devices` are all that JAX has unless some are named.
@@ -120,6 +121,7 @@ class _Run:
         self.work.claim(self.text)
         self.work.forget_after(start)
         self.figures = self.work.figures(start)
+        self.scores = [] if not config.best else self.work.scores(config.best, start)
         self.log = Log(self.work, config.steps, start, config.batch_size, config.tensorboard)
         closing.callback(self.log.close)
         self.log.line(f"resumed from {self.checkpoints.last()}" if found else "a new run")
@@ -144,6 +146,12 @@ class _Run:
         """All steps that are left."""
         config, start = self.config, int(self.state.step)
         for step in range(start, config.steps):
+            if self._impatient():
+                self.log.line(
+                    f"stopped at step {step}: no better {config.best} in the last "
+                    f"{config.patience} evaluations"
+                )
+                break
             batch = self._spread(next(self.batches))
             self.state, terms = self.step(_frozen(config, step), self.state, batch)
             self.log.add(step + 1, self._own_turn(step, terms))
@@ -173,6 +181,13 @@ class _Run:
             self.log.line(f"stopped by {stopping.name} at step {step}; the same command resumes")
             raise Interrupted(128 + stopping)
 
+    def _impatient(self) -> bool:
+        """Whether the best evaluation is so long ago that no better one is waited for."""
+        sign = 1.0 if self.config.best_is == "highest" else -1.0
+        scores = [sign * s if math.isfinite(s) else -math.inf for s in self.scores]
+        since = scores[::-1].index(max(scores)) if scores else 0
+        return since >= self.config.patience > 0
+
     def _own_turn(self, step: int, terms: task.Terms) -> task.Terms:
         """The terms of the players that moved at this step."""
         every = {name: o.every for name, o in self.config.optimizers.items()}
@@ -189,6 +204,8 @@ class _Run:
             process_count=jax.process_count(),
         )
         self.figures, first = evaluate(config.task, self._predict_here, batches)
+        if config.best:
+            self.scores.append(self.figures[config.best])
         self.log.line(f"validation at step {step}: {in_words(self.figures)}")
         self.log.figures(step, {f"validation/{k}": v for k, v in self.figures.items()})
         if first:

@@ -95,6 +95,12 @@ class Workdir:
             told = found if found and line["step"] <= step else told
         return told
 
+    def scores(self, figure: str, step: int) -> list[float]:
+        """One of the figures at every evaluation until that step, NaN where it was none."""
+        told = (line for line in self.lines() if line["step"] <= step)
+        values = (line[key] for line in told if (key := f"validation/{figure}") in line)
+        return [math.nan if value is None else value for value in values]
+
 
 def environment() -> dict:
     """What the run ran on: enough to know later why figures differ."""

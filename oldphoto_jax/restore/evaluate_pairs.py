@@ -1,0 +1,179 @@
+"""How well defects are found on photos with true masks: whole, as their owners get them.
+
+Nothing is drawn here. A network looks at a photo as `oldphoto detect` does, tile by tile and from
+further away too; figures are told of all photos together and of each.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+import oldphoto_jax
+from oldphoto_jax.metrics import mask as metrics
+from oldphoto_jax.metrics.stream import Stream, ratio
+from oldphoto_jax.metrics.width import near, width_bins
+from oldphoto_jax.photo import image, scratch
+from oldphoto_jax.restore import detect, exams, tiles, tophat
+from oldphoto_jax.restore.evaluate import TOLERANCE
+from oldphoto_jax.restore.stage import Stage
+
+ROWS = 1024  # that are measured at a time, for memory's sake
+AROUND = metrics.RecallByWidth.EDGES[-1]  # rows above and below them that widths depend on
+COLUMNS = {
+    "AP": "average_precision",
+    "ROC-AUC": "roc_auc",
+    "IoU": "iou",
+    "IoU/photo": "mean_iou",
+    "Dice": "dice",
+    f"F1 {TOLERANCE} px": f"f1_{TOLERANCE}px",
+    "recall": "recall",
+    "precision": "precision",
+    "marked": "marked",
+    "damaged": "damaged",
+    "threshold": "threshold",
+}
+RECALLS = {
+    f"{width} px": f"recall {width} px" for width in metrics.bins(metrics.RecallByWidth.EDGES)
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """A way to find defects: photo [H,W,3] uint8 -> [H,W] uint16, 65535 is certain.
+
+    A pixel counts as a defect from `threshold`, in 0..1, on.
+    """
+
+    name: str
+    find: Callable[[np.ndarray], np.ndarray]
+    threshold: float
+    weights: str = ""  # their checksum
+
+
+def network(name: str, stage: Stage, tta: bool = False) -> Method:
+    """A trained network as a method."""
+    find = functools.partial(detect.probability, stage, tta=tta)
+    name = f"{name} (tta)" if tta else name
+    return Method(name, find, stage.task.threshold, stage.checksum)
+
+
+def _tophat(pixels: np.ndarray) -> np.ndarray:
+    """What `tophat` says of a photo, tile by tile."""
+
+    def ask(tile: np.ndarray) -> np.ndarray:
+        return np.stack([tophat.tophat(image.to_float(one)) for one in tile])[..., None]
+
+    found = np.empty(pixels.shape[:2], np.uint16)
+    for top, rows in tiles.rows(ask, pixels, tile=detect.TILE, overlap=4 * tophat.WINDOW):
+        found[top : top + len(rows)] = image.to_uint16(rows[..., 0])
+    return found
+
+
+METHODS = {"tophat": Method("tophat", _tophat, tophat.THRESHOLD)}
+
+
+def evaluate(pairs: Iterable[exams.Record], methods: Sequence[Method]) -> dict[str, Any]:
+    """`protocol`, and `figures`: one dict for each method in order, with its `photos` one by one.
+
+    `pairs` are records with `photo` [H,W,3] uint8 and `mask` [H,W,1], 0 or 1, looked at once.
+    Everything is plain JSON; what could not be measured is None. Raises ValueError without any.
+    """
+    digest, count = hashlib.sha256(), 0
+    sums: list[dict[str, Stream]] = [{} for _ in methods]
+    photos: list[list[dict[str, Any]]] = [[] for _ in methods]
+    for record in pairs:
+        photo, mask = record["photo"], record["mask"][..., 0] > 0
+        digest.update(record["name"].encode("utf-8", "surrogateescape"))
+        for pixels in (photo, mask):
+            digest.update(np.ascontiguousarray(pixels))
+        count += 1
+        for method, pooled, each in zip(methods, sums, photos, strict=True):
+            streams = _measure(mask, method.find(photo), detect.step(method.threshold))
+            each.append({"name": record["name"], "size": list(mask.shape)} | _computed(streams))
+            pooled |= {k: pooled[k] + one if k in pooled else one for k, one in streams.items()}
+    if not count:
+        raise ValueError("no photo has a mask that can be used, so there is nothing to measure")
+    figures = [
+        {"method": method.name, "threshold": method.threshold, "weights": method.weights}
+        | _computed(pooled)
+        | {"photos": each}
+        for method, pooled, each in zip(methods, sums, photos, strict=True)
+    ]
+    return {"protocol": _protocol(count, digest.hexdigest()[:16]), "figures": figures}
+
+
+def table(result: Mapping[str, Any]) -> str:
+    """The result as text for people: Markdown tables, the second of recall, and the protocol."""
+    texts = []
+    for head, columns in (("method", COLUMNS), ("recall", RECALLS)):
+        rows = [[head, *columns]]
+        for figures in result["figures"]:
+            cells = (exams.cell(figures[key]) for key in columns.values())
+            rows.append([figures["method"], *cells])
+        texts.append(exams.markdown(rows))
+    return "\n\n".join([*texts, result["protocol"]])
+
+
+def _protocol(count: int, digest: str) -> str:
+    return (
+        f"oldphoto_jax {oldphoto_jax.__version__} segment: {count} whole photos with true masks, "
+        f"sha256 of names, pixels and masks {digest}; AP and ROC-AUC over all pixels, scores in 16 "
+        f"bits; IoU, Dice, F1 ({TOLERANCE} px tolerance), recall, also by defect width, precision "
+        "and marked, the share of all pixels, pooled at each method's own threshold; damaged: the "
+        "share of pixels that are, in truth"
+    )
+
+
+def _measure(mask: np.ndarray, found: np.ndarray, step: int) -> dict[str, Stream]:
+    """Streams of one photo: mask [H,W] bool, found [H,W] uint16, a defect from `step` on."""
+    bands = []
+    for band in scratch.bands(found, rows=ROWS):
+        around = slice(max(band.start - AROUND, 0), band.stop + AROUND)
+        inside = slice(band.start - around.start, band.stop - around.start)
+        bands.append(_band(mask[around], found[around], step, inside))
+    streams = {key: functools.reduce(operator.add, (one[key] for one in bands)) for key in bands[0]}
+    overlap = streams["overlap"]
+    either = overlap.marked + overlap.damaged - overlap.hits
+    own = (overlap.hits + 1e-15) / (either + 1e-15)  # 1 for a good photo left alone
+    return streams | {"overlap": dataclasses.replace(overlap, photo_iou=own, photos=1)}
+
+
+def _band(mask: np.ndarray, found: np.ndarray, step: int, inside: slice) -> dict[str, Stream]:
+    """Streams of the rows `inside`; what lies around them is looked at, and not counted."""
+    marked = found >= step
+    close = marked & near(mask, TOLERANCE), mask & near(marked, TOLERANCE)
+    width = width_bins(mask, metrics.RecallByWidth.EDGES)
+    close_marked, close_mask, width, marked, mask, found = (
+        array[inside] for array in (*close, width, marked, mask, found)
+    )
+    both, count = mask & marked, len(metrics.RecallByWidth.EDGES) + 1
+    scores = (np.bincount(found[where], minlength=metrics.LEVELS) for where in (mask, ~mask))
+    widths = (np.bincount(width[where], minlength=count) for where in (both, mask))
+    return {
+        "ranking": metrics.Ranking(*scores),
+        "overlap": metrics.Overlap(both.sum(), marked.sum(), mask.sum(), 0.0, 0),
+        "near": metrics.BoundaryF1(close_marked.sum(), marked.sum(), close_mask.sum(), mask.sum()),
+        "width": metrics.RecallByWidth(*widths),
+    }
+
+
+def _computed(streams: Mapping[str, Stream]) -> dict[str, float | None]:
+    """All measures under names of their own, rounded to what a table can bear."""
+    overlap, ranking = streams["overlap"], streams["ranking"]
+    pixels = (ranking.damaged + ranking.clean).sum()
+    figures = {
+        **ranking.compute(),
+        **overlap.compute(),
+        f"f1_{TOLERANCE}px": streams["near"].compute()["f1"],
+        **{f"recall {w} px": value for w, value in streams["width"].compute().items()},
+        "marked": ratio(overlap.marked, pixels),
+        "damaged": ratio(overlap.damaged, pixels),
+    }
+    return {name: exams.plain(value) for name, value in figures.items()}

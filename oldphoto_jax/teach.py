@@ -1,0 +1,235 @@
+"""Teaches the finder one album: weights tuned on photos whose masks somebody has corrected.
+
+Some of the photos are held back. What is written has found more on them than the weights that it
+began with, and has not forgotten the photos that come with the package; else nothing is written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import json
+import os
+import pathlib
+import signal
+import tempfile
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+import oldphoto_jax
+from oldphoto_jax import task as contract
+from oldphoto_jax.damage.defects import KINDS
+from oldphoto_jax.data.pairs import Pairs
+from oldphoto_jax.data.sources import Mixed, Samples
+from oldphoto_jax.restore import evaluate, evaluate_pairs, exams, stage
+from oldphoto_jax.tasks.segment import Segment
+from oldphoto_jax.train.config import Config
+from oldphoto_jax.train.log import NonFiniteLoss
+from oldphoto_jax.train.loop import train
+from oldphoto_jax.train.optimizer import Adam
+from oldphoto_jax.train.stop import Interrupted
+from oldphoto_jax.weights import store
+
+STEPS = 240  # at most; two cores make some forty a minute
+EVERY = 40  # steps between two looks at what is held back
+PATIENCE = 2  # looks in a row that find nothing better
+RATE = 2e-4  # a tenth of that of the first training
+BATCH = 8
+SIDE = 256  # of the crops, pixels; smaller if the weights were trained on smaller ones
+LOOKS = 8  # crops of each photo held back that are looked at during training
+LEAST = 4  # photos with masks
+HELD = 8  # photos held back at most: a fifth of them, but one
+REHEARSAL = 1, 2  # shares of packaged photos with drawn damage, and of the album's
+CROPS = 12  # of the packaged photos, on which is checked what was forgotten
+GAIN = 0.005  # of average precision, that counts as one
+CLEAN = 0.005  # share of undamaged photos up to which marking more is no loss
+BEST = "ranking/average_precision"
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What tuning has brought: `held` and `packaged` are figures before and after.
+
+    `taught` says whether a file was written; if not, `reason` says why.
+    """
+
+    held: tuple[Mapping[str, Any], Mapping[str, Any]]
+    packaged: tuple[Mapping[str, Any], Mapping[str, Any]]
+    steps: int
+    best: int
+    reason: str
+
+    @property
+    def taught(self) -> bool:
+        """Whether it was worth a file."""
+        return not self.reason
+
+    def table(self) -> str:
+        """The figures as a Markdown table."""
+        rows = [["", "before", "after"]]
+        parts = {
+            "held back: AP": (self.held, "average_precision"),
+            "held back: IoU": (self.held, "iou"),
+            "held back: recall": (self.held, "recall"),
+            "held back: precision": (self.held, "precision"),
+            "packaged, drawn damage: AP": (self.packaged, "average_precision"),
+            "packaged, undamaged: marked": (self.packaged, "clean_marked"),
+        }
+        for name, (both, key) in parts.items():
+            rows.append([name, *(exams.cell(figures[key]) for figures in both)])
+        return exams.markdown(rows)
+
+
+def teach(
+    pairs: Pairs, weights: pathlib.Path, out: pathlib.Path, steps: int = STEPS, seed: int = 0
+) -> Outcome:
+    """Tunes the weights in a file on pairs and writes them to `out`, if they have gained.
+
+    The same photos, weights, seed and machine give the same file. It holds no path. Raises
+    ValueError for too few photos and for an `out` that is there or cannot be, WeightsError for
+    weights that find no defects, KeyboardInterrupt after Ctrl-C; nothing is written then.
+    """
+    _check(out, steps)
+    base = stage.load(weights, kind=Segment)
+    lessons, held = parted(pairs, seed)
+    count = len(lessons) + len(held)
+    print(f"{count} photos with masks: {len(lessons)} to learn from, {len(held)} held back")
+    config = configured(base.task, lessons, held, weights, steps, seed)
+    with tempfile.TemporaryDirectory(prefix="oldphoto-") as folder:
+        told = _train(config, folder)
+        work = pathlib.Path(folder)
+        arrays, metadata = store.load(stage.find(work))
+        best = int(metadata["step"])
+        before = store.load(weights)[0]
+        arrays = {name: array.astype(before[name].dtype) for name, array in arrays.items()}
+        told |= {"best": best}
+        notes = {"photos": count, "held_back": len(held), "base": base.checksum, "step": best}
+        metadata = {
+            "task": contract.to_json(base.task),
+            "taught": json.dumps(notes),
+            "version": oldphoto_jax.__version__,
+        }
+        store.save(work / "taught.safetensors", arrays, metadata)
+        taught = stage.load(work / "taught.safetensors", kind=Segment)
+    outcome = _judged(base, taught, held, seed, told)
+    if outcome.taught:
+        figures = {"before": _plain(outcome.held[0]), "after": _plain(outcome.held[1])}
+        store.save(out, arrays, metadata | {"figures": json.dumps(figures)})
+    return outcome
+
+
+def parted(pairs: Pairs, seed: int = 0) -> tuple[Pairs, Pairs]:
+    """Pairs to learn from, and pairs that are held back: a fifth, 1 to HELD of those with damage.
+
+    Pairs that cannot be read are left out. Raises ValueError for fewer than LEAST, and unless two
+    of them show damage.
+    """
+    damaged = {record["name"]: bool(record["mask"].any()) for record in pairs.readable()}
+    marked = [name for name, any_damage in damaged.items() if any_damage]
+    if len(damaged) < LEAST or len(marked) < 2:
+        left = "".join(f"\n  {name}: {reason}" for name, reason in pairs.broken.items())
+        raise ValueError(
+            f"{pairs.path}: {len(damaged)} photos have a mask that can be used, {len(marked)} of "
+            f"them show damage; at least {LEAST} and 2 are needed, to learn from some and to judge "
+            f"by another. Correct more masks{', or mend these:' + left if left else ''}"
+        )
+    count = min(max(len(damaged) // 5, 1), HELD, len(marked) - 1)
+    held = set(np.random.default_rng(seed).permutation(marked)[:count].tolist())
+    return pairs.only(damaged.keys() - held), pairs.only(held)
+
+
+def configured(
+    task: Segment, lessons: Pairs, held: Pairs, weights: pathlib.Path, steps: int, seed: int
+) -> Config:
+    """The run that tunes the weights of a task: mostly on the album, and some rehearsal.
+
+    Batch norm stands still: a few photos tell little about all others.
+    """
+    known = {"only": task.damage.only, "exclude": task.damage.exclude}
+    known = {key: tuple(kind for kind in kinds if kind in KINDS) for key, kinds in known.items()}
+    shares = {kind: share for kind, share in task.damage.weights.items() if kind in KINDS}
+    damage = dataclasses.replace(task.damage, textures="", weights=shares, **known)
+    return Config(
+        task=dataclasses.replace(task, size=min(task.size, SIDE), damage=damage),
+        photos=Mixed([Samples("train"), lessons], REHEARSAL),
+        validation=Mixed([held] * LOOKS),
+        weights={"segmenter": str(weights)},
+        optimizers={
+            "segmenter": Adam(
+                rate=RATE,
+                warmup=10,
+                schedule="cosine",
+                final=0.1,
+                clip=1.0,
+                ema=0.98,
+                weight_decay=1e-4,
+                freeze_norm_from=0,
+                freeze_weights_in="encoder.early" if task.network == "lite" else "",
+            )
+        },
+        batch_size=BATCH,
+        validation_batch=BATCH,
+        steps=steps,
+        seed=seed,
+        evaluate_every=EVERY,
+        best=BEST,
+        patience=PATIENCE,
+        log_every=EVERY,
+        save_every=steps,
+        sheet_rows=0,
+    )
+
+
+def _check(out: pathlib.Path, steps: int) -> None:
+    if steps < 1:
+        raise ValueError(f"--steps {steps}: give 1 or more")
+    if out.exists():
+        raise ValueError(f"--out {out}: is there already; choose another name, or move it away")
+    parent = next(folder for folder in out.absolute().parents if folder.exists())
+    if not (parent.is_dir() and os.access(parent, os.W_OK)):
+        raise ValueError(f"--out {out}: {parent} is no folder that can be written to")
+
+
+def _train(config: Config, folder: str) -> dict[str, int]:
+    """Trains in a folder that nobody will see; how many steps were made."""
+    print(f"learning, at most {config.steps} steps", flush=True)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # it speaks of files that go away
+            train(config, folder, jax.devices()[:1])
+    except Interrupted as stop:
+        if stop.code == 128 + signal.SIGINT:
+            raise KeyboardInterrupt from stop  # it promises to resume, and there is nothing to
+        raise
+    except NonFiniteLoss as error:
+        raise ValueError("training broke, its weights are no numbers; try another seed") from error
+    lines = (pathlib.Path(folder) / "metrics.jsonl").read_text("utf-8").splitlines()
+    return {"steps": json.loads(lines[-1])["step"]}
+
+
+def _judged(
+    base: stage.Stage, taught: stage.Stage, held: Pairs, seed: int, told: Mapping[str, int]
+) -> Outcome:
+    """Both weights on the photos that were held back and on packaged ones."""
+    print("judging", flush=True)
+    both = (("before", base), ("after", taught))
+    whole = [evaluate_pairs.network(*one) for one in both]
+    before, after = evaluate_pairs.evaluate(held.readable(), whole)["figures"]
+    exam = evaluate.Exam(photos=Samples("val"), count=CROPS, size=SIDE, seed=seed)
+    packaged = evaluate.evaluate(exam, [evaluate.network(*one) for one in both])["figures"]
+    reason = ""
+    gain = after["average_precision"] - before["average_precision"]
+    clean = [figures["clean_marked"] for figures in packaged]
+    if gain < GAIN:
+        reason = f"average precision on what was held back changed by {gain:+.4f}; {GAIN} is a gain"
+    elif clean[1] > max(2 * clean[0], CLEAN):
+        reason = f"of undamaged photos {clean[1]:.2%} would be marked, before it was {clean[0]:.2%}"
+    return Outcome((before, after), tuple(packaged), reason=reason, **told)
+
+
+def _plain(figures: Mapping[str, Any]) -> dict[str, float | None]:
+    """Figures of all photos together: names of photos stay with their owner."""
+    return {key: figures[key] for key in ("average_precision", "iou", "recall", "precision")}
