@@ -39,6 +39,10 @@ LARGEST_BROAD = 0.35
 ATTEMPTS = 12
 
 
+# What a finder has to see beside what `Damage` draws by default, which is what a filler may mend.
+EVERYTHING = {"obvious": 0.45, "negative": 0.5, "inverted": 0.03, "margin": 0.12, "max_size": 192}
+
+
 @dataclasses.dataclass(kw_only=True)
 class Damage:
     """Makes an old photo of a good one, and says where it is damaged.
@@ -53,13 +57,13 @@ class Damage:
     """Multiplies the damaged area; at 1 mostly 0.2 to 6 % of the photo, at times 20 %."""
     clean: float = 0.12
     """Share of photos without any defect."""
-    obvious: float = 0.45
+    obvious: float = 0.0
     """Share of the damaged photos that get one to three broad, plain defects first."""
-    negative: float = 0.5
-    """Share of photos that are damaged as negatives: dark defects are then as common as light."""
-    inverted: float = 0.03
+    negative: float = 0.0
+    """Share of photos damaged as negatives; at 0.5 dark defects are as common as light ones."""
+    inverted: float = 0.0
     """Share of photos that are negatives as a whole."""
-    margin: float = 0.12
+    margin: float = 0.0
     """Share of photos with a margin of the scanner's lid around the print; it is no damage."""
     lookalikes: float = 0.35
     """Share of photos that get things which only look like defects."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from oldphoto_jax.damage import sprites
+from oldphoto_jax.damage import recipe, sprites
 from oldphoto_jax.damage.defects import KINDS
 from oldphoto_jax.metrics import mask as metrics
 from oldphoto_jax.metrics.stream import Stream
@@ -66,7 +66,8 @@ class Exam(exams.Exam):
         Target is what the damage hides; with `clean` nothing is damaged.
         """
         task = _Known(size=self.size)
-        damage = dataclasses.replace(task.damage, clean=float(clean), only=self.only)
+        broad = recipe.EVERYTHING | {"clean": float(clean), "only": self.only}
+        damage = dataclasses.replace(task.damage, **broad)
         return self.draw(dataclasses.replace(task, damage=damage))
 
     def protocol(self, digest: str) -> str:

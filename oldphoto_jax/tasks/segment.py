@@ -25,7 +25,7 @@ from oldphoto_jax.task import Loss, Networks, Task, Terms
 from oldphoto_jax.tasks.crop import crop, paired
 
 GRAY, NEGATIVE = 0.3, 0.5  # shares of photos with true masks that are shown so
-WEIGHT = {"bce": 1.0, "dice": 1.0, "focal": 0.0, "center_line": 0.0}
+WEIGHT = {"bce": 1.0, "dice": 1.0, "focal": 0.0}  # also "center_line", see `losses.mask`
 
 
 @dataclasses.dataclass(kw_only=True)
