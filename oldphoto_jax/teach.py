@@ -149,14 +149,20 @@ def configured(
 
     Batch norm stands still: a few photos tell little about all others.
     """
-    known = {"only": task.damage.only, "exclude": task.damage.exclude}
-    known = {key: tuple(kind for kind in kinds if kind in KINDS) for key, kinds in known.items()}
-    shares = {kind: share for kind, share in task.damage.weights.items() if kind in KINDS}
-    damage = dataclasses.replace(task.damage, textures="", weights=shares, **known)
+    damage = dataclasses.replace(
+        task.damage,
+        textures="",
+        only=tuple(kind for kind in task.damage.only if kind in KINDS),
+        exclude=tuple(kind for kind in task.damage.exclude if kind in KINDS),
+        weights={kind: share for kind, share in task.damage.weights.items() if kind in KINDS},
+    )
+    sources: dict[str, Any] = {
+        "photos": Mixed([Samples("train"), lessons], REHEARSAL),
+        "validation": Mixed([held] * LOOKS),
+    }
     return Config(
         task=dataclasses.replace(task, size=min(task.size, SIDE), damage=damage),
-        photos=Mixed([Samples("train"), lessons], REHEARSAL),
-        validation=Mixed([held] * LOOKS),
+        **sources,
         weights={"segmenter": str(weights)},
         optimizers={
             "segmenter": Adam(
@@ -218,7 +224,8 @@ def _judged(
     both = (("before", base), ("after", taught))
     whole = [evaluate_pairs.network(*one) for one in both]
     before, after = evaluate_pairs.evaluate(held.readable(), whole)["figures"]
-    exam = evaluate.Exam(photos=Samples("val"), count=CROPS, size=SIDE, seed=seed)
+    photos = [*Samples("val").readable()]
+    exam = evaluate.Exam(photos=photos, count=CROPS, size=SIDE, seed=seed)
     packaged = evaluate.evaluate(exam, [evaluate.network(*one) for one in both])["figures"]
     reason = ""
     gain = after["average_precision"] - before["average_precision"]

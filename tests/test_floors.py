@@ -42,7 +42,7 @@ FLOORS = {
     "restore.hole_figures": ("metrics",),
     "restore.sample": ("damage", "data.sources"),
     "teach": ("restore", "tasks", "damage", "train", "data", "task", "weights"),
-    "commands": ("restore", "teach", "tasks", "data.sources", "weights"),
+    "commands": ("restore", "teach", "tasks", "data.sources", "data.pairs", "weights"),
     "cli": ("commands",),
     "configs": ("tasks", "damage", "train.config", "train.optimizer", "data.sources"),
     "experiments": ("configs", "main"),

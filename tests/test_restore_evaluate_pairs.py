@@ -63,7 +63,7 @@ def test_photos_are_measured_some_rows_at_a_time_and_nothing_changes(monkeypatch
         monkeypatch.setattr(evaluate_pairs, "AROUND", around)
         streams = evaluate_pairs._measure(truth, found, detect.step(0.5))
         for name, stream in expected.items():
-            assert streams[name].compute() == pytest.approx(stream.compute(), nan_ok=True)
+            assert getattr(streams, name).compute() == pytest.approx(stream.compute(), nan_ok=True)
 
 
 def test_the_protocol_depends_on_photos_masks_and_names():

@@ -91,17 +91,17 @@ def _add_lpips(task: ArgumentParser) -> None:
 
 def _pairs(args: Namespace) -> int:
     """Methods on photos with true masks."""
-    from oldphoto_jax.data import sources
+    from oldphoto_jax.data.pairs import Pairs
     from oldphoto_jax.restore import evaluate_pairs as evaluate
     from oldphoto_jax.restore import stage
     from oldphoto_jax.tasks.segment import Segment
 
-    drawn = {"photos": "samples:val", "count": None, "size": 384, "textures": None, "seed": 0}
-    drawn |= {"only": [], "unseen": False, "obvious": False}
+    drawn: dict[str, Any] = {"photos": "samples:val", "count": None, "size": 384, "seed": 0}
+    drawn |= {"textures": None, "only": [], "unseen": False, "obvious": False}
     if given := [name for name, default in drawn.items() if getattr(args, name) != default]:
         told = " and ".join(f"--{name}" for name in given)
         raise ValueError(f"--pairs: these photos are whole, and nothing is drawn; leave out {told}")
-    pairs = sources.open_photos(f"pairs:{args.pairs}")
+    pairs = Pairs.named(args.pairs)
     methods = [
         evaluate.network(
             str(path or options.DETECTOR), stage.load(path, options.DETECTOR, Segment), args.tta

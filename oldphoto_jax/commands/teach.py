@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pathlib
 import sys
+from argparse import ArgumentParser, Namespace
 
 from oldphoto_jax.commands import options
 
 
-def add(commands, shared) -> None:
+def add(commands: options.Commands, shared: ArgumentParser) -> None:
     """The command's part of the command line."""
     text = "tune the finder on photos whose masks you have corrected; tell what it gained and lost"
     ends = "exit status: 0 it gained, 1 it did not and nothing was written, 2 wrong usage"
@@ -23,18 +24,18 @@ def add(commands, shared) -> None:
     teach.set_defaults(command=run)
 
 
-def run(args) -> int:
+def run(args: Namespace) -> int:
     """Teaches; returns the exit status, 1 if nothing was gained and so nothing written."""
     from absl import logging
 
     from oldphoto_jax import teach
-    from oldphoto_jax.data import sources
+    from oldphoto_jax.data.pairs import Pairs
     from oldphoto_jax.restore import stage
 
     logging.set_verbosity(logging.WARNING)
     stage.keep_compiled()
     weights = stage.find(args.weights or options.DETECTOR)
-    pairs = sources.open_photos(f"pairs:{args.pairs}")
+    pairs = Pairs.named(args.pairs)
     steps = teach.STEPS if args.steps is None else args.steps
     try:
         outcome = teach.teach(pairs, weights, args.out, steps, args.seed)

@@ -17,7 +17,7 @@ import numpy as np
 
 import oldphoto_jax
 from oldphoto_jax.metrics import mask as metrics
-from oldphoto_jax.metrics.stream import Stream, ratio
+from oldphoto_jax.metrics.stream import ratio
 from oldphoto_jax.metrics.width import near, width_bins
 from oldphoto_jax.photo import image, scratch
 from oldphoto_jax.restore import detect, exams, tiles, tophat
@@ -86,7 +86,7 @@ def evaluate(pairs: Iterable[exams.Record], methods: Sequence[Method]) -> dict[s
     Everything is plain JSON; what could not be measured is None. Raises ValueError without any.
     """
     digest, count = hashlib.sha256(), 0
-    sums: list[dict[str, Stream]] = [{} for _ in methods]
+    sums: list[_Measured | None] = [None] * len(methods)
     photos: list[list[dict[str, Any]]] = [[] for _ in methods]
     for record in pairs:
         photo, mask = record["photo"], record["mask"][..., 0] > 0
@@ -94,17 +94,20 @@ def evaluate(pairs: Iterable[exams.Record], methods: Sequence[Method]) -> dict[s
         for pixels in (photo, mask):
             digest.update(np.ascontiguousarray(pixels))
         count += 1
-        for method, pooled, each in zip(methods, sums, photos, strict=True):
-            streams = _measure(mask, method.find(photo), detect.step(method.threshold))
-            each.append({"name": record["name"], "size": list(mask.shape)} | _computed(streams))
-            pooled |= {k: pooled[k] + one if k in pooled else one for k, one in streams.items()}
+        for number, method in enumerate(methods):
+            one = _measure(mask, method.find(photo), detect.step(method.threshold))
+            told = {"name": record["name"], "size": list(mask.shape)}
+            photos[number].append(told | one.figures())
+            before = sums[number]
+            sums[number] = one if before is None else before + one
     if not count:
         raise ValueError("no photo has a mask that can be used, so there is nothing to measure")
     figures = [
         {"method": method.name, "threshold": method.threshold, "weights": method.weights}
-        | _computed(pooled)
+        | pooled.figures()
         | {"photos": each}
         for method, pooled, each in zip(methods, sums, photos, strict=True)
+        if pooled is not None
     ]
     return {"protocol": _protocol(count, digest.hexdigest()[:16]), "figures": figures}
 
@@ -131,49 +134,70 @@ def _protocol(count: int, digest: str) -> str:
     )
 
 
-def _measure(mask: np.ndarray, found: np.ndarray, step: int) -> dict[str, Stream]:
-    """Streams of one photo: mask [H,W] bool, found [H,W] uint16, a defect from `step` on."""
+@dataclasses.dataclass(frozen=True)
+class _Measured:
+    """Streams of some rows, of a photo, or of all photos."""
+
+    ranking: metrics.Ranking
+    overlap: metrics.Overlap
+    near: metrics.BoundaryF1
+    width: metrics.RecallByWidth
+
+    def __add__(self, other: _Measured) -> _Measured:
+        names = (field.name for field in dataclasses.fields(self))
+        return _Measured(**{name: getattr(self, name) + getattr(other, name) for name in names})
+
+    def figures(self) -> dict[str, float | None]:
+        """All measures under names of their own, rounded to what a table can bear."""
+        overlap, pixels = self.overlap, (self.ranking.damaged + self.ranking.clean).sum()
+        figures = {
+            **self.ranking.compute(),
+            **overlap.compute(),
+            f"f1_{TOLERANCE}px": self.near.compute()["f1"],
+            **{f"recall {w} px": value for w, value in self.width.compute().items()},
+            "marked": ratio(overlap.marked, pixels),
+            "damaged": ratio(overlap.damaged, pixels),
+        }
+        return {name: exams.plain(value) for name, value in figures.items()}
+
+
+def _measure(mask: np.ndarray, found: np.ndarray, step: int) -> _Measured:
+    """One photo: mask [H,W] bool, found [H,W] uint16, a defect from `step` on."""
     bands = []
     for band in scratch.bands(found, rows=ROWS):
         around = slice(max(band.start - AROUND, 0), band.stop + AROUND)
         inside = slice(band.start - around.start, band.stop - around.start)
         bands.append(_band(mask[around], found[around], step, inside))
-    streams = {key: functools.reduce(operator.add, (one[key] for one in bands)) for key in bands[0]}
-    overlap = streams["overlap"]
+    whole = functools.reduce(operator.add, bands)
+    overlap = whole.overlap
     either = overlap.marked + overlap.damaged - overlap.hits
     own = (overlap.hits + 1e-15) / (either + 1e-15)  # 1 for a good photo left alone
-    return streams | {"overlap": dataclasses.replace(overlap, photo_iou=own, photos=1)}
+    overlap = dataclasses.replace(overlap, photo_iou=own, photos=np.asarray(1))
+    return dataclasses.replace(whole, overlap=overlap)
 
 
-def _band(mask: np.ndarray, found: np.ndarray, step: int, inside: slice) -> dict[str, Stream]:
-    """Streams of the rows `inside`; what lies around them is looked at, and not counted."""
+def _band(mask: np.ndarray, found: np.ndarray, step: int, inside: slice) -> _Measured:
+    """The rows `inside`; what lies around them is looked at, and not counted."""
     marked = found >= step
     close = marked & near(mask, TOLERANCE), mask & near(marked, TOLERANCE)
     width = width_bins(mask, metrics.RecallByWidth.EDGES)
     close_marked, close_mask, width, marked, mask, found = (
         array[inside] for array in (*close, width, marked, mask, found)
     )
-    both, count = mask & marked, len(metrics.RecallByWidth.EDGES) + 1
-    scores = (np.bincount(found[where], minlength=metrics.LEVELS) for where in (mask, ~mask))
-    widths = (np.bincount(width[where], minlength=count) for where in (both, mask))
-    return {
-        "ranking": metrics.Ranking(*scores),
-        "overlap": metrics.Overlap(both.sum(), marked.sum(), mask.sum(), 0.0, 0),
-        "near": metrics.BoundaryF1(close_marked.sum(), marked.sum(), close_mask.sum(), mask.sum()),
-        "width": metrics.RecallByWidth(*widths),
-    }
-
-
-def _computed(streams: Mapping[str, Stream]) -> dict[str, float | None]:
-    """All measures under names of their own, rounded to what a table can bear."""
-    overlap, ranking = streams["overlap"], streams["ranking"]
-    pixels = (ranking.damaged + ranking.clean).sum()
-    figures = {
-        **ranking.compute(),
-        **overlap.compute(),
-        f"f1_{TOLERANCE}px": streams["near"].compute()["f1"],
-        **{f"recall {w} px": value for w, value in streams["width"].compute().items()},
-        "marked": ratio(overlap.marked, pixels),
-        "damaged": ratio(overlap.damaged, pixels),
-    }
-    return {name: exams.plain(value) for name, value in figures.items()}
+    both, bins = mask & marked, len(metrics.RecallByWidth.EDGES) + 1
+    none = np.asarray(0)
+    hits, near_marked, near_mask, all_marked, damaged = (
+        np.asarray(np.count_nonzero(where))
+        for where in (both, close_marked, close_mask, marked, mask)
+    )
+    return _Measured(
+        metrics.Ranking(
+            np.bincount(found[mask], minlength=metrics.LEVELS),
+            np.bincount(found[~mask], minlength=metrics.LEVELS),
+        ),
+        metrics.Overlap(hits, all_marked, damaged, none, none),
+        metrics.BoundaryF1(near_marked, all_marked, near_mask, damaged),
+        metrics.RecallByWidth(
+            np.bincount(width[both], minlength=bins), np.bincount(width[mask], minlength=bins)
+        ),
+    )

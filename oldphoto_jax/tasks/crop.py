@@ -53,9 +53,10 @@ def paired(
     side = int(np.clip(round(size * scale), min(16, short), short))
     top, left = _place(mask, side, rng)
     piece = image.resize(image.crop(photo, top, left, side, side), size, size)
-    marked = image.crop(mask, top, left, side, side).astype(np.float32)
-    marked = image.resize(marked, size, size, growing="bilinear") >= (KEPT if side > size else 0.5)
-    both = np.concatenate([piece.astype(np.float32), marked.astype(np.float32)], axis=-1)
+    share = image.crop(mask, top, left, side, side).astype(np.float32)
+    share = image.resize(share, size, size, growing="bilinear")
+    marked = np.float32(share >= (KEPT if side > size else 0.5))
+    both = np.concatenate([piece.astype(np.float32), marked], axis=-1)
     both = _mirrored(both, rng)
     return both[..., :3].astype(photo.dtype), both[..., 3:]
 
@@ -65,11 +66,12 @@ def _place(mask: np.ndarray, side: int, rng: np.random.Generator) -> tuple[int, 
     room = np.array(mask.shape[:2]) - side
     rows = np.flatnonzero(mask.any(axis=(1, 2)))
     if not len(rows) or rng.random() >= NEAR:
-        return tuple(int(rng.integers(most + 1)) for most in room)
+        begin = rng.integers(room + 1)
+        return int(begin[0]), int(begin[1])
     row = int(rng.choice(rows))  # by rows, lest one large blot hide all that is small
     column = int(rng.choice(np.flatnonzero(mask[row, :, 0])))
-    begin = np.array([row, column]) - rng.integers(side, size=2)
-    return tuple(int(place) for place in np.clip(begin, 0, room))
+    begin = np.clip(np.array([row, column]) - rng.integers(side, size=2), 0, room)
+    return int(begin[0]), int(begin[1])
 
 
 def _mirrored(piece: np.ndarray, rng: np.random.Generator) -> np.ndarray:
