@@ -1,6 +1,7 @@
 """The whole life of a photo: taken, printed, aged, damaged, scanned."""
 
 import dataclasses
+from typing import Any
 
 import cv2
 import numpy as np
@@ -40,7 +41,13 @@ ATTEMPTS = 12
 
 
 # What a finder has to see beside what `Damage` draws by default, which is what a filler may mend.
-EVERYTHING = {"obvious": 0.45, "negative": 0.5, "inverted": 0.03, "margin": 0.12, "max_size": 192}
+EVERYTHING: dict[str, Any] = {
+    "obvious": 0.45,
+    "negative": 0.5,
+    "inverted": 0.03,
+    "margin": 0.12,
+    "max_size": 192,
+}
 
 
 @dataclasses.dataclass(kw_only=True)
