@@ -1,7 +1,11 @@
 """What all tests share."""
 
+import gc
 import importlib.metadata
 import os
+import shutil
+import sys
+import tempfile
 
 import pytest
 from packaging.version import Version
@@ -11,6 +15,13 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 DEVICES = "--xla_force_host_platform_device_count=4"
 EMITTERS = "--xla_cpu_use_fusion_emitters=false"  # a flag that ends JAX where it is unknown
 KNOWN_UNTIL = Version("0.10.2")
+# Tests spend more on compiling than on computing. What one of them has compiled, in whichever
+# process, none compiles again in the same run.
+QUICK = {
+    "JAX_DISABLE_MOST_OPTIMIZATIONS": "true",
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+}
 NO_RUNNER = "has no runner in tests/golden_runners.py"
 
 
@@ -20,14 +31,28 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    """Chooses XLA's flags before JAX reads them.
+    """Chooses how programs are compiled before JAX looks.
 
-    The tests' time goes into compiling, of which XLA's older emitters need much less. Slow proofs
-    look at programs as users run them.
+    Slow proofs look at programs as users run them.
     """
-    known = Version(importlib.metadata.version("jaxlib")) <= KNOWN_UNTIL
-    swift = known and config.option.markexpr.startswith("not slow")
-    os.environ.setdefault("XLA_FLAGS", f"{DEVICES} {EMITTERS}" if swift else DEVICES)
+    flags = [DEVICES]
+    if config.option.markexpr.startswith("not slow"):
+        if Version(importlib.metadata.version("jaxlib")) <= KNOWN_UNTIL:
+            flags.append(EMITTERS)  # the older ones need much less time
+        if not hasattr(config, "workerinput"):  # workers get the environment of this process
+            folder = tempfile.mkdtemp(prefix="compiled-")
+            config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+            os.environ.update(QUICK, JAX_COMPILATION_CACHE_DIR=folder)
+    os.environ.setdefault("XLA_FLAGS", " ".join(flags))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def forgotten():
+    """Lets go of a file's programs behind its last test: those of all files take gigabytes."""
+    yield
+    if "jax" in sys.modules:
+        sys.modules["jax"].clear_caches()
+        gc.collect()
 
 
 def pytest_terminal_summary(terminalreporter):

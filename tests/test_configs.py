@@ -70,6 +70,10 @@ COVERED = {
     ("colorize", "lite_critic"),
     ("colorize", "lite_filled"),
     ("inpaint", "lite_perceptual"),
+    # All its norms stand still also beside the critic; "lite" has its network and its figure.
+    ("inpaint", "lite_frozen"),
+    # The task of "lite", and an optimizer that holds nothing still, as that of "article".
+    ("segment", "lite_scratch"),
 }
 TRAINED = [
     pytest.param(case, marks=[pytest.mark.slow] if case in COVERED else [], id=":".join(case))
@@ -83,8 +87,9 @@ def compiled(tmp_path_factory):
         yield
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def narrow(monkeypatch):
+    scene.shallow(monkeypatch)
     for task in (colorize, inpaint):
         scene.narrow(monkeypatch, task)
 
@@ -151,6 +156,7 @@ def test_without_a_variant_one_of_them_is_meant(name):
     assert configs.to_text(build(name)) in texts
 
 
+@pytest.mark.usefixtures("narrow")
 @pytest.mark.parametrize("case", TRAINED)
 def test_a_configuration_trains_and_its_weights_predict_what_the_run_did(case, tmp_path):
     small = shrunk(build(*case))
@@ -217,6 +223,7 @@ def test_no_sum_over_places_or_examples_is_taken_in_low_precision(case):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("narrow")
 @pytest.mark.parametrize("case", CASES, ids=":".join)
 def test_a_configuration_resumes_bit_for_bit_in_fully_optimized_programs(
     case, tmp_path, monkeypatch

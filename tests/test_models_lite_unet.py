@@ -8,7 +8,7 @@ from flax import nnx
 
 from oldphoto_jax.layers import norm
 from oldphoto_jax.models import lite_unet
-from tests import toy
+from tests import scene, toy
 from tests.nets import drawn
 
 NARROW = (8, 8, 8, 8)
@@ -17,6 +17,13 @@ NARROW = (8, 8, 8, 8)
 @pytest.fixture(autouse=True, scope="module")
 def compiled(tmp_path_factory):
     with toy.compiled(tmp_path_factory.getbasetemp() / "compiled"):
+        yield
+
+
+@pytest.fixture(autouse=True, scope="module")
+def shallow():
+    with pytest.MonkeyPatch.context() as patch:
+        scene.shallow(patch)
         yield
 
 

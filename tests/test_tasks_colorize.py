@@ -38,6 +38,7 @@ def compiled(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def narrow(monkeypatch):
+    scene.shallow(monkeypatch)
     scene.narrow(monkeypatch, colorize)
 
 

@@ -37,6 +37,7 @@ def compiled(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def narrow(monkeypatch):
+    scene.shallow(monkeypatch)
     scene.narrow(monkeypatch, inpaint)
 
 

@@ -178,7 +178,13 @@ OPTIONS = {  # what a test spends on compiling is more than what it spends on co
 
 @contextlib.contextmanager
 def compiled(folder):
-    """Programs compiled within are kept in the folder, so that each is compiled once."""
+    """Programs compiled within are kept in the folder, so that each is compiled once.
+
+    In a run without slow tests all programs are, from the start.
+    """
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        yield
+        return
     options = OPTIONS | {"jax_compilation_cache_dir": str(folder)}
     before = {name: jax.config.values[name] for name in options}
     for name, value in options.items():
