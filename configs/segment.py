@@ -129,7 +129,9 @@ def _broad(lite: Config) -> Config:
     damage = Damage(exclude=("flakes",), clean=0.2, lookalikes=0.5, **EVERYTHING)
     return dataclasses.replace(
         lite,
-        task=dataclasses.replace(lite.task, size=320, enlarge=(0.6, 2.0), damage=damage),
+        task=Segment(
+            network="lite", size=320, enlarge=(0.6, 2.0), positive_weight=2.0, damage=damage
+        ),
         optimizers={"segmenter": optimizer},
         steps=4000,
         evaluate_every=500,
