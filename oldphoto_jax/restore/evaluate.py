@@ -66,7 +66,7 @@ class Exam(exams.Exam):
         Target is what the damage hides; with `clean` nothing is damaged.
         """
         task = _Known(size=self.size)
-        broad = recipe.EVERYTHING | {"clean": float(clean), "only": self.only}
+        broad: dict[str, Any] = recipe.EVERYTHING | {"clean": float(clean), "only": self.only}
         damage = dataclasses.replace(task.damage, **broad)
         return self.draw(dataclasses.replace(task, damage=damage))
 

@@ -22,6 +22,16 @@ if TYPE_CHECKING:
 Record = Mapping[str, Any]
 
 
+class Photos(Protocol):
+    """A source of records, as in `data.sources`."""
+
+    def __len__(self) -> int:
+        """The number of photos."""
+
+    def __getitem__(self, index: int) -> Record:
+        """`photo` uint8 [H,W,3] and `name`."""
+
+
 class Method(Protocol):
     """Whoever sits an exam."""
 
@@ -41,7 +51,7 @@ class Exam:
     `photos` is a source of records as in `data.sources`. Raises ValueError for an empty exam.
     """
 
-    photos: Sequence[Record]
+    photos: Photos
     textures: str | os.PathLike | None = None
     count: int | None = None
     size: int = 384
