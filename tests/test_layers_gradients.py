@@ -121,7 +121,8 @@ def _gradients(graphs, layers, mask, kind):
         rounded = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16).astype(kind), params)
         y, pull = jax.vjp(run, rounded, [x.astype(kind) for x in given])
         places = jnp.arange(y.size, dtype=jnp.float32).reshape(y.shape)
-        cotangent = (0.5 + jnp.sin(places * places)) / (y.size // y.shape[-1])
+        # all of one sign, as the sums that bfloat16 cannot take
+        cotangent = (1 + jnp.sin(places * places) / 2) / (y.size // y.shape[-1])
         leaves = jax.tree_util.tree_leaves_with_path(pull(cotangent))
         found[name] = {jax.tree_util.keystr(path): leaf for path, leaf in leaves}
     return found
