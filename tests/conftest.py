@@ -1,14 +1,14 @@
 """What all tests share."""
 
-import gc
 import importlib.metadata
 import os
 import shutil
-import sys
 import tempfile
 
 import pytest
 from packaging.version import Version
+
+from tests import memory
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
@@ -50,9 +50,7 @@ def pytest_configure(config):
 def forgotten():
     """Lets go of a file's programs behind its last test: those of all files take gigabytes."""
     yield
-    if "jax" in sys.modules:
-        sys.modules["jax"].clear_caches()
-        gc.collect()
+    memory.release()
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -19,7 +19,7 @@ from oldphoto_jax.train import loop
 from oldphoto_jax.train import state as states
 from oldphoto_jax.train import step as steps
 from oldphoto_jax.weights import store
-from tests import scene, toy
+from tests import memory, scene, toy
 from tests.test_train_loop import interrupt, saved
 
 FOLDER = pathlib.Path(__file__).parent.parent / "configs"
@@ -92,6 +92,8 @@ def narrow(monkeypatch):
     scene.shallow(monkeypatch)
     for task in (colorize, inpaint):
         scene.narrow(monkeypatch, task)
+    yield
+    memory.release()  # no case runs the programs of another
 
 
 def build(name, *variant):
