@@ -54,7 +54,7 @@ def test_every_kind_of_field_can_be_changed(flag, holds, monkeypatch):
 
 def test_a_file_may_take_a_variant(monkeypatch):
     assert parse(monkeypatch, file=f"{SEGMENT}:lite").task.network == "lite"
-    with pytest.raises(flags.Error, match="no variant 'heavy'; choose 'article', 'lite' or"):
+    with pytest.raises(flags.Error, match="no variant 'heavy'; choose 'article', 'lite',"):
         parse(monkeypatch, file=f"{SEGMENT}:heavy")
 
 
