@@ -49,6 +49,13 @@ def test_what_is_off_is_told_beside_its_kernel():
     assert precision_gradients.together(both)["scale"] == 1
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", precision_gradients.CONFIGS)
+def test_biases_and_scales_are_hardly_further_off_than_kernels(name):
+    off = precision_gradients.together(precision_gradients.of_task(name, 32, 4))
+    assert max(off["bias"], off["scale"]) < max(1.5 * off["kernel"], 0.02)
+
+
 @pytest.mark.parametrize("command", speed.CONFIGS)
 def test_the_pipeline_is_timed_without_a_network(command):
     assert speed.pipeline(command, sources.open_photos("samples"), "", batches=1) > 0
