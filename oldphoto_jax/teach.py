@@ -43,7 +43,8 @@ SIDE = 256  # of the crops, pixels; smaller if the weights were trained on small
 LOOKS = 8  # crops of each photo held back that are looked at during training
 LEAST = 4  # photos with masks
 HELD = 8  # photos held back at most: a fifth of them, but one
-REHEARSAL = 1, 2  # shares of packaged photos with drawn damage, and of the album's
+REHEARSAL = 1, 1  # shares of packaged photos with drawn damage, and of the album's
+UNDAMAGED = 0.3  # share of those packaged ones on which nothing is drawn
 CROPS = 12  # of the packaged photos, on which is checked what was forgotten
 GAIN = 0.005  # of average precision, that counts as one
 CLEAN = 0.005  # share of undamaged photos up to which marking more is no loss
@@ -145,12 +146,13 @@ def parted(pairs: Pairs, seed: int = 0) -> tuple[Pairs, Pairs]:
 def configured(
     task: Segment, lessons: Pairs, held: Pairs, weights: pathlib.Path, steps: int, seed: int
 ) -> Config:
-    """The run that tunes the weights of a task: mostly on the album, and some rehearsal.
+    """The run that tunes the weights of a task: half of it on the album, half rehearsal.
 
     Batch norm stands still: a few photos tell little about all others.
     """
     damage = dataclasses.replace(
         task.damage,
+        clean=UNDAMAGED,
         textures="",
         only=tuple(kind for kind in task.damage.only if kind in KINDS),
         exclude=tuple(kind for kind in task.damage.exclude if kind in KINDS),

@@ -185,4 +185,4 @@ def test_the_run_rehearses_and_draws_only_what_is_here(album, weights):
     config.task.ready()  # without the folder of textures
     assert config.task.damage.exclude == ("flakes",)
     kinds = ["mask" in config.photos[index] for index in range(len(config.photos))]
-    assert np.mean(kinds) == pytest.approx(2 / 3, abs=0.1)
+    assert np.mean(kinds) == pytest.approx(1 / 2, abs=0.1)
