@@ -8,6 +8,19 @@ without what looks through VGG-16, on crops of the packaged samples, with kernel
 (a last one of zeros is drawn, too): all biases, scales and kernels as if each were one vector, and
 the parameters that are furthest off, or `--all`. "off" is the norm of the difference over that of
 the gradient in float32; "kernel" is that of the convolution which the bias or scale belongs to.
+
+With --size=32 on a CPU, jax 0.12.0, all of a kind together, before sums were taken in float32 and
+since; the lone convolution had 0.25 at 64, 256 and 512 pixels a side, and has 1:
+
+    off         biases        scales        kernels
+    segment     9.629 0.178   0.149 0.149   0.164 0.164
+    inpaint     0.288 0.014   0.014 0.013   0.027 0.025
+    colorize    0.712 0.027   0.274 0.274   0.390 0.390
+
+One by one, biases and scales are still up to 5.3 times as far off as the kernel beside them, where
+a small gradient is what is left of large terms: it comes from rounded features. In a trial in
+float32, with nothing but weights and features rounded on the way forward, the furthest were 4.1
+times (segment) and 4.7 times (colorize).
 """
 
 import argparse
