@@ -2,8 +2,8 @@ r"""How well a finder marks the genuine damage of old photographs, as their owne
 
     python -m experiments.genuine_exam --photos=FOLDER --weights=segment-lite --method=tophat
 
-FOLDER holds the photographs, which are not ours to give; `genuine/` has their masks, marked by
-hand, and `genuine/README.md` says where they come from. A photo is known by its SHA-256. Whole
+FOLDER holds the photographs, which are not ours to give; `genuine/` has their masks, and its README
+says how they were marked and where the photos come from. A photo is known by its SHA-256. Whole
 photos are looked at, tile by tile and from further away too. One line of JSON for each photo, and
 at the end one of them all: `pooled` over their pixels, where a large scan weighs more, and the
 `mean` over photos. What is don't care in a mask counts nothing. Weights may be tuned on the half

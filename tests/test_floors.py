@@ -69,6 +69,16 @@ FLOORS = {
     "experiments.report": ("train.workdir",),
     "experiments.tone_kinds": ("damage", "data.sources", "photo"),
     "experiments.fill_sheet": ("restore", "tasks.inpaint", "photo", "data.sources"),
+    "experiments.genuine_exam": (
+        "metrics.mask",
+        "metrics.stream",
+        "restore.detect",
+        "restore.stage",
+        "restore.tophat",
+        "tasks.segment",
+        "photo",
+        "weights",
+    ),
     "experiments.segment_mistakes": (
         "restore.detect",
         "restore.evaluate",
