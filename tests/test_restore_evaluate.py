@@ -8,7 +8,7 @@ import pytest
 
 from oldphoto_jax.damage import sprites
 from oldphoto_jax.damage.defects import KINDS
-from oldphoto_jax.damage.recipe import Damage
+from oldphoto_jax.damage.recipe import EVERYTHING, Damage
 from oldphoto_jax.data.sources import Samples
 from oldphoto_jax.restore import evaluate, stage
 from oldphoto_jax.tasks.segment import Segment
@@ -44,7 +44,8 @@ def test_damaged_photos_are_damaged_and_clean_ones_are_not(exam):
 
 def test_questions_are_those_of_training_and_tell_what_damage_hides(exam):
     _, asked = next(exam.examples(False))
-    known = Segment(size=96).example(exam.photos[0], np.random.default_rng((exam.seed, 0)))
+    task = Segment(size=96, damage=Damage(clean=0.0, **EVERYTHING))
+    known = task.example(exam.photos[0], np.random.default_rng((exam.seed, 0)))
     for name in ("photo", "mask"):
         np.testing.assert_array_equal(asked[name], known[name])
     change = np.abs(asked["photo"] - asked["target"]).max(axis=-1, keepdims=True)
