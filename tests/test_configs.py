@@ -69,10 +69,14 @@ COVERED = {
     ("colorize", "critic"),
     ("colorize", "lite_critic"),
     ("colorize", "lite_filled"),
+    # The network of "lite" beside the critic and the loss of "perceptual".
+    ("colorize", "lite_perceptual"),
     ("inpaint", "lite_perceptual"),
     # All its norms stand still also beside the critic; "lite" has its network and its figure.
     ("inpaint", "lite_frozen"),
-    # The task of "lite", and an optimizer that holds nothing still, as that of "article".
+    # "lite_broad" has its network and losses, and differs by damage and by a number. The optimizer
+    # of "lite_scratch" holds nothing still, as that of "article".
+    ("segment", "lite"),
     ("segment", "lite_scratch"),
 }
 TRAINED = [
