@@ -8,6 +8,7 @@ import pytest
 from oldphoto_jax.damage import blend
 from oldphoto_jax.damage.canvas import Canvas
 from oldphoto_jax.damage.defects import KINDS
+from oldphoto_jax.damage.inks import choose_inks, choose_lid
 from oldphoto_jax.damage.noise import field, white
 
 SHAPE = (96, 128)
@@ -19,7 +20,7 @@ def gray_photo(shape=SHAPE, level=0.5):
 
 def lay(photo, alpha, look, seed=0):
     rng = np.random.default_rng(seed)
-    inks = blend.choose_inks(photo, rng, blend.choose_lid(rng))
+    inks = choose_inks(photo, rng, choose_lid(rng))
     return blend.lay(photo, alpha, blend.LOOKS[look], inks, blend.roughness(photo), rng)
 
 
@@ -79,7 +80,7 @@ def test_a_line_across_the_photo_leaves_it_on_two_sides():
 
 
 def test_a_lid_is_white_as_often_as_black():
-    levels = np.array([blend.choose_lid(np.random.default_rng(i)).mean() for i in range(600)])
+    levels = np.array([choose_lid(np.random.default_rng(i)).mean() for i in range(600)])
     white, black = np.mean(levels > 0.85), np.mean(levels < 0.15)
     assert abs(white - black) < 0.06 and white > 0.3
     assert np.mean((levels > 0.15) & (levels < 0.85)) > 0.1
@@ -92,7 +93,7 @@ def test_what_is_lost_shows_the_lid_flat():
     inner, level = [], []
     for seed in range(20):
         rng = np.random.default_rng(seed)
-        inks = blend.choose_inks(photo, rng, lid)
+        inks = choose_inks(photo, rng, lid)
         after, mask = blend.lay(photo, alpha, blend.LOOKS["lid"], inks, blend.roughness(photo), rng)
         assert mask[:40, :50].all()
         inner.append(after[:20, :20].std())
@@ -116,7 +117,7 @@ def test_paper_on_paper_is_not_a_defect():
     alpha[40:44] = 1
     look = blend.Look(light=1.0, stain=0.0, opacity=(1.0, 1.0), texture=0.0)
     rng = np.random.default_rng(0)
-    inks = blend.choose_inks(photo, rng, blend.choose_lid(rng))
+    inks = choose_inks(photo, rng, choose_lid(rng))
     white_paper = dataclasses.replace(inks, paper=np.ones(3))
     after, mask = blend.lay(photo, alpha, look, white_paper, blend.roughness(photo), rng)
     assert not mask.any()

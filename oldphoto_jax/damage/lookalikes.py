@@ -4,6 +4,8 @@ Each is kind(photo, rng) -> photo, [H,W,3] float32 in 0..1. They are drawn befor
 so that they share the blur and the grain of the scene, and no mask ever marks them.
 """
 
+import numpy as np
+
 from oldphoto_jax.damage.borders import border, corners, film, lid, mount
 from oldphoto_jax.damage.bristles import grass, strands, whiskers
 from oldphoto_jax.damage.fittings import (
@@ -93,3 +95,14 @@ LOOKALIKE_WEIGHTS = dict.fromkeys(LOOKALIKES, 1.0) | {
     "moire": 0.5,
 }
 """How often each is drawn, relative to the others: most what finders have taken for damage."""
+
+
+def among(scene: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The scene with one to three kinds of look-alikes, laid in the order of their table."""
+    shares = np.array([LOOKALIKE_WEIGHTS[name] for name in LOOKALIKES])
+    count = int(rng.integers(1, 4))
+    few = rng.choice(len(shares), count, replace=False, p=shares / shares.sum())
+    names = list(LOOKALIKES)
+    for place in np.sort(few):
+        scene = LOOKALIKES[names[place]](scene, rng)
+    return scene

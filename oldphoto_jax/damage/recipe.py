@@ -6,22 +6,12 @@ from typing import Any
 import cv2
 import numpy as np
 
-from oldphoto_jax.damage import fading, sprites
-from oldphoto_jax.damage.blend import (
-    LOOKS,
-    Inks,
-    changed,
-    choose_inks,
-    choose_lid,
-    hold,
-    lay,
-    ridge,
-    roughness,
-    shade,
-    thicker,
-)
+from oldphoto_jax.damage import fading, lookalikes, sprites
+from oldphoto_jax.damage.blend import hold, roughness
 from oldphoto_jax.damage.defects import KINDS, Kind
-from oldphoto_jax.damage.lookalikes import LOOKALIKE_WEIGHTS, LOOKALIKES
+from oldphoto_jax.damage.inks import choose_inks, choose_lid
+from oldphoto_jax.damage.layers import Layers
+from oldphoto_jax.damage.scan import scan
 
 SPRITE_LOOKS = {  # by a word in the name of the folder; other folders look like dust
     "stain": "stain",
@@ -38,7 +28,6 @@ SPRITE_WEIGHT = 40.0  # of all texture folders together; the drawn kinds weigh 1
 LARGEST_AREA = 0.22  # share of the photo; of broad defects LARGEST_BROAD
 LARGEST_BROAD = 0.35
 ATTEMPTS = 12
-
 
 # What a finder has to see beside what `Damage` draws by default, which is what a filler may mend.
 EVERYTHING: dict[str, Any] = {
@@ -100,7 +89,7 @@ class Damage:
         kinds = self.check()
         scene = _as_float(photo)
         if rng.random() < self.lookalikes:
-            scene = _among_lookalikes(scene, rng)
+            scene = lookalikes.among(scene, rng)
         gray = bool(rng.random() < self.gray)
         if gray:
             scene = fading.desaturate(scene)
@@ -115,7 +104,7 @@ class Damage:
         else:
             damaged, mask, target = self._damage(target, kinds, rng, aged, choose_lid(rng))
         if rng.random() < self.scan:
-            damaged, mask, target = _scan(damaged, mask, target, self.max_size, rng)
+            damaged, mask, target = scan(damaged, mask, target, self.max_size, rng)
         return {"photo": damaged, "mask": mask[..., None].astype(np.float32), "target": target}
 
     def check(self) -> dict[str, Kind]:
@@ -196,7 +185,7 @@ class Damage:
         # What stains a negative blue was brown; on most negatives there is gray dirt alone
         tinted = not negative or bool(rng.random() < 0.2)
         inks = choose_inks(photo, rng, 1 - lid if negative else lid, tinted)
-        layers = _Layers(*none, inks, roughness(photo), relief, self.max_size)
+        layers = Layers(*none, inks, roughness(photo), relief, self.max_size)
         broad = {name: kind for name, kind in kinds.items() if kind.broad and kind.weight}
         if rng.random() < self.obvious and broad and not self.only:
             names = _chosen(broad, int(rng.integers(1, 4)), rng)
@@ -252,57 +241,6 @@ class Damage:
             )
 
 
-@dataclasses.dataclass
-class _Layers:
-    """A photo while defects are laid on it: damaged and target [H,W,3], mask [H,W] bool."""
-
-    damaged: np.ndarray
-    mask: np.ndarray
-    target: np.ndarray
-    inks: Inks
-    busy: np.ndarray
-    relief: bool
-    max_size: int
-
-    def lay(
-        self, kinds: list[Kind], attempts: int, enough: float, most: float, rng: np.random.Generator
-    ) -> None:
-        """Lays these kinds in turn, each at least once, until a share `enough` is damaged.
-
-        A piece that would damage more than the share `most`, or be thicker than `max_size`, is
-        left out.
-        """
-        for attempt in range(attempts):
-            kind = kinds[attempt % len(kinds)]
-            alpha = kind.draw(self.mask.shape, rng, self.max_size)
-            if kind.ridge and rng.random() < kind.ridge:
-                layer, spots = ridge(self.damaged, alpha, self.busy, rng)
-            else:
-                layer, spots = lay(self.damaged, alpha, LOOKS[kind.look], self.inks, self.busy, rng)
-            union = self.mask | spots
-            if not spots.any() or union.mean() > most or thicker(union, self.max_size - 4):
-                continue
-            self.damaged, self.mask = layer, union
-            if self.relief and kind.relief and rng.random() < 0.6:
-                bend = cv2.cvtColor(shade(alpha, rng), cv2.COLOR_GRAY2RGB)
-                self.damaged, self.target = (
-                    np.clip(photo + bend, 0, 1) for photo in (self.damaged, self.target)
-                )
-            if self.mask.mean() > enough and attempt + 1 >= len(kinds):
-                break
-
-
-def _among_lookalikes(scene: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The scene with one to three kinds of look-alikes, laid in the order of their table."""
-    shares = np.array([LOOKALIKE_WEIGHTS[name] for name in LOOKALIKES])
-    count = int(rng.integers(1, 4))
-    few = rng.choice(len(shares), count, replace=False, p=shares / shares.sum())
-    names = list(LOOKALIKES)
-    for place in np.sort(few):
-        scene = LOOKALIKES[names[place]](scene, rng)
-    return scene
-
-
 def _chosen(kinds: dict[str, Kind], count: int, rng: np.random.Generator) -> list[str]:
     weights = np.array([kind.weight for kind in kinds.values()])
     return list(rng.choice(list(kinds), count, p=weights / weights.sum()))
@@ -331,37 +269,3 @@ def _as_float(photo: np.ndarray) -> np.ndarray:
     if not np.issubdtype(photo.dtype, np.floating):
         raise ValueError(f"damage: photo of type {photo.dtype}; give uint8 or float in 0..1")
     return photo.astype(np.float32)
-
-
-def _scan(
-    photo: np.ndarray,
-    mask: np.ndarray,
-    target: np.ndarray,
-    max_size: int,
-    rng: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The same blur, noise and JPEG for both; the mask takes in what the blur carried over.
-
-    JPEG ringing of a defect outside the mask stays in the photo and passes into the target.
-    """
-    blur = rng.uniform(0.3, 0.9) if rng.random() < 0.5 else 0.0
-    noise: np.ndarray | float = 0.0
-    if rng.random() < 0.5:
-        noise = np.asarray(cv2.cvtColor(fading.white(mask.shape, rng), cv2.COLOR_GRAY2RGB))
-        noise *= np.float32(rng.uniform(0.003, 0.02))
-    quality = int(rng.integers(45, 97)) if rng.random() < 0.5 else 0
-
-    def effects(picture: np.ndarray) -> np.ndarray:
-        if blur:
-            picture = cv2.GaussianBlur(picture, (0, 0), blur)
-        picture = np.clip(picture + noise, 0, 1)
-        return fading.jpeg(picture, quality) if quality else picture
-
-    clean, scanned = effects(target), effects(photo) if mask.any() else None
-    if scanned is None:
-        return clean, mask, clean
-    around = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    grown = mask | (around & changed(scanned, clean))
-    if not thicker(grown, max_size):  # growing may join neighbours into one piece too thick
-        mask = grown
-    return scanned, mask, hold(clean, scanned, mask)
