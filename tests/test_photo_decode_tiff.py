@@ -131,8 +131,9 @@ def test_values_that_tifffile_has_no_name_for_are_told_by_number(tmp_path):
         ("PhotometricInterpretation", 1, "60000 at 16 bits"),
         ("Compression", 2, "2 channels of 16 bits, CONTIG, packed with 60000"),
     ):
-        tifffile.imwrite(path, draw(channels, "uint16"), photometric="minisblack", metadata=None,
-                         planarconfig="contig")  # fmt: skip
+        layout = {"planarconfig": "contig"} if channels > 1 else {}
+        photo = draw(channels, "uint16")
+        tifffile.imwrite(path, photo, photometric="minisblack", metadata=None, **layout)
         with tifffile.TiffFile(path, mode="r+b") as file:
             file.pages.first.tags[tag].overwrite(60000)
         with pytest.raises(PhotoError, match=told):
