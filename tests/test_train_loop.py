@@ -387,3 +387,27 @@ def test_a_run_ends_when_it_is_out_of_patience(tmp_path):
     )
     assert train(config, str(tmp_path)) == figures  # it is finished
     assert kept(tmp_path) == [2, 6]
+
+
+@dataclasses.dataclass(kw_only=True)
+class Strict(toy.Toy):
+    """Shows no noise, and measures one thing more."""
+
+    def example(self, record, rng):
+        target = super().example(record, rng)["target"]
+        return {"photo": target, "target": target}
+
+    def metrics(self, batch, prediction):
+        clear = np.array([(batch["photo"] == batch["target"]).all()] * len(batch["photo"]))
+        return super().metrics(batch, prediction) | {"clear": np.float64(clear)}
+
+
+def test_another_task_may_judge_and_changes_nothing_of_what_is_learned(tmp_path):
+    own, other = tmp_path / "own", tmp_path / "other"
+    config = change(steps=2, evaluate_every=2)
+    figures = train(config, str(own))
+    judged = train(dataclasses.replace(config, judge=Strict()), str(other))
+    assert "clear" not in figures and judged["clear"] == 1
+    assert judged["error"] != figures["error"]
+    one, two = (store.load(folder / "weights" / "last.safetensors")[0] for folder in (own, other))
+    assert all(np.array_equal(one[name], two[name]) for name in one)

@@ -40,6 +40,9 @@ class Config:
     validation_batch: int = 16
     best: str = ""  # the figure by which the best checkpoint is chosen; "" = only the last is kept
     best_is: str = "highest"  # or "lowest"
+    # Makes the validation examples and measures them, where the task itself is not to: so variants
+    # that train on different damage sit one exam
+    judge: contract.Task | None = None
     patience: int = 0  # evaluations in a row without a better `best` that end a run; 0 = none do
 
     log_every: int = _operational(50)
@@ -48,6 +51,11 @@ class Config:
     workers: int = _operational(0)  # processes that make examples; 0 = threads only
     threads: int = _operational(2)
     tensorboard: bool = _operational(False)
+
+    @property
+    def examiner(self) -> contract.Task:
+        """Who makes and measures the validation examples."""
+        return self.judge or self.task
 
     def check(self) -> None:
         """Raises ValueError, naming the field, on settings that can't make a run."""

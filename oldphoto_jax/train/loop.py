@@ -135,7 +135,7 @@ class _Run:
                 state.parts[name].wake(train=True, frozen=optimizer.freeze_norm_in)
         if config.best and self.validation is not None:
             predict = functools.partial(predict_step, self.rules, state)
-            figures = figure_names(config.task, predict, self.validation[0])
+            figures = figure_names(config.examiner, predict, self.validation[0])
             if config.best not in figures:
                 raise ValueError(
                     f"config.best={config.best!r} is no figure of this task; "
@@ -197,13 +197,13 @@ class _Run:
         config = self.config
         batches = loader.evaluation(
             validation,
-            config.task.example,
+            config.examiner.example,
             batch_size=config.validation_batch,
             seed=config.seed,
             process_index=jax.process_index(),
             process_count=jax.process_count(),
         )
-        self.figures, first = evaluate(config.task, self._predict_here, batches)
+        self.figures, first = evaluate(config.examiner, self._predict_here, batches)
         if config.best:
             self.scores.append(self.figures[config.best])
         self.log.line(f"validation at step {step}: {in_words(self.figures)}")

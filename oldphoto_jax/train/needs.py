@@ -76,10 +76,12 @@ def _lacking(weights: dict[str, str]) -> Iterator[str]:
 
 
 def _others(config: Config) -> Iterator[str]:
-    try:
-        config.task.ready()
-    except ValueError as error:
-        yield f"config.task: {error}"
+    for field, task in {"task": config.task, "judge": config.judge}.items():
+        try:
+            if task is not None:
+                task.ready()
+        except ValueError as error:
+            yield f"config.{field}: {error}"
     if config.tensorboard and importlib.util.find_spec("tensorboardX") is None:
         install = "pip install 'oldphoto-jax[tensorboard]'"
         yield f"config.tensorboard=True needs the extra tensorboard: {install}"
