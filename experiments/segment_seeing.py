@@ -1,16 +1,16 @@
 r"""What lets a finder see: polarity, obvious damage, look-alikes, clDice; each against the rest.
 
 The first packaged finders found faint light scratches and left a black line right across the photo.
-`configs/segment.py:lite_broad` changes several things at once; here each is taken back alone, or put
-on top. All variants are judged by the validation of `base`, whatever they train on.
+`configs/segment.py:lite_broad` changes several things at once; here each is taken back alone, or
+put on top. All variants are judged by the validation of `base`, whatever they train on.
 
 One variant:  python -m oldphoto_jax.main --config=experiments/segment_seeing.py:one-polarity \
                   --workdir=runs/one-polarity
 All of them:  python -m experiments.run experiments/segment_seeing.py --seeds=3 \
-                  --config.photos=PHOTOS --config.validation=MORE_PHOTOS
+                  --photos=PHOTOS --validation=MORE_PHOTOS
 
 The network is that of `configs/segment.py:lite_broad`, on crops of 128 px. What photos are worth,
-free ones alone or all, is asked by --config.photos. Weights of a run can be put to
+free ones alone or all, is asked by --photos. Weights of a run can be put to
 `oldphoto evaluate segment --obvious` and `python -m experiments.genuine_exam` as any others.
 
 Answer: (not run yet).
