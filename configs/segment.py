@@ -26,9 +26,8 @@ Expected: on 290 validation crops of 384 px, with textures, average precision 0.
 IoU 0.46, 0.3 % marked on undamaged photos (one run; MODEL_ZOO.md has the protocol).
 
 Variant `:lite_broad`: the same network learns damage that a child would point at, too (lines right
-across, blots as large as a hand, lost corners), dark as often as light, on 320x320 crops among more
-look-alikes. The masks of real film, by which `oldphoto evaluate segment --obvious` judges it, stay
-out of training:
+across, blots as large as a hand, lost corners), dark as often as light, on 320x320 crops. The masks
+of real film, by which `oldphoto evaluate segment --obvious` judges it, stay out of training:
 
     python -m oldphoto_jax.main --config=configs/segment.py:lite_broad \
         --workdir=runs/segment-lite-broad --config.photos=PHOTOS --config.validation=MORE_PHOTOS \

@@ -10,6 +10,7 @@ import pytest
 
 from oldphoto_jax.damage.blend import VISIBLE, thickness
 from oldphoto_jax.damage.defects import KINDS
+from oldphoto_jax.damage.inks import Inks
 from oldphoto_jax.damage.lookalikes import LOOKALIKES
 from oldphoto_jax.damage.recipe import EVERYTHING, Damage
 from oldphoto_jax.task import describe, restore
@@ -100,18 +101,30 @@ def test_dark_defects_are_as_common_as_light_ones():
     assert len(lighter) > 350 and abs(np.mean(lighter) - 0.5) < 0.05
 
 
-def test_as_a_negative_a_photo_gets_the_negative_of_the_damage(photo):
-    """Gray: the same draws on the photo's negative, turned back."""
+def test_as_a_negative_a_photo_gets_the_negative_of_the_damage(photo, monkeypatch):
+    """Gray: the same draws and inks on the photo's negative, turned back."""
     gray = photo[..., :1].repeat(3, axis=2) / np.float32(255)
-    recipe = Damage(clean=0.0, only=("blots", "cut"), **PLAIN)
-    never, ever = (dataclasses.replace(recipe, negative=share) for share in (0.0, 1.0))
-    alike = 0
+    tones = {"paper": 0.9, "soot": 0.1, "stain": 0.4, "behind": 0.05, "lid": 0.97}
+    inks = Inks(
+        **{name: np.full(3, tone, np.float32) for name, tone in tones.items()},
+        surface=np.random.default_rng(0).normal(size=gray.shape[:2]).astype(np.float32),
+    )
+
+    def damaged(scene, negative, seed):
+        def choose(photo, rng, lid, tinted):
+            rng.random(0 if negative else 1)  # only of a negative is asked whether it is tinted
+            return inks
+
+        monkeypatch.setattr("oldphoto_jax.damage.recipe.choose_inks", choose)
+        recipe = Damage(clean=0.0, only=("blots", "cut"), negative=float(negative), **PLAIN)
+        return run(recipe, scene, seed)
+
     for seed in range(8):
-        one, other = run(never, 1 - gray, seed), run(ever, gray, seed)
+        one, other = damaged(1 - gray, False, seed), damaged(gray, True, seed)
+        assert one["mask"].any()
+        np.testing.assert_array_equal(other["mask"], one["mask"])
         np.testing.assert_array_equal(other["target"], gray)
-        assert (one["photo"] != other["photo"]).any() or not one["mask"].any()
-        alike += np.array_equal(one["mask"], other["mask"])
-    assert alike >= 1  # colours of ink are drawn otherwise where tinted
+        np.testing.assert_allclose(other["photo"], 1 - one["photo"], atol=1e-6)
 
 
 def test_obvious_damage_is_broad_and_opaque(photo):

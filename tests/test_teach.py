@@ -1,6 +1,7 @@
 """Learning from corrections: what is held back judges, and a file is written only for a gain."""
 
 import json
+import pathlib
 import signal
 
 import numpy as np
@@ -186,3 +187,14 @@ def test_the_run_rehearses_and_draws_only_what_is_here(album, weights):
     assert config.task.damage.exclude == ("flakes",)
     kinds = ["mask" in config.photos[index] for index in range(len(config.photos))]
     assert np.mean(kinds) == pytest.approx(1 / 2, abs=0.1)
+
+
+def test_the_readme_has_its_numbers():
+    told = (pathlib.Path(__file__).parents[1] / "README.md").read_text("utf-8")
+    told = " ".join(told.split())
+    for words in (
+        f"at least one and at most {teach.HELD}, is held back",
+        f"average precision on what was held back does not rise by {teach.GAIN},",
+        f"after {teach.STEPS} steps at the latest",
+    ):
+        assert words in told

@@ -24,7 +24,7 @@ SPRITE_LOOKS = {  # by a word in the name of the folder; other folders look like
     "spot": "crack",
 }
 SPRITES_BROAD = ("stain", "smut", "dot", "spot")  # words in the names of folders of large ones
-SPRITE_WEIGHT = 40.0  # of all texture folders together; the drawn kinds weigh 156
+SPRITE_WEIGHT = 40.0  # of all texture folders together; the drawn kinds weigh 155
 LARGEST_AREA = 0.22  # share of the photo; of broad defects LARGEST_BROAD
 LARGEST_BROAD = 0.35
 ATTEMPTS = 12
@@ -50,7 +50,9 @@ class Damage:
     max_size: int = 64
     """Largest thickness of the mask in pixels: the diameter of the largest disc inside it."""
     amount: float = 1.0
-    """Multiplies the damaged area; at 1 mostly 0.2 to 6 % of the photo, at times 20 %."""
+    """Multiplies the damaged area; at 1 mostly 0.2 to 6 % of the photo, at times 20 %.
+
+    Defects of the share `obvious` come beside, as large as they are."""
     clean: float = 0.12
     """Share of photos without any defect."""
     obvious: float = 0.0
