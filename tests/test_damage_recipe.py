@@ -202,7 +202,7 @@ def test_weights_of_an_excluded_kind_may_stay_when_others_are_drawn_alone(photo)
     assert run(recipe, photo, 0)["mask"].any()
 
 
-def test_a_recipe_written_before_there_was_only_draws_as_ever():
+def test_a_recipe_written_before_there_was_only_excludes_as_ever():
     old = describe(Damage(exclude=("tear",)))
     del old["only"]
     assert restore(old) == Damage(exclude=("tear",))
