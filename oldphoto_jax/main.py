@@ -113,7 +113,7 @@ def main(argv: Sequence[str]) -> None:
     try:
         connect()
         run(_CONFIG.value, _workdir())
-    except (ValueError, FileNotFoundError, ModuleNotFoundError, NonFiniteLoss) as error:
+    except (ValueError, OSError, ModuleNotFoundError, NonFiniteLoss) as error:
         if os.environ.get("OLDPHOTO_DEBUG"):
             raise
         print(f"oldphoto_jax: {error}", file=sys.stderr)

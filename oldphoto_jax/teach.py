@@ -94,7 +94,7 @@ def teach(
     ValueError for too few photos and for an `out` that is there or cannot be, WeightsError for
     weights that find no defects, KeyboardInterrupt after Ctrl-C; nothing is written then.
     """
-    _check(out, steps)
+    _check(out, steps, seed)
     base = stage.load(weights, kind=Segment)
     lessons, held = parted(pairs, seed)
     count = len(lessons) + len(held)
@@ -192,9 +192,11 @@ def configured(
     )
 
 
-def _check(out: pathlib.Path, steps: int) -> None:
+def _check(out: pathlib.Path, steps: int, seed: int) -> None:
     if steps < 1:
         raise ValueError(f"--steps {steps}: give 1 or more")
+    if seed < 0:
+        raise ValueError(f"--seed {seed}: give 0 or more")
     if out.exists():
         raise ValueError(f"--out {out}: is there already; choose another name, or move it away")
     parent = next(folder for folder in out.absolute().parents if folder.exists())

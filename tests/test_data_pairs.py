@@ -128,7 +128,8 @@ def test_nothing_paired_says_how_masks_are_named(album, tmp_path):
     photo(tmp_path / "scans" / "a.png")
     with pytest.raises(ValueError, match="NAME_mask.png, white where damaged.*PHOTOS@MASKS"):
         sources.open_photos(f"pairs:{tmp_path / 'scans'}")
-    with pytest.raises(FileNotFoundError, match="folder of masks .* does not exist"):
+    missing = "folder of masks .* does not exist; give the photos' folder, or PHOTOS@MASKS"
+    with pytest.raises(FileNotFoundError, match=missing):
         sources.open_photos(f"pairs:{album[0]}@{tmp_path / 'nowhere'}")
 
 

@@ -151,6 +151,8 @@ def test_half_an_address_is_refused(door, capsys):
 ERRORS = [
     ValueError("bad value"),
     FileNotFoundError("no file"),
+    NotADirectoryError("no folder"),
+    PermissionError("not yours"),
     ModuleNotFoundError("no extra"),
     NonFiniteLoss("loss broke"),
 ]

@@ -260,6 +260,12 @@ def test_careful_is_the_higher_threshold_of_the_weights():
     assert detect.Detector(stage=Fake(), careful=True).settings["threshold"] == 0.9
 
 
+def test_careful_never_marks_more_with_weights_that_had_one_threshold_alone():
+    old = Fake()
+    old.task = types.SimpleNamespace(multiple=16, threshold=0.95, careful=0.8, max_size=5)
+    assert detect.Detector(stage=old, careful=True).settings["threshold"] == 0.95
+
+
 def test_settings_name_everything_that_changes_a_mask():
     settings = detect.Detector(stage=Fake(), tta=True, tiles_at_once=3).settings
     assert settings == {

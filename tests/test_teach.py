@@ -110,6 +110,12 @@ def test_masks_that_are_none_do_not_count_and_are_named(album, weights, tmp_path
     assert "or mend these:" in told and "0.png: 100% of its pixels are gray" in told
 
 
+@pytest.mark.parametrize(("steps", "seed"), [(0, 0), (1, -1)])
+def test_numbers_that_can_not_be_are_told(album, tmp_path, steps, seed):
+    with pytest.raises(ValueError, match=r"--(steps 0|seed -1): give \d or more"):
+        teach.teach(Pairs(album), tmp_path / "none", tmp_path / "taught", steps, seed)
+
+
 def test_a_file_that_is_there_stays(album, weights, tmp_path, capsys):
     out = tmp_path / "out.safetensors"
     out.write_bytes(b"mine")

@@ -7,6 +7,7 @@ import math
 import re
 import shutil
 import signal
+import types
 
 import cv2
 import jax
@@ -387,6 +388,16 @@ def test_a_run_ends_when_it_is_out_of_patience(tmp_path):
     )
     assert train(config, str(tmp_path)) == figures  # it is finished
     assert kept(tmp_path) == [2, 6]
+
+
+@pytest.mark.parametrize("score", [0.5, math.nan])
+def test_what_is_only_as_good_is_not_waited_for(score):
+    config = change(best_is="highest", patience=2)
+    stops = [
+        loop._Run._impatient(types.SimpleNamespace(config=config, scores=[score] * looks))
+        for looks in range(5)
+    ]
+    assert stops == [False, False, False, True, True]
 
 
 @dataclasses.dataclass(kw_only=True)

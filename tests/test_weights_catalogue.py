@@ -220,6 +220,14 @@ def test_what_npm_has_is_told_with_every_way_to_it(toy, monkeypatch):
             ask("toy")
 
 
+def test_the_packed_file_by_name_is_a_way_only_where_it_is_read_as_that_row():
+    told = {
+        name: "in the configuration" in catalogue.with_ways(catalogue.find(name), "lacks")
+        for name in ("resnet50-imagenet", "resnet50-imagenet-stages3")
+    }
+    assert told == {"resnet50-imagenet": True, "resnet50-imagenet-stages3": False}
+
+
 def test_a_cache_that_can_not_be_written_is_told(toy, monkeypatch):
     def full(*_):
         raise OSError("no room")

@@ -85,6 +85,14 @@ def test_what_npm_does_wrong_is_told_and_leaves_nothing(code, message, program, 
     assert left(folder) == []
 
 
+def test_an_npm_whose_interpreter_is_gone_is_told(program, folder, tmp_path):
+    program("")
+    (tmp_path / "bin" / "npm").write_text("#!/no/such/node\n")
+    with pytest.raises(WeightsError, match="bin/npm can't be run .*; install it again"):
+        npm.pack(SOURCE)
+    assert left(folder) == []
+
+
 def test_an_npm_that_hangs_is_ended_with_all_that_it_started(program, folder, tmp_path):
     program("")
     late = tmp_path / "late"

@@ -35,15 +35,15 @@ class Pairs(Source):
             if not path.is_dir():
                 is_what = "is a file" if path.exists() else "does not exist"
                 raise FileNotFoundError(
-                    f"pairs: the folder of {what} {path} {is_what}; give pairs:FOLDER, or "
-                    "pairs:PHOTOS@MASKS for masks in a folder of their own"
+                    f"pairs: the folder of {what} {path} {is_what}; give the "
+                    "photos' folder, or PHOTOS@MASKS for masks in a folder of their own"
                 )
         self.found, self.unpaired = self._pair()
         if not self.found:
             raise ValueError(
                 f"pairs: no photo in {self.path} has a mask in {self.masks}. The mask of NAME.jpg "
                 "is called NAME_mask.png, white where damaged; if the masks lie elsewhere, as what "
-                "`oldphoto restore` writes, give pairs:PHOTOS@MASKS"
+                "`oldphoto restore` writes, give PHOTOS@MASKS"
             )
         if self.unpaired:
             logging.warning("%r: left out %d pictures without a mask", self, self.unpaired)

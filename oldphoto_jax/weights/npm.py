@@ -118,14 +118,17 @@ def _packed(source: Packed, room: pathlib.Path, timeout: float) -> pathlib.Path:
 
 def _run(command: list[str], room: pathlib.Path, timeout: float) -> tuple[str, str]:
     """How the command ended, "" if well, and what it said first."""
-    process = subprocess.Popen(
-        command,
-        cwd=room,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,  # so that all of it can be ended
-    )
+    try:
+        process = subprocess.Popen(
+            command,
+            cwd=room,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # so that all of it can be ended
+        )
+    except OSError as error:
+        raise WeightsError(f"{command[0]} can't be run ({error}); install it again") from error
     try:
         said, _ = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:

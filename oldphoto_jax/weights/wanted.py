@@ -81,10 +81,9 @@ def _kind(path: pathlib.Path) -> str:
         store.check(path)
     except WeightsError as error:
         checksum = store.checksum(path)
-        kinds = [row.kind for row in catalogue.ROWS if row.source.sha256 == checksum]
-        if not kinds:
+        if not (kind := catalogue.kind(checksum)):
             raise WeightsError(
                 f"{error}; nor is it a published file that the catalogue knows (SHA-256 {checksum})"
             ) from error
-        return kinds[0]
+        return kind
     return ""
