@@ -133,6 +133,13 @@ def test_nothing_paired_says_how_masks_are_named(album, tmp_path):
         sources.open_photos(f"pairs:{album[0]}@{tmp_path / 'nowhere'}")
 
 
+@pytest.mark.parametrize("words", ["", "@masks"])
+def test_no_name_is_not_the_folder_in_which_one_is(album, monkeypatch, words):
+    monkeypatch.chdir(album[0])
+    with pytest.raises(ValueError, match=f"'{words}' names no folder of photos"):
+        Pairs.named(words)
+
+
 def test_a_part_of_the_pairs_and_pairs_elsewhere_are_the_same_pairs(album):
     pairs = Pairs(album[0])
     part = pickle.loads(pickle.dumps(pairs.only({"box/été.png"})))

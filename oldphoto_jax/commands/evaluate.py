@@ -118,7 +118,7 @@ def _segment(args: Namespace) -> int:
     from oldphoto_jax.tasks.segment import Segment
 
     stage.keep_compiled()
-    if args.pairs:
+    if args.pairs is not None:
         return _pairs(args)
     weights = args.weights or ([] if args.method else [None])
     if args.unseen and not weights:

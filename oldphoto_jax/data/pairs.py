@@ -50,10 +50,12 @@ class Pairs(Source):
 
     @classmethod
     def named(cls, words: str) -> Pairs:
-        """The pairs of FOLDER or of PHOTOS@MASKS."""
+        """The pairs of FOLDER or of PHOTOS@MASKS; raises ValueError where no folder is named."""
         photos, _, masks = words.partition("@")
-        if Path(words).expanduser().is_dir():  # its name may have an @
+        if words and Path(words).expanduser().is_dir():  # its name may have an @
             photos, masks = words, ""
+        if not photos:
+            raise ValueError(f"pairs: {words!r} names no folder of photos; give one, such as .")
         return cls(photos, masks or None)
 
     def _pair(self) -> tuple[list[tuple[str, Path, list[Path]]], int]:
