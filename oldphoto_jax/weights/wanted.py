@@ -56,7 +56,9 @@ def lacking(name: str) -> str:
 def obtain(name: str) -> None:
     """Fetches what `arrays` will want and this machine lacks. Raises WeightsError like that."""
     row = None if pathlib.Path(name).is_file() else _row(name)
-    if row and not row.card and not isinstance(row.source, Installed):
+    if row is None or row.card:
+        return
+    if row.path.is_file() or not isinstance(row.source, Installed):
         catalogue.get(row.name)
 
 
