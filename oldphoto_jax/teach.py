@@ -109,8 +109,9 @@ def teach(
         arrays = {name: array.astype(before[name].dtype) for name, array in arrays.items()}
         told |= {"best": best}
         notes = {"photos": count, "held_back": len(held), "base": base.checksum, "step": best}
+        homeless = dataclasses.replace(base.task.damage, textures="")  # a path of somebody's
         metadata = {
-            "task": contract.to_json(base.task),
+            "task": contract.to_json(dataclasses.replace(base.task, damage=homeless)),
             "taught": json.dumps(notes),
             "version": oldphoto_jax.__version__,
         }

@@ -104,7 +104,8 @@ def differences(old: str, new: str) -> list[str]:
     """Fields that differ between two configurations, as 'task.size: 256 -> 512'.
 
     Operational fields (workers, log intervals) may differ: they don't change what is learned. A
-    field that there was not yet when the first was written had its default.
+    field of Config that there was not yet when the first was written had its default; new fields of
+    a task may change what it draws, so a run from before them differs.
     """
     fields = dataclasses.fields(Config)
     free = {f.name for f in fields if f.metadata.get("operational")}
