@@ -180,7 +180,10 @@ def test_where_nothing_may_be_skipped_a_skipped_test_fails_the_run(tmp_path, opt
     (tmp_path / "test_lacks.py").write_text("import pytest\npytest.importorskip('moon_rocks')")
     command = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-p", "no:cacheprovider"]
     command += [f"--rootdir={tmp_path}", str(tmp_path), *options]
-    answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    environment = {
+        k: v for k, v in os.environ.items() if k != "PYTEST_ADDOPTS"
+    }  # it may forbid too
+    answer = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert answer.returncode == code, answer.stdout + answer.stderr
     assert "1 passed, 2 skipped" in answer.stdout.splitlines()[-1]
     assert ("on the moon" in answer.stdout and "moon_rocks" in answer.stdout) == bool(code)
