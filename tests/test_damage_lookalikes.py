@@ -113,9 +113,9 @@ def test_leaves_are_crowded_where_dots_are_spread(changes):
 
 
 def test_buttons_have_a_lit_side_and_a_dark_one(changes):
-    solid = [sides(change) > 0.2 for change in changes["buttons"]]
+    solid = [sides(change) > 0.35 for change in changes["buttons"]]
     assert np.mean(solid) >= 0.5  # bubbles are clear
-    assert not any(sides(change) > 0.2 for change in changes["dots"] + changes["leaves"])
+    assert not any(sides(change) > 0.35 for change in changes["dots"] + changes["leaves"])
 
 
 def test_paint_leaves_no_seams_and_nothing_where_there_is_no_ink():
