@@ -24,15 +24,25 @@ class PhotoError(ValueError):
 class PhotoFile(Generic[Pixels]):
     """What a photo file holds: pixels at their own depth, and what lies beside them.
 
-    pixels      [H,W,1] gray or [H,W,3] RGB, uint8 or uint16 at full scale; for writing they may
-                also be `Rows`, made as they are asked for. Those that were read may be read-only
-                and lie in the file itself: copy them to change them
-    alpha       [H,W] of the same dtype, straight (not multiplied into the colours), or None
-    icc         the colour profile of these pixels
-    exif        an EXIF block, from its byte order mark on
-    xmp         an XMP packet
-    resolution  dots per inch (x, y)
-    format      of the file it came from: "BMP", "HEIF", "JPEG", "PNG", "TIFF" or "WEBP"
+    pixels        [H,W,1] gray or [H,W,3] RGB, uint8 or uint16 at full scale; for writing they may
+                  also be `Rows`, made as they are asked for. Those that were read may be read-only
+                  and lie in the file itself: copy them to change them
+    alpha         [H,W] of the same dtype, straight (not multiplied into the colours), or None
+    icc           the colour profile of these pixels
+    exif          an EXIF block, from its byte order mark on
+    xmp           an XMP packet
+    resolution    dots per inch (x, y)
+    format        of the file it came from, as `Header` has it: "BMP", "HEIF", "JPEG", "PNG" ...
+    extra         [H,W,E] of the same dtype: further channels of TIFF, such as infra-red
+    extra_kinds   TIFF's ExtraSamples number of each of those (0 is unspecified)
+    iptc          IPTC's data sets (IIM), without what a format wraps them in
+    comments      JPEG's comments, as bytes
+    extended_xmp  the rest of an XMP packet that is too long for one segment of JPEG
+    texts         PNG's text, (name, content) of each tEXt, zTXt or iTXt chunk but XMP's and EXIF's
+    encoding      PNG's gAMA, cHRM, cICP and sRGB chunks, (name, content) of each
+    trailer       what follows a JPEG picture in its file, such as a phone's short film
+    notes         what is odd about the file, and what of it was left behind, a sentence each
+    faulty        whether the file was read in spite of a fault
     """
 
     pixels: Pixels
@@ -42,6 +52,16 @@ class PhotoFile(Generic[Pixels]):
     xmp: bytes | None = None
     resolution: tuple[float, float] | None = None
     format: str | None = None
+    extra: np.ndarray | None = None
+    extra_kinds: tuple[int, ...] = ()
+    iptc: bytes | None = None
+    comments: tuple[bytes, ...] = ()
+    extended_xmp: bytes | None = None
+    texts: tuple[tuple[bytes, bytes], ...] = ()
+    encoding: tuple[tuple[bytes, bytes], ...] = ()
+    trailer: bytes | None = None
+    notes: tuple[str, ...] = ()
+    faulty: bool = False
 
 
 class Stored(NamedTuple):
