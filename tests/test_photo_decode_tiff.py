@@ -9,7 +9,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from oldphoto_jax.photo import decode_tiff, files, samples
+from oldphoto_jax.photo import files, samples, tiff_strips
 from oldphoto_jax.photo.files import PhotoError
 
 LARGE = np.random.default_rng(0).integers(0, 256, (600, 500, 3)).astype(np.uint8)
@@ -47,7 +47,7 @@ def test_what_is_mapped_is_what_is_read(tmp_path, monkeypatch, options, mapped, 
         del given["planarconfig"]
     tifffile.imwrite(path, shown, extratags=[(274, "H", 1, orientation, True)], **given)
     plain = files.read(path)
-    monkeypatch.setattr(decode_tiff, "MAPPED", 1)
+    monkeypatch.setattr(tiff_strips, "MAPPED", 1)
     photo = files.read(path)
     np.testing.assert_array_equal(photo.pixels, plain.pixels)
     assert photo.pixels.dtype == plain.pixels.dtype == np.dtype(dtype)
@@ -62,7 +62,7 @@ def test_what_is_mapped_is_what_is_read(tmp_path, monkeypatch, options, mapped, 
 
 
 def test_mapped_pixels_outlive_the_file_s_name(tmp_path, monkeypatch):
-    monkeypatch.setattr(decode_tiff, "MAPPED", 1)
+    monkeypatch.setattr(tiff_strips, "MAPPED", 1)
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, draw(3, "uint8"), photometric="rgb")
     photo = files.read(path)
@@ -99,7 +99,7 @@ def save(path, kind):
 def test_neither_the_file_nor_a_copy_lies_beside_the_pixels(tmp_path, monkeypatch, kind):
     """Of what NumPy and Python hold; Pillow's own picture is outside of their books."""
     save(tmp_path / "a.tif", kind)
-    monkeypatch.setattr(decode_tiff, "READ_AHEAD", 1 << 16)
+    monkeypatch.setattr(tiff_strips, "READ_AHEAD", 1 << 16)
     monkeypatch.setattr(samples, "BAND", 1 << 14)
     tracemalloc.start()
     photo = files.read(tmp_path / "a.tif")
