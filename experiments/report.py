@@ -73,7 +73,7 @@ def write(
     known = {name: None for told in runs.values() for name in told[max(told)]}
     if runs and (unknown := [name for name in asked["figures"] if name not in known]):
         raise ValueError(f"no run has the figure {unknown[0]!r}; choose --figure of {[*known]}")
-    lines = [f"# {asked['experiment']}", "", asked["question"], "", *_table(asked, runs), ""]
+    lines = [f"# {asked['experiment']}", "", asked["question"], "", *table(asked, runs), ""]
     lines += _notes(workdir, asked, runs, failed or {})
     if runs:
         _plot(workdir / "report.png", asked, runs)
@@ -83,8 +83,11 @@ def write(
     return path
 
 
-def _table(asked: dict, runs: Runs) -> list[str]:
-    """One row a variant; what was not run is blank."""
+def table(asked: dict, runs: Runs) -> list[str]:
+    """Lines of Markdown: one row a variant, each figure at its last step.
+
+    `asked` has "variants", the base first, "seeds" and "figures"; what was not run stays blank.
+    """
     first, base = asked["figures"][0], asked["variants"][0]
     seeds = range(asked["seeds"])
     ends = {run: told[max(told)] for run, told in runs.items()}
