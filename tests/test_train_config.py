@@ -86,6 +86,7 @@ def test_operational_fields_are_free():
     ("change", "message"),
     [
         (dict(batch_size=0), "config.batch_size must be 1 or more, it is 0"),
+        (dict(accumulate=3), "config.accumulate=3 does not divide config.batch_size="),
         (dict(validation_batch=0), "config.validation_batch"),
         (dict(steps=-1), "config.steps"),
         (dict(evaluate_every=0), "config.evaluate_every"),

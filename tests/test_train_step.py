@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from flax import nnx
 
 from oldphoto_jax.train import state as states
 from oldphoto_jax.train import step as steps
@@ -264,3 +265,42 @@ def test_a_step_is_a_function(walked):
     (before, after, *_), _ = walked
     again, _ = jitted(rules())((), before, batch(0))
     assert same(after, again) and again.step == 1
+
+
+@dataclasses.dataclass(kw_only=True)
+class Steady(toy.Toy):
+    """Nothing in it depends on what else is in the batch once its norms are frozen."""
+
+    def networks(self, rngs):
+        nets = super().networks(rngs)
+        nets["painter"].drop = nnx.Dropout(0.0, rngs=rngs)
+        return nets
+
+
+def accumulated(count, frozen):
+    """The state after two steps of a batch in so many parts, and what the second logged."""
+    ruled = dataclasses.replace(rules(Steady()), accumulate=count)
+    state = states.create(ruled.task, ruled.transforms, 0, {"painter"})
+    step = jitted(ruled)
+    for number in range(2):
+        state, terms = step(frozen, state, batch(number))
+    return state, terms
+
+
+def test_parts_of_a_batch_move_a_player_as_the_whole_does_without_batch_norm():
+    frozen = (("painter", ""), ("critic", ""))
+    whole, terms = accumulated(1, frozen)
+    parts, same_terms = accumulated(2, frozen)
+    for name in ("painter", "critic"):
+        for a, b in zip(raw(whole.parts[name].params), raw(parts.parts[name].params), strict=True):
+            np.testing.assert_allclose(b, a, rtol=1e-5, atol=1e-6)
+    for name, value in terms.items():
+        np.testing.assert_allclose(same_terms[name], value, rtol=1e-4, atol=1e-6, err_msg=name)
+
+
+def test_batch_norm_follows_one_part_after_the_other():
+    whole, _ = accumulated(1, ())
+    parts, _ = accumulated(2, ())
+    assert parts.parts["painter"].rest["calls"] == 4 and whole.parts["painter"].rest["calls"] == 2
+    means = [s.parts["painter"].rest["encoder"]["norm"]["mean"] for s in (whole, parts)]
+    assert not np.allclose(*means, rtol=1e-3)

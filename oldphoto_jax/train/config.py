@@ -33,6 +33,10 @@ class Config:
     weights: dict[str, str] = dataclasses.field(default_factory=dict)  # network or part -> file
     optimizers: dict[str, Optimizer]
     batch_size: int = 16  # over all devices and processes
+    # Parts of a batch that go through the networks one after the other, their gradients averaged:
+    # the memory of a part, and the same moves as by the whole batch where losses are means over
+    # examples. Batch norm sees a part at a time, and losses over all pixels of a batch do
+    accumulate: int = 1
     steps: int = 1000
     seed: int = 0
     precision: str = "float32"  # or "bfloat16": of the computation, never of the weights
@@ -59,7 +63,7 @@ class Config:
 
     def check(self) -> None:
         """Raises ValueError, naming the field, on settings that can't make a run."""
-        positive = ["batch_size", "validation_batch", "steps"]
+        positive = ["batch_size", "accumulate", "validation_batch", "steps"]
         positive += ["evaluate_every", "log_every", "save_every"]
         counts = ("sheet_rows", "workers", "threads", "patience")
         least = dict.fromkeys(positive, 1) | dict.fromkeys(counts, 0)
@@ -67,6 +71,11 @@ class Config:
             if getattr(self, name) < number:
                 value = getattr(self, name)
                 raise ValueError(f"config.{name} must be {number} or more, it is {value}")
+        if self.batch_size % self.accumulate:
+            raise ValueError(
+                f"config.accumulate={self.accumulate} does not divide "
+                f"config.batch_size={self.batch_size}"
+            )
         if self.precision not in ("float32", "bfloat16"):
             raise ValueError(
                 f"config.precision must be 'float32' or 'bfloat16', it is {self.precision!r}"

@@ -75,7 +75,9 @@ class _Run:
         self.resumes = begun(self.work.checkpoints)
         self.photos, self.validation = needs.gather(config, resumes=self.resumes)
         transforms = {name: o.transform(config.steps) for name, o in config.optimizers.items()}
-        self.rules = Rules(config.task, config.optimizers, transforms, config.precision)
+        self.rules = Rules(
+            config.task, config.optimizers, transforms, config.precision, config.accumulate
+        )
         self.rates = {name: o.rates(config.steps) for name, o in config.optimizers.items()}
         self.stop = closing.enter_context(StopSignal())
         self._compile()
@@ -260,6 +262,12 @@ def _check_divides(config: Config, mesh: Mesh) -> None:
                 f"config.{name}={getattr(config, name)} can't be shared evenly by {mesh.size} "
                 f"devices; choose a multiple of {mesh.size}"
             )
+    if config.batch_size // config.accumulate % mesh.size:
+        raise ValueError(
+            f"config.accumulate={config.accumulate} leaves parts of "
+            f"{config.batch_size // config.accumulate}, which {mesh.size} devices can't share "
+            "evenly; accumulate less, or choose a larger batch_size"
+        )
 
 
 def _check_finite(arrays: Mapping[str, np.ndarray], step: int, last_checkpoint: str) -> None:

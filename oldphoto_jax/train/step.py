@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import operator
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -27,6 +27,7 @@ class Rules:
     optimizers: Mapping[str, Optimizer]
     transforms: Mapping[str, optax.GradientTransformation]
     precision: str = "float32"
+    accumulate: int = 1  # parts of a batch whose gradients are averaged before a move
 
 
 def train_step(
@@ -82,15 +83,17 @@ def _move(
     setting = f"optimizers[{name!r}]"
     still = (optimizer.freeze_weights_in, f"{setting}.freeze_weights_in")
 
-    def objective(params: Pytree) -> tuple[jax.Array, tuple[Terms, Pytree]]:
+    def objective(params: Pytree, rest: Pytree, batch: Batch) -> tuple[jax.Array, Any]:
         params = _hold(params, jax.lax.stop_gradient(params), *still)
-        nets = _wake(rules, frozen, state.parts, {name: params})
+        parts = {**state.parts, name: dataclasses.replace(part, rest=rest)}
+        nets = _wake(rules, frozen, parts, {name: params})
         terms: Terms = {
             term: _scalar(name, term, value) for term, value in loss(nets, batch).items()
         }
         return functools.reduce(operator.add, terms.values()), (terms, others(nets[name]))
 
-    grads, (terms, rest) = jax.grad(objective, has_aux=True)(part.params)
+    gradient = functools.partial(jax.grad(objective, has_aux=True), part.params)
+    grads, (terms, rest) = _accumulated(gradient, part.rest, batch, rules.accumulate)
     terms = terms | {"gradient": optax.tree_utils.tree_norm(grads)}
     updates, opt = rules.transforms[name].update(grads, part.opt, part.params)
     for inside, share in optimizer.shares.items():
@@ -104,6 +107,33 @@ def _move(
         decay = jnp.minimum(optimizer.ema, (1 + moves) / (10 + moves))
         ema = _hold(optax.incremental_update(params, ema, 1 - decay), ema, *still)
     return dataclasses.replace(part, params=params, rest=rest, opt=opt, ema=ema), terms
+
+
+def _accumulated(
+    gradient: Callable[[Pytree, Batch], tuple[Pytree, tuple[Terms, Pytree]]],
+    rest: Pytree,
+    batch: Batch,
+    count: int,
+) -> tuple[Pytree, tuple[Terms, Pytree]]:
+    """The mean of gradients and terms over `count` parts of the batch, one after the other.
+
+    Only one part's activations are held. Statistics and random counters go on from part to part.
+    """
+    if count == 1:
+        return gradient(rest, batch)
+    # Every count-th example, so that a device finds all of its parts among its own
+    parts = jax.tree.map(lambda x: jnp.moveaxis(x.reshape(-1, count, *x.shape[1:]), 1, 0), batch)
+    grads, (terms, _) = jax.eval_shape(gradient, rest, jax.tree.map(lambda x: x[0], parts))
+    sums = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), (grads, terms))
+
+    def add(carry: tuple[Pytree, Pytree], part: Batch) -> tuple[tuple[Pytree, Pytree], None]:
+        sums, rest = carry
+        grads, (terms, rest) = gradient(rest, part)
+        return (jax.tree.map(operator.add, sums, (grads, terms)), rest), None
+
+    (sums, rest), _ = jax.lax.scan(add, (sums, rest), parts)
+    grads, terms = jax.tree.map(lambda x: x / count, sums)
+    return grads, (terms, rest)
 
 
 def _hold(new: Pytree, old: Pytree, still: str, setting: str) -> Pytree:
