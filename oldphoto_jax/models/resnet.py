@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from oldphoto_jax.layers import blocks
+from oldphoto_jax.layers import blocks, remat
 from oldphoto_jax.layers import norm as norms
 from oldphoto_jax.layers.biased import Linear
 from oldphoto_jax.photo.types import Features, Logits, Photo
@@ -47,7 +47,8 @@ class ResNet(nnx.Module):
     stages it has the first `stages`. The variants
     differ inside: "keras" has biases in its convolutions, epsilon 1e-3, and, in 50 layers, the
     stride on the first 1x1 convolution of a block and not on the 3x3. `norm` is the kind of
-    `layers.norm`; "inplace" turns every ReLU into a leaky one.
+    `layers.norm`; "inplace" turns every ReLU into a leaky one. With `again` blocks are computed
+    anew for the gradient (`layers.remat`).
 
     It computes in the type of its kernels. Input: see `normalize`.
     """
@@ -65,6 +66,7 @@ class ResNet(nnx.Module):
         classes: int | None = None,
         variant: str = "torch",
         norm: str = "batch",
+        again: bool = False,
         rngs: nnx.Rngs,
     ):
         if depth not in DEPTHS:
@@ -82,7 +84,7 @@ class ResNet(nnx.Module):
         block: Callable[..., nnx.Module] = bottleneck if depth == 50 else BasicBlock
         growth = 4 if depth == 50 else 1
 
-        self.pool = pool
+        self.pool, self.again = pool, again
         self.channels = (width, *(width * growth * 2**i for i in range(stages)))
         self.stem = conv(c_in, width, stem_kernel, stem_stride)
         self.stem_norm = normalize(width, "relu")
@@ -112,7 +114,7 @@ class ResNet(nnx.Module):
         x = self._shrink(taps[0])
         for stage in self.stages:
             for block in stage:
-                x = block(x)
+                x = remat.call(block, x, again=self.again)
             taps.append(x)
         return taps
 

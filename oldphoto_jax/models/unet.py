@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from oldphoto_jax.layers import blocks
+from oldphoto_jax.layers import blocks, remat
 from oldphoto_jax.layers.biased import ConvTranspose
 from oldphoto_jax.layers.norm import BatchNorm
 from oldphoto_jax.models.resnet import Pool, ResNet
@@ -36,7 +36,8 @@ class AlbuNet(nnx.Module):
 
     `deconv` learns its up-sampling by transposed convolutions. `align_corners` up-samples as
     PyTorch did before 0.4, which the published weights were trained with. `norm` is the kind of
-    `layers.norm`, `pool` and `variant` are those of the encoder. Input is normalized, by
+    `layers.norm`, `pool`, `variant` and `again` are those of the encoder; the decoder's stages are
+    computed anew with it, too. Input is normalized, by
     `resnet.normalize` if the encoder comes from ImageNet.
     """
 
@@ -59,6 +60,7 @@ class AlbuNet(nnx.Module):
         align_corners: bool = False,
         norm: str = "batch",
         c_in: int = 3,
+        again: bool = False,
         rngs: nnx.Rngs,
     ):
         if stem_stride not in (1, 2):
@@ -78,8 +80,10 @@ class AlbuNet(nnx.Module):
             stages=stages,
             variant=variant,
             norm=norm,
+            again=again,
             rngs=rngs,
         )
+        self.again = again
         self.stride = 2**stages * shrink
         _, e2, e3, e4, *e5 = self.encoder.channels
         c, grow = decoder_width or width // 2, shrink // out_stride
@@ -111,15 +115,17 @@ class AlbuNet(nnx.Module):
                 f"multiples of {self.stride}: pad the photo"
             )
         _, e2, e3, e4, *e5 = taps = self.encoder.features(x)
-        y = self.center(nnx.max_pool(taps[-1], (2, 2), (2, 2)))
+        y = self._decode(self.center, nnx.max_pool(taps[-1], (2, 2), (2, 2)))
         if self.dec5 is not None:
-            y = self.dec5(jnp.concatenate([y, *e5], -1))
-        y = self.dec4(jnp.concatenate([y, e4], -1))
-        y = self.dec3(jnp.concatenate([y, e3], -1))
-        y = self.dec2(jnp.concatenate([y, e2], -1))
-        y = self.dec1(y)
+            y = self._decode(self.dec5, y, *e5)
+        for decoder, skip in ((self.dec4, e4), (self.dec3, e3), (self.dec2, e2)):
+            y = self._decode(decoder, y, skip)
+        y = self._decode(self.dec1, y)
         y = jax.nn.relu(self.dec0(y))
         return self.final(y).astype(jnp.float32)
+
+    def _decode(self, decoder: Decoder, *features: Features) -> Features:
+        return remat.call(decoder, jnp.concatenate(features, -1), again=self.again)
 
 
 class Decoder(nnx.Module):

@@ -39,7 +39,7 @@ class Segment(Task):
 
     size: int = 256  # side of the training crop, pixels
     enlarge: tuple[float, float] = (0.7, 2.0)  # scans are larger and softer than web photos
-    network: str = "albunet"  # or "lite", to which the next seven fields mean nothing
+    network: str = "albunet"  # or "lite", to which the next eight fields mean nothing
     depth: int = 18
     width: int = 64
     decoder_width: int = 0  # 0 = half of `width`, as published
@@ -47,6 +47,7 @@ class Segment(Task):
     stem_stride: int = 1
     pool: bool = False
     norm: str = "batch"  # or "inplace"
+    remat: bool = False  # blocks are computed anew for the gradient: less memory, a third more work
     widths: tuple[int, ...] = lite_unet.WIDTHS  # of the decoder of "lite", the deepest first
     damage: Damage = dataclasses.field(default_factory=Damage)
     weight: dict[str, float] = dataclasses.field(default_factory=WEIGHT.copy)
@@ -68,6 +69,7 @@ class Segment(Task):
             stem_stride=self.stem_stride,
             pool="max2" if self.pool else None,
             norm=self.norm,
+            again=self.remat,
             rngs=rngs,
         )
         return {"segmenter": segmenter}
