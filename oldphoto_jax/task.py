@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Networks: TypeAlias = Mapping[str, Any]  # modules, called as the task that made them knows
 Terms: TypeAlias = dict[str, "jax.Array"]
 Loss = Callable[[Networks, Batch], Terms]
+MEASURED = "measured/"  # before the names of what `measure` gives, beside what is predicted
 
 
 class Task:
@@ -50,13 +51,43 @@ class Task:
         """The loss of each player: (networks, batch) -> named scalar terms, summed by the step."""
         raise NotImplementedError
 
+    def players(self) -> dict[str, tuple[str, ...]]:
+        """The networks that each player moves: the one of its name, unless a task says otherwise.
+
+        A network that no player moves is frozen, whoever asks it.
+        """
+        return {name: (name,) for name in self.losses()}
+
     def predict(self, nets: Networks, batch: Batch) -> Batch:
-        """Only what the task changes, `{"mask": ...}` or `{"photo": ...}`."""
+        """Only what the task changes, `{"mask": ...}` or `{"photo": ...}`; or any other arrays."""
         raise NotImplementedError
+
+    def measure(self, nets: Networks, batch: Batch, prediction: Batch) -> Batch:
+        """What networks say of a prediction, for `metrics` alone; runs on the device.
+
+        Such as the features of a frozen network in which pictures are compared.
+        """
+        return {}
+
+    def pictures(self, batch: Batch, prediction: Batch) -> dict[str, np.ndarray]:
+        """What a picture sheet shows of each example, from left to right: [N,H,W,1|3] in 0..1.
+
+        The photo, then each predicted picture beside its truth; other arrays are left out.
+        """
+        columns = {"photo": batch["photo"]}
+        for key, value in prediction.items():
+            truth = batch["target"] if key == "photo" and "target" in batch else batch.get(key)
+            picture = np.ndim(value) == 4 and np.shape(value)[-1] in (1, 3)
+            if not picture or key.startswith(MEASURED):
+                continue
+            columns |= {f"true {key}": truth} if truth is not None else {}
+            columns[f"predicted {key}"] = value
+        return {name: np.asarray(column) for name, column in columns.items()}
 
     def metrics(self, batch: Batch, prediction: Batch) -> dict[str, Any]:
         """How well: per name an array [N] (averaged over examples) or a stream.
 
+        `prediction` also holds what `measure` gave, as MEASURED and its name.
         A stream has `a + b` and `compute()`; see `metrics.stream`. Runs on the host, in NumPy.
         """
         raise NotImplementedError

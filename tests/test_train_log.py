@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from oldphoto_jax.task import Task
 from oldphoto_jax.train import log as logs
 from oldphoto_jax.train.workdir import Workdir
 
@@ -83,10 +84,15 @@ def test_figures_that_are_no_numbers_become_null(log, work):
     assert read(work) == [{"step": 3, "a": None, "b": 2.0}]
 
 
+def shown(batch, prediction):
+    """What a task without wishes of its own puts on a sheet."""
+    return Task().pictures(batch, prediction)
+
+
 def test_a_sheet_shows_input_truth_and_prediction_side_by_side(log, work):
     photo = np.full((3, 8, 6, 3), 0.2, np.float32)
     batch = {"photo": photo, "mask": np.ones((3, 8, 6, 1), np.float32)}
-    log.sheet(40, batch, {"mask": np.zeros((3, 8, 6, 1), np.float32)}, rows=2)
+    log.sheet(40, shown(batch, {"mask": np.zeros((3, 8, 6, 1), np.float32)}), rows=2)
     sheet = cv2.imread(str(work.sheets / "00000040.png"))
     assert sheet.shape == (2 * 8, 3 * 6, 3)
     assert (sheet[:, :6] == 51).all() and (sheet[:, 6:12] == 255).all()
@@ -95,14 +101,27 @@ def test_a_sheet_shows_input_truth_and_prediction_side_by_side(log, work):
 
 def test_the_truth_of_a_photo_is_the_target(log, work):
     gray, one = np.zeros((2, 4, 4, 1), np.float32), np.ones((2, 4, 4, 3), np.float32)
-    log.sheet(1, {"photo": gray, "target": one}, {"photo": one / 2}, rows=8)
+    log.sheet(1, shown({"photo": gray, "target": one}, {"photo": one / 2}), rows=8)
     sheet = cv2.imread(str(work.sheets / "00000001.png"))
     assert sheet.shape == (8, 12, 3)
     assert [sheet[0, x, 0] for x in (0, 4, 8)] == [0, 255, 128]
 
 
+def test_what_is_no_picture_stays_off_the_sheet_and_small_ones_are_enlarged(log, work):
+    photo = np.full((2, 8, 8, 3), 0.2, np.float32)
+    latent = {
+        "latent": np.zeros((2, 4, 4, 64)),
+        "score": np.zeros(2),
+        "mask": np.ones((2, 4, 4, 1)),
+    }
+    log.sheet(1, shown({"photo": photo}, latent | {"measured/features": photo}), rows=8)
+    sheet = cv2.imread(str(work.sheets / "00000001.png"))
+    assert sheet.shape == (16, 16, 3)
+    assert (sheet[:, :8] == 51).all() and (sheet[:, 8:] == 255).all()
+
+
 def test_no_rows_no_sheet(log, work):
-    log.sheet(1, {"photo": np.zeros((1, 4, 4, 3))}, {"photo": np.zeros((1, 4, 4, 3))}, rows=0)
+    log.sheet(1, {"photo": np.zeros((1, 4, 4, 3))}, rows=0)
     assert not list(work.sheets.iterdir())
 
 

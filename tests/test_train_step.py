@@ -304,3 +304,64 @@ def test_batch_norm_follows_one_part_after_the_other():
     assert parts.parts["painter"].rest["calls"] == 4 and whole.parts["painter"].rest["calls"] == 2
     means = [s.parts["painter"].rest["encoder"]["norm"]["mean"] for s in (whole, parts)]
     assert not np.allclose(*means, rtol=1e-3)
+
+
+@dataclasses.dataclass(kw_only=True)
+class Pair(Steady):
+    """One player, `painter`, that moves two networks, or one beside a frozen one."""
+
+    both: bool = True
+
+    def losses(self):
+        return {"painter": self.paint}
+
+    def players(self):
+        return {"painter": ("painter", "eye") if self.both else ("painter",)}
+
+    def measure(self, nets, batch, prediction):
+        return {"seen": nets["eye"](prediction["photo"])}
+
+
+@pytest.mark.parametrize("both", [True, False])
+def test_a_network_is_moved_by_one_configuration_and_frozen_by_another(both):
+    optimizer = Adam(rate=1e-2, clip=0.1, ema=0.9)
+    ruled = rules(Pair(both=both), optimizers={"painter": optimizer})
+    before = states.create(ruled.task, ruled.transforms, 0, {"painter"})
+    after, _ = jitted(ruled)((), before, batch())
+    assert same(before.parts["eye"], after.parts["eye"]) != both
+    assert not same(before.parts["painter"].params, after.parts["painter"].params)
+    assert (after.parts["eye"].ema is not None) == both and after.parts["eye"].opt == ()
+    assert same(before.parts["critic"], after.parts["critic"])
+
+
+def test_parts_of_a_player_of_two_networks_are_named_from_the_network_on():
+    still = Adam(rate=1e-2, freeze_weights_in="eye.conv", shares={"painter": 0.5})
+    ruled = rules(Pair(), optimizers={"painter": still})
+    before = states.create(ruled.task, ruled.transforms, 0)
+    after, _ = jitted(ruled)((), before, batch())
+    conv, norm = (
+        same(before.parts["eye"].params[name], after.parts["eye"].params[name])
+        for name in ("conv", "norm")
+    )
+    assert conv and not norm
+    assert ruled.inside("painter", "eye.conv") == {"eye": "conv"}
+    assert ruled.inside("painter", "") == {"painter": "", "eye": ""}
+    with pytest.raises(ValueError, match="begin with one of its networks, painter, eye"):
+        ruled.inside("painter", "critic")
+
+
+def test_a_network_has_one_player():
+    task = Pair()
+    task.players = lambda: {"painter": ("painter", "eye"), "critic": ("critic", "eye")}
+    with pytest.raises(ValueError, match=r"two players move \['eye'\]"):
+        states.create(task, rules().transforms, 0)
+
+
+def test_what_networks_measure_stands_beside_the_prediction():
+    ruled = rules(Pair(), optimizers={"painter": Adam(rate=1e-2)})
+    state = states.create(ruled.task, ruled.transforms, 0)
+    told = jax.eval_shape(functools.partial(steps.predict_step, ruled), state, batch())
+    assert {name: x.shape for name, x in told.items()} == {
+        "photo": (4, 8, 8, 3),
+        "measured/seen": (4, 8, 8, 4),
+    }

@@ -13,8 +13,7 @@ import numpy as np
 from clu import parameter_overview
 from tqdm import tqdm
 
-from oldphoto_jax.photo import files
-from oldphoto_jax.photo.types import Batch
+from oldphoto_jax.photo import files, image
 from oldphoto_jax.train.state import TrainState
 from oldphoto_jax.train.workdir import Workdir
 
@@ -123,16 +122,17 @@ class Log:
             self.line(f"{name}: {size:,} parameters, {role}")
         self.work.parameters.write_text("\n".join(tables), encoding="utf-8")
 
-    def sheet(self, step: int, batch: Batch, prediction: Batch, rows: int) -> None:
-        """A picture: one row an example; input, truth and prediction side by side."""
-        if not self.writes or not rows:
+    def sheet(self, step: int, pictures: Mapping[str, np.ndarray], rows: int) -> None:
+        """A picture: one row an example, `task.pictures` side by side, made equally high."""
+        if not self.writes or not rows or not pictures:
             return
-        columns = [batch["photo"]]
-        for key, value in prediction.items():
-            truth = batch["target"] if key == "photo" and "target" in batch else batch.get(key)
-            columns += [truth, value] if truth is not None else [value]
-        columns = [np.asarray(column[:rows], np.float32) for column in columns]
+        columns = [np.asarray(column[:rows], np.float32) for column in pictures.values()]
         columns = [np.repeat(c, 3, -1) if c.shape[-1] == 1 else c for c in columns]
+        height, width = (max(c.shape[axis] for c in columns) for axis in (1, 2))
+        columns = [
+            np.stack([image.resize(one, height, width, "bilinear") for one in column])
+            for column in columns
+        ]
         picture = np.concatenate([np.concatenate(list(c), axis=0) for c in columns], axis=1)
         pixels = np.round(np.clip(picture, 0, 1) * 255).astype(np.uint8)
         files.write_png(self.work.sheets / f"{step:08d}.png", pixels)

@@ -127,14 +127,15 @@ class _Run:
         self.log = Log(self.work, config.steps, start, config.batch_size, config.tensorboard)
         closing.callback(self.log.close)
         self.log.line(f"resumed from {self.checkpoints.last()}" if found else "a new run")
-        self.log.overview(self.state, set(config.optimizers))
+        self.log.overview(self.state, self.rules.moved)
 
     def _check_names(self, state: states.TrainState) -> None:
         """Finds misspelt names now that would else be found after thousands of steps."""
         config = self.config
         for name, optimizer in config.optimizers.items():
             if optimizer.freeze_norm_from >= 0:
-                state.parts[name].wake(train=True, frozen=optimizer.freeze_norm_in)
+                for network, part in self.rules.inside(name, optimizer.freeze_norm_in).items():
+                    state.parts[network].wake(train=True, frozen=part)
         if config.best and self.validation is not None:
             predict = functools.partial(predict_step, self.rules, state)
             figures = figure_names(config.examiner, predict, self.validation[0])
@@ -155,7 +156,7 @@ class _Run:
                 )
                 break
             batch = self._spread(next(self.batches))
-            self.state, terms = self.step(_frozen(config, step), self.state, batch)
+            self.state, terms = self.step(self._frozen(step), self.state, batch)
             self.log.add(step + 1, self._own_turn(step, terms))
             if step == start:
                 jax.block_until_ready(self.state)
@@ -190,6 +191,15 @@ class _Run:
         since = len(scores) - 1 - scores.index(max(scores)) if scores else 0  # as good is no better
         return since >= self.config.patience > 0
 
+    def _frozen(self, step: int) -> tuple[tuple[str, str], ...]:
+        """Networks whose batch norm stands still at this step, and in which part of them."""
+        return tuple(
+            pair
+            for name, optimizer in self.config.optimizers.items()
+            if 0 <= optimizer.freeze_norm_from <= step
+            for pair in self.rules.inside(name, optimizer.freeze_norm_in).items()
+        )
+
     def _own_turn(self, step: int, terms: task.Terms) -> task.Terms:
         """The terms of the players that moved at this step."""
         every = {name: o.every for name, o in self.config.optimizers.items()}
@@ -211,7 +221,7 @@ class _Run:
         self.log.line(f"validation at step {step}: {in_words(self.figures)}")
         self.log.figures(step, {f"validation/{k}": v for k, v in self.figures.items()})
         if first:
-            self.log.sheet(step, *first, config.sheet_rows)
+            self.log.sheet(step, config.examiner.pictures(*first), config.sheet_rows)
 
     def _save(self, step: int, figures: dict[str, float] | None) -> None:
         """A checkpoint to resume from, and the weights alone for those who only predict."""
@@ -244,15 +254,6 @@ class _Run:
         return multihost_utils.global_array_to_host_local_array(
             prediction, self.mesh, PartitionSpec("data")
         )
-
-
-def _frozen(config: Config, step: int) -> tuple[tuple[str, str], ...]:
-    """Players whose batch norm stands still at this step, and in which part of them."""
-    return tuple(
-        (name, optimizer.freeze_norm_in)
-        for name, optimizer in config.optimizers.items()
-        if 0 <= optimizer.freeze_norm_from <= step
-    )
 
 
 def _check_divides(config: Config, mesh: Mesh) -> None:

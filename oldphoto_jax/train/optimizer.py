@@ -9,6 +9,9 @@ import optax
 class Optimizer:
     """What all optimizers share. Rates are per step; step counts are steps of the run.
 
+    Parts are named by the path within the player's network ("encoder.late"); of a player that moves
+    several (`Task.players`) the path begins with the network's name.
+
     Raises ValueError on settings that contradict each other.
     """
 

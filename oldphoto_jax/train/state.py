@@ -7,7 +7,7 @@ split and merge of the house stands here.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 import jax
@@ -27,7 +27,8 @@ Pytree = Any
 class Part:
     """One network at rest: its structure, weights, other variables, and its player's memory.
 
-    `opt` is empty for a network that doesn't play, `ema` is None unless it keeps averages.
+    `opt` is the memory of the player whose first network this is, else empty; `ema` is None unless
+    averages are kept.
     """
 
     graph: nnx.GraphDef = dataclasses.field(metadata={"static": True})
@@ -86,12 +87,17 @@ def create(
 
     `weights` maps a network or a part of one ("segmenter", "segmenter.encoder") to what
     `wanted.arrays` reads. `averaged` names the players that keep an average of their weights.
-    Raises ValueError for a network or part that is not there, WeightsError for missing weights.
+    Raises ValueError for a network or part that is not there, for one that two players move, and
+    WeightsError for missing weights.
     """
     abstract = _abstract(task, seed)
     graphs = {name: sleep(net)[0] for name, net in abstract.items()}
-    if unknown := transforms.keys() - graphs.keys():
+    players = {name: task.players().get(name, (name,)) for name in transforms}
+    moved = [network for networks in players.values() for network in networks]
+    if unknown := {*moved} - graphs.keys():
         raise ValueError(f"no network is named {sorted(unknown)}; there are {sorted(graphs)}")
+    if twice := {network for network in moved if moved.count(network) > 1}:
+        raise ValueError(f"two players move {sorted(twice)}; give each network to one of them")
 
     # Names and files first: what is wrong with them must not wait for a compilation.
     for where in weights or {}:
@@ -109,13 +115,25 @@ def create(
     }
     for where, arrays in given.items():
         names.fill(_part(networks, where), names.within(arrays, where))
-    parts = {}
-    for name, network in networks.items():
-        graph, params, rest = sleep(network)
-        opt = jax.jit(transforms[name].init)(params) if name in transforms else ()
-        ema = jax.tree.map(jnp.copy, params) if name in averaged else None
-        parts[name] = Part(graph, params, rest, opt, ema)
+    parts = {name: Part(*sleep(network)) for name, network in networks.items()}
+    for player, own in players.items():
+        for name in own if player in averaged else ():
+            ema = jax.tree.map(jnp.copy, parts[name].params)
+            parts[name] = dataclasses.replace(parts[name], ema=ema)
+        opt = jax.jit(transforms[player].init)(joined({n: parts[n].params for n in own}, own))
+        parts[own[0]] = dataclasses.replace(parts[own[0]], opt=opt)
     return TrainState(jnp.zeros((), jnp.int32), parts)
+
+
+def joined(trees: Mapping[str, Pytree], networks: Sequence[str]) -> Pytree:
+    """The trees of a player's networks as one: by name, or of a single network as it is."""
+    own = {name: trees[name] for name in networks}
+    return own if len(networks) > 1 else own[networks[0]]
+
+
+def parted(tree: Pytree, networks: Sequence[str]) -> dict[str, Pytree]:
+    """What `joined` joined, by network."""
+    return dict(tree) if len(networks) > 1 else {networks[0]: tree}
 
 
 def place(state: TrainState, sharding: jax.sharding.Sharding) -> TrainState:

@@ -14,7 +14,8 @@ import optax
 from flax import nnx
 
 from oldphoto_jax.photo.types import Array, Batch
-from oldphoto_jax.task import Loss, Task, Terms
+from oldphoto_jax.task import MEASURED, Loss, Task, Terms
+from oldphoto_jax.train import state as states
 from oldphoto_jax.train.optimizer import Optimizer
 from oldphoto_jax.train.state import Part, Pytree, TrainState, others
 
@@ -29,19 +30,46 @@ class Rules:
     precision: str = "float32"
     accumulate: int = 1  # parts of a batch whose gradients are averaged before a move
 
+    @functools.cached_property
+    def players(self) -> dict[str, tuple[str, ...]]:
+        """The networks that each player moves."""
+        return self.task.players()
+
+    @property
+    def moved(self) -> set[str]:
+        """Networks that some player moves."""
+        return {name for player in self.optimizers for name in self.players[player]}
+
+    def inside(self, player: str, part: str) -> dict[str, str]:
+        """The networks of a player that a part's path leads into, and the rest of the path.
+
+        Raises ValueError for a path that begins with none of several networks.
+        """
+        networks = self.players[player]
+        if len(networks) == 1 or not part:
+            return dict.fromkeys(networks, part)
+        network, _, rest = part.partition(".")
+        if network not in networks:
+            raise ValueError(
+                f"optimizers[{player!r}] names the part {part!r}; begin with one of its networks, "
+                f"{', '.join(networks)}"
+            )
+        return {network: rest}
+
 
 def train_step(
     rules: Rules, frozen: tuple[tuple[str, str], ...], state: TrainState, batch: Batch
 ) -> tuple[TrainState, Terms]:
     """Returns the next state and the terms of every loss, as 'player/term'.
 
-    `frozen` pairs a player with the part of it whose batch norm no longer follows the batch
+    `frozen` pairs a network with the part of it whose batch norm no longer follows the batch
     ("" is the whole network). A player that sits this step out logs zeros.
     """
     parts, still = dict(state.parts), dict(frozen)
     logs: Terms = {}
     for name, loss in rules.task.losses().items():
-        parts[name], terms = _turn(rules, still, name, loss, state, batch)
+        moved, terms = _turn(rules, still, name, loss, state, batch)
+        parts |= moved
         logs |= {f"{name}/{term}": value for term, value in terms.items()}
     return TrainState(state.step + 1, parts), logs
 
@@ -53,19 +81,20 @@ def _turn(
     loss: Loss,
     state: TrainState,
     batch: Batch,
-) -> tuple[Part, Terms]:
+) -> tuple[dict[str, Part], Terms]:
     """The player moves if the step is one of its own."""
     every = rules.optimizers[name].every
 
-    def move(state: TrainState, batch: Batch) -> tuple[Part, Terms]:
+    def move(state: TrainState, batch: Batch) -> tuple[dict[str, Part], Terms]:
         return _move(rules, frozen, name, loss, state, batch)
 
     if every == 1:
         return move(state, batch)
     _, shapes = jax.eval_shape(move, state, batch)
 
-    def rest(state: TrainState, batch: Batch) -> tuple[Part, Terms]:
-        return state.parts[name], jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+    def rest(state: TrainState, batch: Batch) -> tuple[dict[str, Part], Terms]:
+        own = {network: state.parts[network] for network in rules.players[name]}
+        return own, jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
 
     return jax.lax.cond(state.step % every == 0, move, rest, state, batch)
 
@@ -77,36 +106,49 @@ def _move(
     loss: Loss,
     state: TrainState,
     batch: Batch,
-) -> tuple[Part, Terms]:
-    """One player's move: only its own weights and statistics change."""
-    part, optimizer = state.parts[name], rules.optimizers[name]
+) -> tuple[dict[str, Part], Terms]:
+    """One player's move: only the weights and statistics of its own networks change."""
+    networks, optimizer = rules.players[name], rules.optimizers[name]
+    own = {network: state.parts[network] for network in networks}
     setting = f"optimizers[{name!r}]"
     still = (optimizer.freeze_weights_in, f"{setting}.freeze_weights_in")
+    before = states.joined({n: part.params for n, part in own.items()}, networks)
 
     def objective(params: Pytree, rest: Pytree, batch: Batch) -> tuple[jax.Array, Any]:
         params = _hold(params, jax.lax.stop_gradient(params), *still)
-        parts = {**state.parts, name: dataclasses.replace(part, rest=rest)}
-        nets = _wake(rules, frozen, parts, {name: params})
+        parts = {n: dataclasses.replace(own[n], rest=rest[n]) for n in networks}
+        nets = _wake(rules, frozen, {**state.parts, **parts}, states.parted(params, networks))
         terms: Terms = {
             term: _scalar(name, term, value) for term, value in loss(nets, batch).items()
         }
-        return functools.reduce(operator.add, terms.values()), (terms, others(nets[name]))
+        after = {n: others(nets[n]) for n in networks}
+        return functools.reduce(operator.add, terms.values()), (terms, after)
 
-    gradient = functools.partial(jax.grad(objective, has_aux=True), part.params)
-    grads, (terms, rest) = _accumulated(gradient, part.rest, batch, rules.accumulate)
+    gradient = functools.partial(jax.grad(objective, has_aux=True), before)
+    rest = {n: part.rest for n, part in own.items()}
+    grads, (terms, rest) = _accumulated(gradient, rest, batch, rules.accumulate)
     terms = terms | {"gradient": optax.tree_utils.tree_norm(grads)}
-    updates, opt = rules.transforms[name].update(grads, part.opt, part.params)
+    memory = own[networks[0]].opt
+    updates, memory = rules.transforms[name].update(grads, memory, before)
     for inside, share in optimizer.shares.items():
         slower = jax.tree.map(lambda update, share=share: share * update, updates)
         updates = _hold(updates, slower, inside, f"{setting}.shares")
-    params = _hold(optax.apply_updates(part.params, updates), part.params, *still)
-    ema = part.ema
-    if ema is not None:
+    params = _hold(optax.apply_updates(before, updates), before, *still)
+    averages = {n: part.ema for n, part in own.items()}
+    if optimizer.ema:
         # Young averages would remember the random start: the decay grows to its full value.
         moves = (state.step // optimizer.every).astype(jnp.float32)
         decay = jnp.minimum(optimizer.ema, (1 + moves) / (10 + moves))
+        ema = states.joined(averages, networks)
         ema = _hold(optax.incremental_update(params, ema, 1 - decay), ema, *still)
-    return dataclasses.replace(part, params=params, rest=rest, opt=opt, ema=ema), terms
+        averages = states.parted(ema, networks)
+    after = states.parted(params, networks)
+    moved = {
+        n: dataclasses.replace(part, params=after[n], rest=rest[n], ema=averages[n])
+        for n, part in own.items()
+    }
+    moved[networks[0]] = dataclasses.replace(moved[networks[0]], opt=memory)
+    return moved, terms
 
 
 def _accumulated(
@@ -174,7 +216,7 @@ def _wake(
     return {
         name: part.wake(
             cast(traced.get(name, part.params), jnp.dtype(rules.precision)),
-            train=name in rules.optimizers,
+            train=name in rules.moved,
             frozen=frozen.get(name),
         )
         for name, part in parts.items()
@@ -189,9 +231,15 @@ def cast(arrays: Pytree, kind: jnp.dtype) -> Pytree:
 
 
 def predict_step(rules: Rules, state: TrainState, batch: Batch) -> Batch:
-    """What the task predicts with every network's best weights, in evaluation mode, in float32."""
+    """What the task predicts with every network's best weights, in evaluation mode, in float32.
+
+    What it measures of that comes along, as `task.MEASURED` and its name.
+    """
     nets = {
         name: part.wake(cast(part.best, jnp.dtype(rules.precision)), train=False)
         for name, part in state.parts.items()
     }
-    return cast(rules.task.predict(nets, batch), jnp.dtype("float32"))
+    prediction = rules.task.predict(nets, batch)
+    measured = rules.task.measure(nets, batch, prediction)
+    both = prediction | {f"{MEASURED}{name}": value for name, value in measured.items()}
+    return cast(both, jnp.dtype("float32"))
