@@ -139,6 +139,33 @@ def test_a_mixture_keeps_its_shares_and_shows_every_photo(folder):
         sources.Mixed([small, large], [1, 0])
 
 
+def test_joined_sources_lend_a_photo_each_under_their_names(folder):
+    joined = sources.open_photos(f"photo={folder} & old=2*samples:val + 1*samples:train")
+    assert len(joined) == len(sources.Folder(folder))
+    first, again = joined[1], joined[1]
+    assert set(first) == {"photo", "name", "old"}
+    alone = sources.Folder(folder)[1]
+    assert first["name"] == alone["name"] and np.array_equal(first["photo"], alone["photo"])
+    assert np.array_equal(first["old"], again["old"])
+    lent = [pickle.loads(pickle.dumps(joined))[n]["old"].shape for n in range(len(joined))]
+    assert lent == [joined[n]["old"].shape for n in range(len(joined))]
+
+
+def test_of_a_joined_source_every_photo_is_lent():
+    few = [{"photo": picture(n), "name": str(n)} for n in range(3)]
+    many = [{"photo": picture(0), "name": str(n)} for n in range(60)]
+    joined = sources.Joined({"photo": many, "old": few})
+    lent = [next(n for n in range(3) if few[n]["photo"] is joined[i]["old"]) for i in range(60)]
+    assert min(lent.count(n) for n in range(3)) >= 10
+
+
+def test_what_can_not_be_joined_is_said():
+    with pytest.raises(ValueError, match="called old, clean: the first"):
+        sources.Joined({"old": [1], "clean": [1]})
+    with pytest.raises(ValueError, match="'old' holds no photos"):
+        sources.Joined({"photo": [1], "old": []})
+
+
 def test_open_photos_understands_all_its_forms(folder):
     (folder / "list.txt").write_text("a.png")
     source = sources.Folder(folder)

@@ -32,6 +32,7 @@ SAMPLES = {
     "val": ("chelsea.png", "rocket.jpg"),
 }
 
+NAMED = re.compile(r"([a-z]\w*)=(\S.*)")  # which source under what name
 SHARE = re.compile(r"(\d+(?:\.\d+)?)\*(\S.*)")  # how much of which source
 
 # What other data sets call the feature that names a photo.
@@ -44,6 +45,7 @@ FORMS = """one of
   pairs:FOLDER, pairs:PHOTOS@MASKS         photos with true masks, NAME_mask.png for each NAME
   tfds:NAME, tfds:NAME/SPLIT[@DATA_DIR]    a prepared TFDS data set (array_record)
   2*SOURCE + 1*SOURCE                      several of these, in which each has its share of photos
+  photo=SOURCE & old=SOURCE                records of one photo of each, by these names
   or an object with __len__ and __getitem__"""
 
 
@@ -255,6 +257,40 @@ class Mixed:
         return f"Mixed({list(self.sources)!r}, {len(self)} photos an epoch)"
 
 
+class Joined:
+    """Records that hold a photo of each of several sources, under the sources' names.
+
+    The first, called `photo`, gives the records their number, their names and whatever else it has;
+    each of the others lends one of its photos, all of them as often as each other in the long run,
+    and the same ones to the same index. What a photo is put beside changes from record to record,
+    not from epoch to epoch. Raises ValueError unless the first is called photo.
+    """
+
+    def __init__(self, sources: Mapping[str, Photos]):
+        if next(iter(sources), "") != "photo" or len(sources) < 2:
+            raise ValueError(
+                f"sources called {', '.join(sources) or 'nothing'}: the first of two or more must "
+                "be called photo"
+            )
+        if empty := [name for name, source in sources.items() if not len(source)]:
+            raise ValueError(f"the source {empty[0]!r} holds no photos")
+        self.sources = dict(sources)
+
+    def __len__(self) -> int:
+        return len(self.sources["photo"])
+
+    def __getitem__(self, index: int) -> Mapping[str, Any]:
+        record = dict(self.sources["photo"][index])
+        for number, (name, source) in enumerate(self.sources.items()):
+            if name != "photo":
+                chosen = np.random.default_rng((number, index)).integers(len(source))
+                record[name] = source[int(chosen)]["photo"]
+        return record
+
+    def __repr__(self) -> str:
+        return f"Joined({self.sources!r})"
+
+
 def open_photos(where: str | os.PathLike[str] | Photos) -> Photos:
     """The source that a word names: see FORMS. An object that already is one passes through.
 
@@ -265,8 +301,11 @@ def open_photos(where: str | os.PathLike[str] | Photos) -> Photos:
             return where
         raise ValueError(f"{where!r} is no source of photos; give {FORMS}")
     text = os.fspath(where)
-    if shares := _shares(text):
-        return Mixed([open_photos(part) for _, part in shares], [share for share, _ in shares])
+    if named := _parts(text, " & ", NAMED):
+        return Joined({name: open_photos(part) for name, part in named})
+    if shares := _parts(text, " + ", SHARE):
+        weights = [float(share) for share, _ in shares]
+        return Mixed([open_photos(part) for _, part in shares], weights)
     kind, _, rest = text.partition(":")
     if kind == "samples":
         return Samples(rest or "train")
@@ -284,8 +323,7 @@ def open_photos(where: str | os.PathLike[str] | Photos) -> Photos:
     raise FileNotFoundError(f"{text!r} is no source of photos: no such folder; give {FORMS}")
 
 
-def _shares(text: str) -> list[tuple[float, str]]:
-    """(share, source) of each source in `2*A + 1*B`; [] when the text has another form."""
-    parts = [SHARE.fullmatch(part) for part in text.split(" + ")]
-    found = [(float(part[1]), part[2]) for part in parts if part]
-    return found if len(found) == len(parts) else []
+def _parts(text: str, between: str, form: re.Pattern[str]) -> list[tuple[str, str]]:
+    """What stands before and after the sign of each part of a text; [] if it has another form."""
+    found = [form.fullmatch(part) for part in text.split(between)]
+    return [(part[1], part[2]) for part in found if part] if all(found) else []
