@@ -128,8 +128,8 @@ def test_a_missing_strip_is_no_black_strip(tmp_path, compression):
 def test_values_that_tifffile_has_no_name_for_are_told_by_number(tmp_path):
     path = tmp_path / "a.tif"
     for tag, channels, told in (
-        ("PhotometricInterpretation", 1, "60000 at 16 bits"),
-        ("Compression", 2, "2 channels of 16 bits, CONTIG, packed with 60000"),
+        ("PhotometricInterpretation", 1, "colours of kind 60000; save it as RGB"),
+        ("Compression", 2, r"packed with 60000 \(16 bits\).*; save it without compression"),
     ):
         layout = {"planarconfig": "contig"} if channels > 1 else {}
         photo = draw(channels, "uint16")

@@ -46,6 +46,7 @@ class PhotoFile(Generic[Pixels]):
     notes         what is odd about the file, and what of it was left behind, a sentence each
     left_behind   what of the file its reader does not carry, a short phrase each
     faulty        whether the file was read in spite of a fault
+    role          what it is in a TIFF file of several pages, as `Page` has it
     """
 
     pixels: Pixels
@@ -68,6 +69,21 @@ class PhotoFile(Generic[Pixels]):
     notes: tuple[str, ...] = ()
     left_behind: tuple[str, ...] = ()
     faulty: bool = False
+    role: str = "photo"
+
+
+@dataclasses.dataclass(frozen=True)
+class Page:
+    """A page of a photo file: its number, what it is, and its size, upright.
+
+    The role is "photo", "preview" (of another page), "mask" or "infrared" (of the photo before it).
+    Page 0 is the photo, or the first of them, wherever it lies in the file.
+    """
+
+    index: int
+    role: str
+    height: int
+    width: int
 
 
 class Stored(NamedTuple):

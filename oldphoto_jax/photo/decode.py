@@ -49,8 +49,17 @@ def header(file: BinaryIO, max_pixels: int) -> content.Stored:
     return found
 
 
-def decode(file: BinaryIO, max_pixels: int) -> tuple[PhotoFile[np.ndarray], int]:
-    """Decodes a JPEG, PNG, TIFF, WebP, HEIC or BMP file that is open for reading.
+def pages(file: BinaryIO, max_pixels: int) -> list[tuple[str, content.Stored]]:
+    """The role of each page, as `content.Page` has it, and its header; only TIFF has several."""
+    first = header(file, max_pixels)
+    file.seek(0)
+    if file.read(4) in decode_tiff.MAGIC:
+        return decode_tiff.pages(file)
+    return [("photo", first)]
+
+
+def decode(file: BinaryIO, max_pixels: int, page: int = 0) -> tuple[PhotoFile[np.ndarray], int]:
+    """Decodes a page of a JPEG, PNG, TIFF, WebP, HEIC or BMP file that is open for reading.
 
     Returns all as stored, and the orientation to apply, by EXIF's number. Raises PhotoError for
     what this house refuses, and whatever the decoder raises (ValueError, OSError, SyntaxError ...)
@@ -59,7 +68,9 @@ def decode(file: BinaryIO, max_pixels: int) -> tuple[PhotoFile[np.ndarray], int]
     file.seek(0)
     start = file.read(26)
     if start.startswith(decode_tiff.MAGIC):
-        return decode_tiff.decode(file, max_pixels)
+        return decode_tiff.decode(file, max_pixels, page)
+    if page:
+        raise PhotoError(f"there is no page {page + 1}; only TIFF files have several")
     if heif.is_heif(start):
         return heif.decode(file, max_pixels)
     found = header(file, max_pixels)

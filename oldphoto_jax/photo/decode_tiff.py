@@ -1,59 +1,104 @@
-"""TIFF files to a PhotoFile: the first page, at its own depth."""
+"""TIFF files to a PhotoFile: any page of them, at its own depth."""
 
 from __future__ import annotations
 
+import contextlib
 import mmap
+from collections.abc import Iterator
 from typing import BinaryIO
 
 import numpy as np
-import tifffile
 
-from oldphoto_jax.photo import content, exif, tiff_header, tiff_strips
-from oldphoto_jax.photo.content import PhotoFile
+from oldphoto_jax.photo import (
+    content,
+    exif,
+    tiff_channels,
+    tiff_header,
+    tiff_pages,
+    tiff_strips,
+)
+from oldphoto_jax.photo.content import PhotoError, PhotoFile
+from oldphoto_jax.photo.tiff_header import Layout
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+UNNAMED = "Its channel {} has no name; of a scanner's, it may be infra-red. It is kept."
+LINEAR = "Its light is linear, as a scanner or camera measured it (LinearRaw of DNG)."
 
 
 def header(file: BinaryIO, max_pixels: int) -> content.Stored:
-    """What the first page says of itself; refuses what `decode` would refuse by it."""
-    file.seek(0)
-    with tifffile.TiffFile(file) as tiff:
-        page = tiff.pages.first
-        tiff_header.check(page, tiff.filehandle.size, max_pixels)
-        return content.Stored(
-            page.imagewidth, page.imagelength, tiff_header.orientation(page), "TIFF"
-        )
+    """What the photo in a file says of itself; refuses what `decode` would refuse by it."""
+    with _mapped(file) as data:
+        layout = tiff_header.read(tiff_pages.find(data)[0].directory, max_pixels)
+        turned = tiff_header.orientation(layout.directory)
+        return content.Stored(layout.width, layout.height, turned, "TIFF")
 
 
-def decode(file: BinaryIO, max_pixels: int) -> tuple[PhotoFile[np.ndarray], int]:
-    """The first page; extra channels that the file does not call alpha are left aside.
+def pages(file: BinaryIO) -> list[tuple[str, content.Stored]]:
+    """Role and size of all pages by their headers, the photo first; see `tiff_pages`."""
+    with _mapped(file) as data:
+        return [
+            (
+                page.role,
+                content.Stored(
+                    *tiff_header.size(page.directory),
+                    tiff_header.orientation(page.directory),
+                    "TIFF",
+                ),
+            )
+            for page in tiff_pages.find(data)
+        ]
+
+
+def decode(file: BinaryIO, max_pixels: int, number: int = 0) -> tuple[PhotoFile[np.ndarray], int]:
+    """A page, and the orientation to apply, by EXIF's number.
 
     Uncompressed pixels from `tiff_strips.MAPPED` bytes on stay in the file, and come in as they are
     looked at, where they lie there as a PhotoFile has them.
     """
-    file.seek(0)
-    with tifffile.TiffFile(file) as tiff:
-        page = tiff.pages.first
-        tiff_header.check(page, tiff.filehandle.size, max_pixels)
-        pixels, alpha = tiff_strips.pixels(file, page)
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            tags = exif.directory(data, page.offset, tiff.byteorder, tiff.is_bigtiff)
-        return _with_tags(tags, tiff.byteorder, pixels, alpha), tiff_header.orientation(page)
+    with _mapped(file) as data:
+        found = tiff_pages.find(data)
+        if not 0 <= number < len(found):
+            raise PhotoError(f"it has {len(found)} pages; there is no page {number + 1}")
+        layout = tiff_header.read(found[number].directory, max_pixels)
+        channels = tiff_channels.split(tiff_strips.samples(file, layout), layout)
+        photo = _with_tags(layout, channels, found[number].role)
+        return photo, tiff_header.orientation(layout.directory)
+
+
+@contextlib.contextmanager
+def _mapped(file: BinaryIO) -> Iterator[mmap.mmap]:
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        yield data
 
 
 def _with_tags(
-    tags: exif.Directory, order: str, pixels: np.ndarray, alpha: np.ndarray | None
+    layout: Layout, channels: tiff_channels.Channels, role: str
 ) -> PhotoFile[np.ndarray]:
-    """The photo with what a TIFF directory says beside it."""
+    """The photo with what its directory says beside it, and that which it lies below."""
+    page = layout.directory
+    tags = exif.directory(page.data, page.start, page.order, page.big)
+    if page.parent:
+        tags = exif.directory(page.data, page.parent.start, page.order, page.big) | tags
     beside = exif.describing(tags)
     found = [tags.get(tag) for tag in (exif.ICC, exif.XMP)]
     icc, xmp = (one.data if isinstance(one, exif.Value) else None for one in found)
+    notes = list(layout.notes)
+    if layout.photometric == tiff_header.PHOTOMETRIC.LINEAR_RAW:
+        notes.append(LINEAR)
+    for place, kind in enumerate(layout.extras, start=layout.colors + 1):
+        if kind == 0 and layout.colors == 3:
+            notes.append(UNNAMED.format(place))
     return PhotoFile(
-        pixels,
-        alpha,
-        icc=content.fitting(icc, pixels),
-        exif=exif.pack_block(beside, order) if beside else None,
+        channels.pixels,
+        channels.alpha,
+        icc=content.fitting(icc, channels.pixels),
+        exif=exif.pack_block(beside, page.order) if beside else None,
         xmp=xmp,
-        resolution=exif.resolution(tags, order),
+        resolution=exif.resolution(tags, page.order),
         format="TIFF",
+        extra=channels.extra,
+        extra_kinds=channels.extra_kinds,
+        notes=tuple(notes),
+        faulty=layout.faulty,
+        role=role,
     )

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO
+
+import numpy as np
 
 from oldphoto_jax.photo import exif, rows
 from oldphoto_jax.photo.content import PhotoFile
@@ -11,18 +14,54 @@ from oldphoto_jax.photo.encode_png import packer
 from oldphoto_jax.photo.types import Rows
 
 CLASSIC = 2**32 - 2**27  # bytes of samples; beyond, offsets need BigTIFF
+STRIP_OFFSETS, STRIP_COUNTS = 273, 279
+KINDS = {"preview": 1, "photo": 2, "mask": 4}  # NewSubfileType; infra-red goes without
 
 
 def write(file: BinaryIO, photo: PhotoFile[Rows]) -> None:
     """Strips packed with deflate after the horizontal predictor, then the directory."""
     way: exif.Order = exif.order(photo.exif) if photo.exif else "<"
-    big = rows.size(photo) > CLASSIC
+    big = _size(photo) > CLASSIC
+    file.write(_head(way, big))
+    _write_directories(file, [_write_strips(file, photo, way)], way, big)
+
+
+def write_pages(file: BinaryIO, photos: Iterable[PhotoFile[Rows]]) -> None:
+    """One page after another, and their directories at the end, when the size of all is known.
+
+    All have the byte order of the first one's EXIF. Nothing is written where there is no page.
+    """
+    way: exif.Order = "<"
+    found: list[exif.Directory] = []
+    for photo in photos:
+        if not found:
+            way = exif.order(photo.exif) if photo.exif else "<"
+            file.write(bytes(16))  # the head of a BigTIFF file, should it become one
+        tags = _write_strips(file, photo, way)
+        kind = KINDS.get(photo.role)
+        found.append(tags if kind is None else tags | {254: exif.numbers(exif.LONG, way, kind)})
+    if not found:
+        return
+    big = file.tell() > CLASSIC
+    end = file.tell()
+    file.seek(0)
+    file.write(_head(way, big))
+    file.seek(end)
+    _write_directories(file, found, way, big)
+
+
+def _head(way: str, big: bool) -> bytes:
+    """The start of a file; where the first directory lies is still to be told."""
     mark = b"II" if way == "<" else b"MM"
-    file.write(
-        mark + (struct.pack(way + "HHHQ", 43, 8, 0, 0) if big else struct.pack(way + "HI", 42, 0))
+    return mark + (
+        struct.pack(way + "HHHQ", 43, 8, 0, 0) if big else struct.pack(way + "HI", 42, 0)
     )
+
+
+def _write_strips(file: BinaryIO, photo: PhotoFile[Rows], way: exif.Order) -> exif.Directory:
+    """Writes the pixels where the file stands; returns the directory that tells of them."""
     offsets, counts = [], []
-    for band in rows.bands(photo):
+    for band in _bands(photo):
         steps = band.copy()
         steps[:, 1:] -= band[:, :-1]
         packed = packer()
@@ -30,41 +69,80 @@ def write(file: BinaryIO, photo: PhotoFile[Rows]) -> None:
         offsets.append(file.tell())
         counts.append(len(data))
         file.write(data + bytes(len(data) % 2))
-    start = file.tell()
-    file.write(exif.pack(_tags(photo, way, big, offsets, counts), start, way, big))
-    file.seek(8 if big else 4)
-    file.write(struct.pack(way + ("Q" if big else "I"), start))
+    return _tags(photo, way) | {
+        STRIP_OFFSETS: exif.numbers(exif.LONG8, way, *offsets),
+        STRIP_COUNTS: exif.numbers(exif.LONG8, way, *counts),
+    }
 
 
-def _tags(
-    photo: PhotoFile[Rows], way: str, big: bool, offsets: list[int], counts: list[int]
-) -> exif.Directory:
+def _write_directories(
+    file: BinaryIO, found: list[exif.Directory], way: exif.Order, big: bool
+) -> None:
+    """Writes the directories, each pointed to by the one before and the first by the head."""
+    pointer = 8 if big else 4
+    for tags in found:
+        if not big:
+            for tag in (STRIP_OFFSETS, STRIP_COUNTS):
+                value = tags[tag]
+                assert isinstance(value, exif.Value)
+                values = np.frombuffer(value.data, way + "u8").astype(way + "u4")
+                tags = tags | {tag: exif.Value(exif.LONG, values.tobytes())}
+        start = file.tell()
+        file.write(exif.pack(tags, start, way, big))
+        end = file.tell()
+        file.seek(pointer)
+        file.write(struct.pack(way + ("Q" if big else "I"), start))
+        file.seek(end)
+        pointer = start + (8 + 20 * len(tags) if big else 2 + 12 * len(tags))
+
+
+def _size(photo: PhotoFile[Rows]) -> int:
+    """Bytes of all samples."""
+    extra = 0 if photo.extra is None else photo.extra.nbytes
+    return rows.size(photo) + extra
+
+
+def _bands(photo: PhotoFile[Rows]) -> Iterator[np.ndarray]:
+    """All channels [h,W,S], the further ones last."""
+    top = 0
+    for band in rows.bands(photo):
+        end = top + len(band)
+        yield (
+            band
+            if photo.extra is None
+            else np.concatenate([band, photo.extra[top:end]], axis=-1, dtype=band.dtype)
+        )
+        top = end
+
+
+def _tags(photo: PhotoFile[Rows], way: exif.Order) -> exif.Directory:
     height, width, colors = photo.pixels.shape
-    alpha = photo.alpha is not None
+    kinds: tuple[int, ...] = () if photo.alpha is None else (2,)  # straight alpha
+    kinds += () if photo.extra is None else photo.extra_kinds
 
     def short(*values: int) -> exif.Value:
         return exif.numbers(exif.SHORT, way, *values)
 
     def long(*values: int) -> exif.Value:
-        return exif.numbers(exif.LONG8 if big else exif.LONG, way, *values)
+        return exif.numbers(exif.LONG, way, *values)
 
-    tags = exif.describing(exif.parse(photo.exif)) if photo.exif else {}
+    tags: exif.Directory = {}
+    if photo.exif:
+        tags = exif.in_order(exif.describing(exif.parse(photo.exif)), exif.order(photo.exif), way)
     tags |= {
         256: long(width),
         257: long(height),
-        258: short(*[8 * photo.pixels.dtype.itemsize] * (colors + alpha)),
+        258: short(*[8 * photo.pixels.dtype.itemsize] * (colors + len(kinds))),
         259: short(8),  # deflate
         262: short(1 if colors == 1 else 2),  # black is zero, RGB
-        273: long(*offsets),
         exif.ORIENTATION: short(1),
-        277: short(colors + alpha),
+        277: short(colors + len(kinds)),
         278: long(rows.height(photo)),
-        279: long(*counts),
         284: short(1),  # the channels of a pixel lie together
         317: short(2),  # horizontal predictor
     }
-    if alpha:
-        tags[338] = short(2)  # straight alpha
+    if kinds:
+        tags[338] = short(*kinds)
     if photo.resolution:
         tags |= exif.resolution_tags(photo.resolution, way)
     if photo.xmp:

@@ -124,6 +124,22 @@ def numbers(kind: int, order: str, *values: int) -> Value:
     return Value(kind, struct.pack(f"{order}{len(values)}{code}", *values))
 
 
+def in_order(tags: Directory, old: str, new: str) -> Directory:
+    """Values in another byte order; those that have none of their own stay as they are."""
+    if old == new:
+        return tags
+    return {
+        tag: in_order(value, old, new) if isinstance(value, dict) else _swapped(value)
+        for tag, value in tags.items()
+    }
+
+
+def _swapped(value: Value) -> Value:
+    size = SIZES[value.kind] // (2 if value.kind in (RATIONAL, 10) else 1)
+    parts = (value.data[at : at + size][::-1] for at in range(0, len(value.data), size))
+    return value if size == 1 else Value(value.kind, b"".join(parts))
+
+
 def describing(tags: Directory) -> Directory:
     """Only those tags of a file's directory that speak of the photo, not of its pixels."""
     return {tag: value for tag, value in tags.items() if tag in DESCRIBING}

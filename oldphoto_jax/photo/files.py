@@ -8,14 +8,14 @@ import os
 import shutil
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 import cv2
 import numpy as np
 
-from oldphoto_jax.photo import content, decode, exif, image, place
+from oldphoto_jax.photo import content, decode, encode_tiff, exif, image, place
 from oldphoto_jax.photo.content import Header, PhotoError, PhotoFile, Pixels
 from oldphoto_jax.photo.encode import encode, refusal
 from oldphoto_jax.photo.types import Rows
@@ -24,6 +24,7 @@ EXTENSIONS = (
     *(".bmp", ".heic", ".heif", ".hif", ".jpe", ".jpeg", ".jpg"),
     *(".png", ".tif", ".tiff", ".webp"),
 )
+TIFF = (".tif", ".tiff")
 
 # What the decoders raise when the bytes make no sense.
 DAMAGED = (
@@ -55,8 +56,10 @@ UPRIGHT = {
 MAX_PIXELS = 500_000_000
 
 
-def read(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> PhotoFile[np.ndarray]:
-    """Reads a JPEG, PNG, TIFF, WebP, HEIC or BMP file, first page or frame, upright.
+def read(
+    path: str | os.PathLike, max_pixels: int = MAX_PIXELS, page: int = 0
+) -> PhotoFile[np.ndarray]:
+    """Reads a JPEG, PNG, TIFF, WebP, HEIC or BMP file upright, of TIFF a page that `pages` lists.
 
     1-bit, palette and CMYK pictures become 8-bit gray or RGB; 16 bits stay 16. What lies beside
     the pixels comes along, made to fit them: the orientation is 1 in EXIF and XMP, and an ICC
@@ -70,7 +73,7 @@ def read(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> PhotoFile[np.
     depth, or whose header promises more than `max_pixels`; the last before any pixel is allocated.
     """
     with _opened(Path(path)) as file:
-        photo, orientation = decode.decode(file, max_pixels)
+        photo, orientation = decode.decode(file, max_pixels, page)
     photo = _upright(photo, orientation)
     photo.pixels.flags.writeable = False
     return photo
@@ -84,10 +87,21 @@ def header(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> Header:
     """
     with _opened(Path(path)) as file:
         found = decode.header(file, max_pixels)
-    height, width = found.height, found.width
-    swap = UPRIGHT.get(found.orientation, UPRIGHT[1])[0]
-    sides = (width, height) if swap else (height, width)
-    return Header(*sides, found.format, found.orientation)
+    return Header(*_sides(found), found.format, found.orientation)
+
+
+def pages(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> tuple[content.Page, ...]:
+    """What `read` can read of a file, page after page: first the photo, or the first of several.
+
+    By the headers alone. Of TIFF, previews (a smaller picture of another page), masks and infra-red
+    channels (a gray page behind each colour page, of the same size, as some scanners write it) are
+    told from photos; all other formats have one page. Raises PhotoError where `header` does.
+    """
+    with _opened(Path(path)) as file:
+        found = decode.pages(file, max_pixels)
+    return tuple(
+        content.Page(index, role, *_sides(stored)) for index, (role, stored) in enumerate(found)
+    )
 
 
 def write(path: str | os.PathLike, photo: PhotoFile[Rows], quality: int | None = None) -> None:
@@ -116,6 +130,29 @@ def write(path: str | os.PathLike, photo: PhotoFile[Rows], quality: int | None =
             encode(file, path.suffix, photo, quality)
         except PhotoError as error:
             raise PhotoError(f"{path}: {error}") from error
+
+
+def write_pages(path: str | os.PathLike, pages: Iterable[PhotoFile[Rows]]) -> None:
+    """Writes a TIFF file of several pages, each with what lies beside it, as `write` does.
+
+    One page after another is asked for and written. Its `role` is told in its directory, so that
+    `files.pages` finds it again; infra-red must follow its photo. Raises PhotoError as `write`
+    does, for a suffix that is not TIFF's, and where there is no page.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in TIFF:
+        raise PhotoError(f"{path}: only TIFF holds several pages; name it .tif")
+
+    def checked() -> Iterator[PhotoFile[Rows]]:
+        for number, photo in enumerate(pages, start=1):
+            if reason := refusal(path.suffix, photo):
+                raise PhotoError(f"{path}: page {number}: {reason}")
+            yield photo
+
+    with _appearing(path) as file:
+        encode_tiff.write_pages(file, checked())
+        if not file.tell():
+            raise PhotoError(f"{path}: no page to write; give one at least")
 
 
 def copy(source: str | os.PathLike, path: str | os.PathLike) -> None:
@@ -211,6 +248,12 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
             ) from error
 
 
+def _sides(stored: content.Stored) -> tuple[int, int]:
+    """Height and width, upright."""
+    swap = UPRIGHT.get(stored.orientation, UPRIGHT[1])[0]
+    return (stored.width, stored.height) if swap else (stored.height, stored.width)
+
+
 def _upright(photo: PhotoFile[np.ndarray], orientation: int) -> PhotoFile[np.ndarray]:
     """Turns what is stored; a number that EXIF does not know means as it is, as in viewers."""
     turn = UPRIGHT.get(orientation, UPRIGHT[1])
@@ -219,6 +262,7 @@ def _upright(photo: PhotoFile[np.ndarray], orientation: int) -> PhotoFile[np.nda
         photo,
         pixels=_turn(photo.pixels, *turn),
         alpha=None if photo.alpha is None else _turn(photo.alpha, *turn),
+        extra=None if photo.extra is None else _turn(photo.extra, *turn),
         exif=photo.exif and exif.upright(photo.exif, swap),
         xmp=photo.xmp and content.XMP_ORIENTATION.sub(rb"\g<1>1", photo.xmp),
         resolution=photo.resolution[::-1] if photo.resolution and swap else photo.resolution,

@@ -1,38 +1,78 @@
-"""The channels of a TIFF page, as they are stored, to gray or RGB and alpha."""
+"""The channels of a TIFF page, as they are stored, to gray or RGB, alpha and what else there is."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
-import tifffile
+from PIL import Image
 from tifffile import EXTRASAMPLE, PHOTOMETRIC
 
-from oldphoto_jax.photo import samples
-from oldphoto_jax.photo.tiff_header import COLOR_CHANNELS
+from oldphoto_jax.photo import samples, tiff_codecs, tiff_header, tiff_ycbcr
+from oldphoto_jax.photo.tiff_header import COLOR_MAP, Layout
+
+PASSED = (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.RGB, PHOTOMETRIC.LINEAR_RAW, PHOTOMETRIC.MASK)
+LAB = (PHOTOMETRIC.CIELAB, PHOTOMETRIC.ICCLAB)
+ALPHAS = (EXTRASAMPLE.ASSOCALPHA, EXTRASAMPLE.UNASSALPHA)
 
 
-def split(array: np.ndarray, page: tifffile.TiffPage) -> tuple[np.ndarray, np.ndarray | None]:
-    """Gray or RGB, and alpha if there is any, of all the channels of a page."""
-    photometric = PHOTOMETRIC(page.photometric)
-    count = COLOR_CHANNELS[photometric]
-    if array.shape[-1] < count:
-        raise ValueError(f"{array.shape[-1]} channels, but {photometric.name} has {count}")
-    known = (EXTRASAMPLE.UNASSALPHA, EXTRASAMPLE.ASSOCALPHA)
-    alphas = [pair for pair in enumerate(page.extrasamples, start=count) if pair[1] in known]
-    channel, kind = alphas[0] if alphas else (None, None)
+class Channels(NamedTuple):
+    """Gray or RGB [H,W,1|3], alpha [H,W], further channels [H,W,E] and their ExtraSamples."""
 
-    native = array.dtype.newbyteorder("=")
+    pixels: np.ndarray
+    alpha: np.ndarray | None
+    extra: np.ndarray | None
+    extra_kinds: tuple[int, ...]
+
+
+def split(array: np.ndarray, layout: Layout) -> Channels:
+    """Gray or RGB, and what lies beside it, of all the samples [H,W,S] of a page."""
+    count, native = layout.colors, array.dtype.newbyteorder("=")
+    shown = _shown(layout)
+    known = [i for i, kind in enumerate(layout.extras, start=count) if kind in ALPHAS]
+    channel = known[0] if known else None
+    multiplied = channel is not None and layout.extras[channel - count] == EXTRASAMPLE.ASSOCALPHA
+    others = [i for i in range(count, layout.samples) if i != channel]
+    colors = _rgb_of(layout) if shown == PHOTOMETRIC.PALETTE else None
+
+    def full(values: np.ndarray) -> np.ndarray:
+        """Samples of fewer bits than 8, at the scale of 8."""
+        return values if layout.bits >= 8 else values * np.uint8(255 // ((1 << layout.bits) - 1))
 
     def light(band: np.ndarray) -> np.ndarray:
-        colors = _light(band[..., :count].astype(native, copy=False), photometric)
-        if kind != EXTRASAMPLE.ASSOCALPHA:
-            return colors
-        return samples.unpremultiply(colors, band[..., channel].astype(native))
+        values = band[..., :count].astype(native, copy=False)
+        if colors is not None:
+            return colors[values[..., 0].clip(0, len(colors) - 1)]
+        if shown == PHOTOMETRIC.YCBCR:
+            return tiff_ycbcr.to_rgb(values, layout.directory)
+        found = _light(full(values), shown)
+        return found if not multiplied else samples.unpremultiply(found, full(band[..., channel]))
 
-    plain = page.photometric in (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.RGB)
-    if plain and array.shape[-1] == count and array.flags.c_contiguous and array.dtype.isnative:
-        return array, None
-    alpha = None if kind is None else np.ascontiguousarray(array[..., channel], native)
-    return samples.by_bands(array, min(count, 3), light), alpha
+    def beside(which: list[int] | int) -> np.ndarray:
+        return np.ascontiguousarray(full(array[..., which]), native)
+
+    alpha = None if channel is None else beside(channel)
+    extra = beside(others) if others else None
+    kinds = tuple(layout.extras[i - count] for i in others)
+    whole = array.flags.c_contiguous and array.dtype.isnative and layout.bits >= 8
+    if shown in PASSED and array.shape[-1] == count and whole:
+        return Channels(array, None, None, ())
+    wide = 3 if count > 1 or colors is not None else 1
+    return Channels(samples.by_bands(array, wide, light), alpha, extra, kinds)
+
+
+def _shown(layout: Layout) -> PHOTOMETRIC:
+    """What the samples mean once they are unpacked: some codecs make RGB of YCbCr."""
+    inside = layout.photometric == PHOTOMETRIC.YCBCR and layout.codec in tiff_codecs.OWN_COLORS
+    return PHOTOMETRIC.RGB if inside else PHOTOMETRIC(layout.photometric)
+
+
+def _rgb_of(layout: Layout) -> np.ndarray:
+    """The colours [N,3] of a palette; TIFF has them with 16 bits, all of the red ones first."""
+    found = np.array(layout.directory.numbers(COLOR_MAP, 3 << 16), np.uint16)
+    found = found[: len(found) // 3 * 3].reshape(3, -1).T
+    found = found * np.uint16(257) if tiff_header.has_narrow_palette(layout.directory) else found
+    return found if layout.bits == 16 else (found >> 8).astype(np.uint8)
 
 
 def _light(colors: np.ndarray, photometric: PHOTOMETRIC) -> np.ndarray:
@@ -43,4 +83,13 @@ def _light(colors: np.ndarray, photometric: PHOTOMETRIC) -> np.ndarray:
     if photometric == PHOTOMETRIC.SEPARATED:
         light = (top - colors).astype(np.uint32)
         return samples.divide(light[..., :3] * light[..., 3:], top).astype(colors.dtype)
+    if photometric in LAB and colors.shape[-1] == 3:
+        return _lab(colors)
     return colors
+
+
+def _lab(colors: np.ndarray) -> np.ndarray:
+    """RGB by Pillow, which takes a and b with their signs, as CIELAB has them."""
+    height, width = colors.shape[:2]
+    image = Image.frombuffer("LAB", (width, height), colors.tobytes(), "raw", "LAB", 0, 1)
+    return np.asarray(image.convert("RGB"))

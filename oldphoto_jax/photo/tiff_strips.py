@@ -1,66 +1,141 @@
-"""The pixels of a TIFF page, unpacked by whoever reads them best.
-
-No one library reads all that scanners write. tifffile unpacks the plain layouts (planar,
-big-endian, BigTIFF, tiles) straight into the result, OpenCV the other codecs at 16 bits, Pillow
-those at 8 bits or less. The header says who reads; nobody is tried on the off chance.
-"""
+"""The samples of a TIFF page: its strips or tiles unpacked, one by one, into place."""
 
 from __future__ import annotations
 
-import mmap
+import io
+import math
+import struct
 from typing import BinaryIO
 
 import numpy as np
-import tifffile
-from PIL import TiffImagePlugin
-from tifffile import PLANARCONFIG
+from PIL import Image, JpegImagePlugin, TiffImagePlugin
+from tifffile import PHOTOMETRIC
 
-from oldphoto_jax.photo import exif, samples, tiff_channels, tiff_header
+from oldphoto_jax.photo import tiff_codecs, tiff_header, tiff_ycbcr
+from oldphoto_jax.photo.tiff_header import Layout
 
 MAPPED = 1 << 26  # bytes of pixels that are left in the file instead of read into memory
-READ_AHEAD = 1 << 24  # bytes of packed strips
+READ_AHEAD = 1 << 24  # bytes of an uncompressed strip that are taken at a time
+REVERSED = np.packbits(np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], 1), 1, "little")
+FAX_OPTIONS = (292, 293)
+JPEG_FILE, JPEG_FILE_SIZE = 513, 514
 
 
-def pixels(file: BinaryIO, page: tifffile.TiffPage) -> tuple[np.ndarray, np.ndarray | None]:
-    """Gray or RGB [H,W,1|3] of a page that was checked, and alpha [H,W] if there is any."""
-    if page.compression in tiff_header.PLAIN_CODECS and tiff_header.direct(page):
-        return tiff_channels.split(_plain(file, page), page)
-    if page.bitspersample == 16:
-        return tiff_channels.split(_packed(file, page), page)
-    file.seek(0)
-    image = TiffImagePlugin.TiffImageFile(file)
-    image.getexif()[exif.ORIENTATION] = 1  # or Pillow turns the pixels itself
-    return samples.from_pillow(image)
+def samples(file: BinaryIO, layout: Layout) -> np.ndarray:
+    """All channels [H,W,S] of a page: uint8, the samples of fewer bits among them, or uint16.
 
-
-def _plain(file: BinaryIO, page: tifffile.TiffPage) -> np.ndarray:
-    """All channels [H,W,S] of a page that tifffile can unpack."""
-    shape = (page.imagelength, page.imagewidth, page.samplesperpixel)
-    planes = page.planarconfig == PLANARCONFIG.SEPARATE and page.samplesperpixel > 1
-    stored = (shape[2], *shape[:2]) if planes else shape
-    dtype = np.dtype(f"{page.parent.byteorder}u{page.bitspersample // 8}")
-    size = int(np.prod(stored, dtype=np.int64)) * dtype.itemsize
-    start = page.dataoffsets[0]
-    whole = page.is_final and start + size <= page.parent.filehandle.size
+    Uncompressed pixels from `MAPPED` bytes on stay in the file, where they lie there in one piece.
+    """
+    if layout.codec == tiff_codecs.OLD_JPEG:
+        return _old_jpeg(file, layout)
+    kind = np.dtype(f"{layout.directory.order}u2" if layout.bits == 16 else "u1")
+    shape = (layout.height, layout.width, layout.samples)
+    stored = (shape[2], *shape[:2]) if layout.planar else shape
+    size = int(np.prod(shape, dtype=np.int64)) * kind.itemsize
     array: np.ndarray
-    if whole and size >= MAPPED:
-        array = np.memmap(file, dtype, "r", start, stored)
+    if size >= MAPPED and _in_one_piece(layout, size):
+        array = np.memmap(file, kind, "r", layout.parts.offsets[0], stored)
+        return np.moveaxis(array, 0, -1) if layout.planar else array
+    array = np.empty(stored, kind.newbyteorder("="))
+    target = np.moveaxis(array, 0, -1) if layout.planar else array
+    for part in range(len(layout.parts.offsets)):
+        _fill(target, layout, part)
+    return target
+
+
+def _in_one_piece(layout: Layout, size: int) -> bool:
+    parts, subsampled = layout.parts, layout.shrunk != (1, 1)
+    if layout.codec != tiff_codecs.NONE or layout.bits < 8 or layout.mirrored or subsampled:
+        return False
+    ends = [offset + count for offset, count in zip(parts.offsets, parts.counts, strict=True)]
+    return not parts.tiled and ends[:-1] == list(parts.offsets[1:]) and sum(parts.counts) == size
+
+
+def _fill(target: np.ndarray, layout: Layout, part: int) -> None:
+    """Unpacks one part and puts it where it belongs in `target` [H,W,S]."""
+    parts = layout.parts
+    down, across = -(-layout.height // parts.rows), -(-layout.width // parts.columns)
+    plane, place = divmod(part, down * across)
+    top, left = place // across * parts.rows, place % across * parts.columns
+    rows = parts.rows if parts.tiled else min(parts.rows, layout.height - top)
+    view = target[top : top + rows, left : left + parts.columns]
+    view = view[..., plane : plane + 1] if layout.planar else view
+    # A plain strip can be as large as the page: it is taken band by band, with no copy beside it.
+    step = rows
+    if layout.codec == tiff_codecs.NONE and not parts.tiled and layout.shrunk == (1, 1):
+        step = max(1, READ_AHEAD // max(1, layout.stored(1, layout.width)))
+    for first in range(0, len(view), step):
+        band = view[first : first + step]
+        start = parts.offsets[part] + first * layout.stored(1, layout.width)
+        count = parts.counts[part] - first * layout.stored(1, layout.width)
+        if step < rows:
+            count = min(count, step * layout.stored(1, layout.width))
+        data = layout.directory.data[start : start + count]
+        values = _values(layout, data, rows if parts.tiled else len(band))
+        band[...] = values[: len(band), : band.shape[1]]
+
+
+def _values(layout: Layout, data: bytes, rows: int) -> np.ndarray:
+    """The samples [rows,columns,S] of a part."""
+    columns, channels = layout.parts.columns, 1 if layout.planar else layout.samples
+    codec, tables = layout.codec, layout.directory.content(tiff_header.JPEG_TABLES)
+    if codec == tiff_codecs.JPEG and layout.bits == 8:
+        luma = layout.subsampling if layout.photometric == PHOTOMETRIC.YCBCR else (0, 0)
+        return tiff_codecs.unpack_jpeg(data, rows, columns, channels, tables, luma)
+    if codec == tiff_codecs.JPEG or codec in tiff_codecs.PICTURES:
+        picture = tiff_codecs.unpack_picture(codec, data, tables)
+        if picture.size != rows * columns * channels or picture.dtype.itemsize * 8 != layout.bits:
+            raise ValueError(f"a part is {picture.shape} {picture.dtype} when it is unpacked")
+        return picture.reshape(rows, columns, channels)
+    if layout.mirrored:
+        data = REVERSED[np.frombuffer(data, np.uint8)].tobytes()
+    size = layout.stored(rows, columns)
+    if codec in tiff_codecs.FAX:
+        found = {tag: layout.directory.number(tag) or 0 for tag in FAX_OPTIONS}
+        data = tiff_codecs.unpack_fax(codec, data, rows, columns, found)
     else:
-        array = page.asarray(buffersize=READ_AHEAD).reshape(stored)
-        if not array.dtype.isnative:
-            array = array.byteswap(inplace=True).view(dtype.newbyteorder("="))
-    return np.moveaxis(array, 0, -1) if planes else array
+        data = tiff_codecs.unpack(codec, data, size)
+    if len(data) < size:
+        raise ValueError(f"a part has {len(data)} bytes when it is unpacked, not {size}")
+    if layout.shrunk != (1, 1):
+        units = np.frombuffer(data, np.uint8, size)
+        return tiff_ycbcr.enlarge(units, rows, columns, *layout.shrunk)
+    return _integers(layout, data, rows, columns, channels)
 
 
-def _packed(file: BinaryIO, page: tifffile.TiffPage) -> np.ndarray:
-    """All channels [H,W,S] of a 16-bit page that OpenCV's libtiff can unpack."""
-    # A private copy of what is written into, and nothing else, for OpenCV would turn the pixels.
-    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) as data:
-        if tag := page.tags.get(exif.ORIENTATION):
-            one = np.array(1, f"{page.parent.byteorder}u{tag.valuebytecount}").tobytes()
-            data[tag.valueoffset : tag.valueoffset + len(one)] = one
-        array = samples.from_opencv(data)
-    shape = (page.imagelength, page.imagewidth, page.samplesperpixel)
-    if array.shape != shape or array.dtype != np.uint16:
-        raise ValueError(f"OpenCV unpacks {array.shape} {array.dtype} instead of {shape}")
-    return array
+def _integers(layout: Layout, data: bytes, rows: int, columns: int, channels: int) -> np.ndarray:
+    if layout.bits < 8:
+        bits = np.unpackbits(np.frombuffer(data, np.uint8).reshape(rows, -1), axis=1)
+        bits = bits[:, : columns * channels * layout.bits].reshape(rows, columns, channels, -1)
+        if layout.bits == 1:
+            return bits[..., 0]
+        return bits @ (1 << np.arange(layout.bits, dtype=np.uint8)[::-1])
+    kind = f"{layout.directory.order}u{layout.bits // 8}"
+    values = np.frombuffer(data, kind, rows * columns * channels).reshape(rows, columns, channels)
+    if not layout.differences:
+        return values
+    native = values.dtype.newbyteorder("=")
+    return np.add.accumulate(values.astype(native), axis=1, dtype=native)
+
+
+def _old_jpeg(file: BinaryIO, layout: Layout) -> np.ndarray:
+    """JPEG as in TIFF 6.0, section 22: one whole file of JPEG mostly, or one in pieces."""
+    page = layout.directory
+    start, size = page.number(JPEG_FILE), page.number(JPEG_FILE_SIZE)
+    image: Image.Image
+    stream = page.data[start : start + size if size else None] if start else b""
+    if stream.startswith(b"\xff\xd8") and b"\xff\xda" in stream:
+        image = JpegImagePlugin.JpegImageFile(io.BytesIO(stream))
+    else:
+        copy = bytearray(page.data[:])
+        struct.pack_into(
+            page.order + ("Q" if page.big else "I"), copy, 8 if page.big else 4, page.start
+        )
+        image = TiffImagePlugin.TiffImageFile(io.BytesIO(copy))
+    if image.mode not in ("L", "RGB"):
+        image = image.convert("RGB")
+    array = np.asarray(image)
+    shape = (layout.height, layout.width, layout.samples)
+    if array.size != math.prod(shape):
+        raise ValueError(f"{array.shape} unpacked, but its directory says {shape}")
+    return array.reshape(shape)
