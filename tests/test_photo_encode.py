@@ -387,3 +387,27 @@ def test_an_opaque_alpha_may_go_in_webp(tmp_path):
     back = files.read(tmp_path / "a.webp")
     np.testing.assert_array_equal(back.pixels, photo.pixels)
     assert back.alpha is None
+
+
+KEPT = PhotoFile(
+    np.zeros((2, 2, 3), np.uint8), extra=np.zeros((2, 2, 1), np.uint8), extra_kinds=(0,),
+    iptc=b"\x1c\x02\x50\0\x01A", comments=(b"Box 7",), trailer=b"\0\0\0\x08ftypmp42",
+    texts=((b"tEXt", b"Title\0A"), (b"iTXt", b"Author\0\0\0\0\0B"), (b"tEXt", b"Title\0B")),
+    encoding=((b"gAMA", bytes(4)), (b"cHRM", bytes(32))), resources=b"8BIM\x04\x0a\0\0\0\0\0\1\1\0",
+    left_behind=("a gain map",),
+)  # fmt: skip
+TEXT, LIGHT, FILM = "PNG text Title, Author", "PNG's cHRM, gAMA", "film behind the picture"
+BIM, MORE, COMMENTS = "Photoshop's image resources", "1 further channel", "JPEG comments"
+
+
+@pytest.mark.parametrize("suffix, told", [
+    (".jpg", [MORE, TEXT, LIGHT]), (".PNG", [MORE, FILM, BIM]),
+    (".tif", [COMMENTS, TEXT, LIGHT, FILM, BIM]),
+    (".webp", [MORE, "IPTC", COMMENTS, TEXT, LIGHT, FILM, BIM]),
+    (".bmp", [MORE, "IPTC", COMMENTS, TEXT, LIGHT, FILM, BIM]),
+])  # fmt: skip
+def test_what_a_format_cannot_hold_is_named(suffix, told):
+    assert encode.left_out(suffix, KEPT) == ["a gain map", *told]
+    assert encode.left_out(suffix, draw_all(3)) == []
+    srgb = (*KEPT.encoding, (b"sRGB", b"\0"))
+    assert LIGHT not in encode.left_out(suffix, dataclasses.replace(KEPT, encoding=srgb))

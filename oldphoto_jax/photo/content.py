@@ -41,7 +41,10 @@ class PhotoFile(Generic[Pixels]):
     texts         PNG's text, (name, content) of each tEXt, zTXt or iTXt chunk but XMP's and EXIF's
     encoding      PNG's gAMA, cHRM, cICP and sRGB chunks, (name, content) of each
     trailer       what follows a JPEG picture in its file, such as a phone's short film
+    index         MPF's index of the pictures in the trailer, its offsets counted from there
+    resources     Photoshop's image resources beside IPTC, one behind the other
     notes         what is odd about the file, and what of it was left behind, a sentence each
+    left_behind   what of the file its reader does not carry, a short phrase each
     faulty        whether the file was read in spite of a fault
     """
 
@@ -60,7 +63,10 @@ class PhotoFile(Generic[Pixels]):
     texts: tuple[tuple[bytes, bytes], ...] = ()
     encoding: tuple[tuple[bytes, bytes], ...] = ()
     trailer: bytes | None = None
+    index: bytes | None = None
+    resources: bytes | None = None
     notes: tuple[str, ...] = ()
+    left_behind: tuple[str, ...] = ()
     faulty: bool = False
 
 

@@ -18,6 +18,12 @@ from oldphoto_jax.photo.types import Rows
 
 JPEG, HEIC = (".jpg", ".jpeg", ".jpe"), (".heic", ".heif", ".hif")
 WEBP_SIDE = 16383
+HELD = {  # by suffix, what of a PhotoFile's further fields the format holds; the others hold none
+    ".png": {"iptc", "comments", "texts", "encoding"},
+    ".tif": {"iptc", "extra"},
+    ".tiff": {"iptc", "extra"},
+    **dict.fromkeys(JPEG, {"iptc", "comments", "trailer", "resources"}),
+}
 
 
 def refusal(suffix: str, photo: PhotoFile[Rows], quality: int | None = None) -> str | None:
@@ -42,6 +48,16 @@ def refusal(suffix: str, photo: PhotoFile[Rows], quality: int | None = None) -> 
     return _refuse_beside(photo) or _refuse_format(suffix, photo)
 
 
+def left_out(suffix: str, photo: PhotoFile[Rows]) -> list[str]:
+    """What of a photo a file of this suffix will lack, in short phrases such as "IPTC".
+
+    Only what is told and then left out: for what must not be lost there is `refusal`.
+    """
+    held = HELD.get(suffix.lower(), set())
+    lost = {name: words for name, words in _further(photo).items() if words and name not in held}
+    return [*photo.left_behind, *lost.values()]
+
+
 def encode(file: BinaryIO, suffix: str, photo: PhotoFile[Rows], quality: int | None = None) -> None:
     """Writes a photo that `refusal` has no objection to into an open file that can seek.
 
@@ -55,6 +71,34 @@ def encode(file: BinaryIO, suffix: str, photo: PhotoFile[Rows], quality: int | N
         heif.write(file, photo, quality)
     else:
         WRITERS[suffix](file, photo)
+
+
+def _further(photo: PhotoFile[Rows]) -> dict[str, str]:
+    """Words for each field of what not every format holds; none where there is nothing."""
+    channels = 0 if photo.extra is None else photo.extra.shape[-1]
+    names = dict.fromkeys(data.partition(b"\0")[0].decode("latin-1") for _, data in photo.texts)
+    film = b"ftyp" in (photo.trailer or b"")
+    picture = "pictures" if photo.index else "film" if film else "data"
+    return {
+        "extra": f"{channels} further channel{'s' * (channels != 1)}" if channels else "",
+        "iptc": "IPTC" if photo.iptc else "",
+        "comments": "JPEG comments" if photo.comments else "",
+        "texts": f"PNG text {', '.join(names)}" if names else "",
+        "encoding": _encoding(photo),
+        "trailer": f"{picture} behind the picture" if photo.trailer else "",
+        "resources": "Photoshop's image resources" if photo.resources else "",
+    }
+
+
+def _encoding(photo: PhotoFile[Rows]) -> str:
+    """Words for PNG's chunks that say more than that the pixels are sRGB, as all take them to be.
+
+    A profile or an sRGB chunk comes before gAMA and cHRM, which then are there for old programs.
+    """
+    names = {name for name, _ in photo.encoding} - {b"sRGB"}
+    if photo.icc or any(name == b"sRGB" for name, _ in photo.encoding):
+        names -= {b"gAMA", b"cHRM"}
+    return f"PNG's {', '.join(sorted(name.decode() for name in names))}" if names else ""
 
 
 def _refuse_beside(photo: PhotoFile[Rows]) -> str | None:
