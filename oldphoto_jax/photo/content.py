@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 
-from oldphoto_jax.photo import exif
+from oldphoto_jax.photo import exif, xmp_packet
 from oldphoto_jax.photo.types import Rows
 
 PROFILES = {1: b"GRAY", 3: b"RGB "}  # by channels: what an ICC profile says it is for
 Pixels = TypeVar("Pixels", bound=Rows, covariant=True)
-XMP_ORIENTATION = re.compile(rb"(tiff:Orientation(?:=[\"']|>))([2-8])")
 
 
 class PhotoError(ValueError):
@@ -86,6 +84,9 @@ class Page:
     width: int
 
 
+NO_PIXELS = np.empty((0, 0, 1), np.uint8)  # of what is known of a photo before they are decoded
+
+
 class Stored(NamedTuple):
     """The size of the pixels as they are stored, and how to turn them, by EXIF's number."""
 
@@ -132,5 +133,5 @@ def orientation(block: bytes | None, xmp: bytes | None) -> int:
         value = None
     if block and isinstance(value, exif.Value):
         return int.from_bytes(value.data, "little" if exif.order(block) == "<" else "big")
-    found = XMP_ORIENTATION.search(xmp or b"")
+    found = xmp_packet.ORIENTATION.search(xmp or b"")
     return int(found[2]) if found else 1

@@ -1,39 +1,35 @@
 """An open image file to a PhotoFile at the file's own depth; `files.read` is the door.
 
-Here are the formats that Pillow opens, with OpenCV for PNG of 16 bits; `decode_tiff` and `heif`
+Here are the formats that Pillow opens whole; `decode_jpeg`, `decode_png`, `decode_tiff` and `heif`
 have the others. The first bytes say what a file is, whatever its name says.
 """
 
 from __future__ import annotations
 
-import contextlib
-import io
-import mmap
-import zlib
+import dataclasses
 from collections.abc import Callable
 from typing import BinaryIO
 
 import numpy as np
-from PIL import (
-    BmpImagePlugin,
-    Image,
-    ImageFile,
-    JpegImagePlugin,
-    PngImagePlugin,
-    WebPImagePlugin,
-)
+from PIL import BmpImagePlugin, Image, ImageFile, WebPImagePlugin
 
-from oldphoto_jax.photo import content, decode_tiff, exif, headers, heif, samples
+from oldphoto_jax.photo import (
+    content,
+    decode_jpeg,
+    decode_png,
+    decode_tiff,
+    exif,
+    headers,
+    heif,
+    samples,
+)
 from oldphoto_jax.photo.content import PhotoError, PhotoFile
 
 # Opened by class, because Image.open holds its own, global limit on the size
 READERS: dict[str, Callable[[BinaryIO], ImageFile.ImageFile]] = {
-    "JPEG": JpegImagePlugin.JpegImageFile,
-    "PNG": PngImagePlugin.PngImageFile,
     "WEBP": WebPImagePlugin.WebPImageFile,
     "BMP": BmpImagePlugin.BmpImageFile,
 }
-LARGEST_PROFILE = 1 << 26  # bytes, unpacked
 
 
 def header(file: BinaryIO, max_pixels: int) -> content.Stored:
@@ -74,88 +70,41 @@ def decode(file: BinaryIO, max_pixels: int, page: int = 0) -> tuple[PhotoFile[np
     if heif.is_heif(start):
         return heif.decode(file, max_pixels)
     found = header(file, max_pixels)
-    image = _open(file, found.format)
-    deep = found.format == "PNG" and start[24] == 16  # bits a channel
-    pixels, alpha = _deep_png(image, file, start[25]) if deep else samples.from_pillow(image)
-    return _with_beside(image, pixels, alpha), found.orientation
+    image, beside = _open(file, found.format)
+    if found.format == "PNG" and start[24] == 16:  # bits a channel
+        pixels, alpha = decode_png.deep(image, file, start[25])
+    else:
+        pixels, alpha = samples.from_pillow(image)
+    beside.icc = content.fitting(beside.icc, pixels)
+    whole = dataclasses.replace(beside, pixels=pixels, alpha=alpha, format=found.format)
+    return whole, found.orientation
 
 
-def _open(file: BinaryIO, form: str) -> ImageFile.ImageFile:
-    profile = None
+def _open(file: BinaryIO, form: str) -> tuple[ImageFile.ImageFile, PhotoFile]:
+    """The image, its pixels still packed, and the photo without them."""
     if form == "PNG":
-        file, profile = _split_large_profile(file)
+        return decode_png.opened(file)
+    if form == "JPEG":
+        return decode_jpeg.opened(file)
     file.seek(0)
     try:
         image = READERS[form](file)
     except Image.DecompressionBombError as error:  # of WebP alone, which insists on Pillow's limit
         raise PhotoError(f"{error} Save it as PNG or TIFF.") from error
-    if profile:
-        image.info["icc_profile"] = profile
-    return image
+    return image, _beside(image)
 
 
-def _split_large_profile(file: BinaryIO) -> tuple[BinaryIO, bytes | None]:
-    """A PNG file without an ICC profile that is too large for Pillow, and that profile."""
-    for part in headers.chunks(file):
-        if part.name == b"IDAT":
-            break
-        if part.name != b"iCCP":
-            continue
-        file.seek(part.start)
-        unpacker = zlib.decompressobj()
-        with contextlib.suppress(zlib.error):  # a damaged profile: Pillow passes over it
-            packed = file.read(part.size).partition(b"\0")[2][1:]
-            profile = unpacker.decompress(packed, LARGEST_PROFILE)
-            if len(profile) > PngImagePlugin.MAX_TEXT_CHUNK:
-                file.seek(0)
-                head = file.read(part.start - 8)
-                file.seek(part.start + part.size + 4)
-                rest = io.BytesIO(head + file.read())
-                return rest, profile if unpacker.eof else None
-    return file, None
-
-
-def _with_beside(
-    image: Image.Image, pixels: np.ndarray, alpha: np.ndarray | None
-) -> PhotoFile[np.ndarray]:
-    """The photo with what Pillow has found beside the pixels of a file that it has loaded."""
+def _beside(image: ImageFile.ImageFile) -> PhotoFile:
+    """What Pillow has found beside the pixels."""
     block = headers.exif_of(image)
     said = exif.resolution(exif.parse(block), exif.order(block)) if block else None
     dots = image.info.get("dpi")
-    if image.format == "JPEG" and image.info.get("jfif_unit") not in (1, 2):
-        dots = None  # Pillow's guess from EXIF, 72 if it cannot read it
+    further = getattr(image, "n_frames", 1) > 1
     return PhotoFile(
-        pixels,
-        alpha,
-        icc=content.fitting(image.info.get("icc_profile"), pixels),
+        content.NO_PIXELS,
+        icc=image.info.get("icc_profile"),
         exif=block,
         xmp=image.info.get("xmp") or None,
         resolution=(float(dots[0]), float(dots[1])) if dots and exif.is_resolution(dots) else said,
-        format=image.format,
+        left_behind=("the other pictures of the animation",) if further else (),
     )
-
-
-def _deep_png(
-    image: Image.Image, file: BinaryIO, kind: int
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """PNG of 16 bits, which Pillow would cut to 8 where there is more than one channel."""
-    image.load()  # OpenCV fills up what is missing in silence; Pillow objects
-    # Its pixels, which nobody needs; Pillow itself lets go of them so, and types them as there.
-    image.im = None  # type: ignore[assignment]
-    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        array = samples.from_opencv(data)
-    color, has_alpha = kind & 2, kind & 4  # the bits of PNG's colour type
-    count = 3 if color else 1
-    pixels = array
-    if array.shape[-1] != count:
-        pixels = samples.by_bands(array, count, lambda band: band[..., :count])
-    alpha = array[..., 3].copy() if has_alpha else _key_alpha(image, pixels)
-    return pixels, alpha
-
-
-def _key_alpha(image: Image.Image, pixels: np.ndarray) -> np.ndarray | None:
-    """Alpha of a 16-bit PNG that names one colour as transparent."""
-    key = image.info.get("transparency")
-    if key is None:
-        return None
-    return np.where((pixels == np.array(key)).all(axis=-1), 0, 65535).astype(np.uint16)

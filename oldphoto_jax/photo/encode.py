@@ -7,22 +7,33 @@ from being copied whole. Pillow writes WebP and BMP, pillow-heif HEIC.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
 
-from oldphoto_jax.photo import encode_jpeg, encode_png, encode_tiff, exif, heif, rows
+from oldphoto_jax.photo import (
+    encode_jpeg,
+    encode_png,
+    encode_tiff,
+    exif,
+    heif,
+    png_text,
+    rows,
+    xmp_packet,
+)
 from oldphoto_jax.photo.content import PROFILES, PhotoFile
 from oldphoto_jax.photo.types import Rows
 
 JPEG, HEIC = (".jpg", ".jpeg", ".jpe"), (".heic", ".heif", ".hif")
 WEBP_SIDE = 16383
+JPEG_COMMENT = encode_jpeg.SEGMENT  # bytes, the most
 HELD = {  # by suffix, what of a PhotoFile's further fields the format holds; the others hold none
-    ".png": {"iptc", "comments", "texts", "encoding"},
+    ".png": {"iptc", "comments", "texts", "encoding", "resources"},
     ".tif": {"iptc", "extra"},
     ".tiff": {"iptc", "extra"},
-    **dict.fromkeys(JPEG, {"iptc", "comments", "trailer", "resources"}),
+    **dict.fromkeys(JPEG, {"iptc", "comments", "extended_xmp", "trailer", "resources"}),
 }
 
 
@@ -53,7 +64,8 @@ def left_out(suffix: str, photo: PhotoFile[Rows]) -> list[str]:
 
     Only what is told and then left out: for what must not be lost there is `refusal`.
     """
-    held = HELD.get(suffix.lower(), set())
+    suffix = suffix.lower()
+    held, photo = HELD.get(suffix, set()), _fitted(suffix, photo)
     lost = {name: words for name, words in _further(photo).items() if words and name not in held}
     return [*photo.left_behind, *lost.values()]
 
@@ -65,12 +77,36 @@ def encode(file: BinaryIO, suffix: str, photo: PhotoFile[Rows], quality: int | N
     names, and the EXIF, interoperability and GPS directories; the others take the block as it is.
     """
     suffix = suffix.lower()
+    photo = _fitted(suffix, photo)
     if quality is not None and suffix in JPEG:
         encode_jpeg.write(file, photo, quality)
     elif quality is not None and suffix in HEIC:
         heif.write(file, photo, quality)
     else:
         WRITERS[suffix](file, photo)
+
+
+def _fitted(suffix: str, photo: PhotoFile[Rows]) -> PhotoFile[Rows]:
+    """The photo with what can cross formats where this one has it, and XMP that points at no loss.
+
+    An extended packet that stays one is what the format will lack; JPEG alone holds it.
+    """
+    packet, extended, texts, comments = photo.xmp, photo.extended_xmp, photo.texts, photo.comments
+    if packet and extended and suffix in JPEG:
+        packet, extended = xmp_packet.pointing(packet, extended), extended
+    elif packet:
+        whole = xmp_packet.merged(packet, extended) if extended else None
+        packet = whole or xmp_packet.without(packet, xmp_packet.POINTER)
+        extended = None if whole else extended
+    if packet and not (suffix in JPEG and photo.trailer):
+        packet = xmp_packet.without(packet, xmp_packet.FILM)
+    if suffix in JPEG:
+        crossing = {text: png_text.to_comment(png_text.Text(*text), JPEG_COMMENT) for text in texts}
+        texts = tuple(text for text in texts if crossing[text] is None)
+        comments += tuple(comment for comment in crossing.values() if comment is not None)
+    return dataclasses.replace(
+        photo, xmp=packet, extended_xmp=extended, texts=texts, comments=comments
+    )
 
 
 def _further(photo: PhotoFile[Rows]) -> dict[str, str]:
@@ -82,6 +118,7 @@ def _further(photo: PhotoFile[Rows]) -> dict[str, str]:
     return {
         "extra": f"{channels} further channel{'s' * (channels != 1)}" if channels else "",
         "iptc": "IPTC" if photo.iptc else "",
+        "extended_xmp": "extended XMP" if photo.extended_xmp else "",
         "comments": "JPEG comments" if photo.comments else "",
         "texts": f"PNG text {', '.join(names)}" if names else "",
         "encoding": _encoding(photo),

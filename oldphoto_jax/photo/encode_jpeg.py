@@ -2,7 +2,7 @@
 
 Pillow's writer stops at grainy scans when it is to find the best Huffman tables, and knows no
 resolution but whole dots per inch. Segments: ITU-T T.81, JFIF 1.02, CIPA DC-008 (Exif 2.32), XMP
-part 3, ICC.1 annex B.4.
+part 3, ICC.1 annex B.4, CIPA DC-007 (Multi-Picture Format).
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ from typing import BinaryIO
 import cv2
 import numpy as np
 
-from oldphoto_jax.photo import exif, rows
+from oldphoto_jax.photo import exif, jpeg, photoshop, rows, trailer, xmp_packet
 from oldphoto_jax.photo.content import PhotoFile
+from oldphoto_jax.photo.jpeg_beside import EXTENDED, ICC, XMP
 from oldphoto_jax.photo.types import Rows
 
 SIDE = 65500  # pixels; libjpeg ends there
 SEGMENT = 65533  # bytes of one segment
-XMP = b"http://ns.adobe.com/xap/1.0/\0"
-ICC = b"ICC_PROFILE\0"
 ICC_PART = SEGMENT - len(ICC) - 2
+RESOURCES_PART = SEGMENT - len(photoshop.HEAD)
+EXTENDED_PART = 65400  # as XMP part 3 has it
 JFIF_END = 20  # bytes: where OpenCV's own head ends, which says nothing
 
 
@@ -57,25 +58,48 @@ def write(file: BinaryIO, photo: PhotoFile[Rows], quality: int) -> None:
     done, packed = cv2.imencode(".jpg", pixels, [int(n) for pair in settings.items() for n in pair])
     if not done:
         raise OSError("OpenCV cannot encode it")
-    file.write(b"\xff\xd8")
-    for mark, data in _segments(photo):
-        file.write(struct.pack(">BBH", 0xFF, mark, len(data) + 2) + data)
+    head = jpeg.SOI + b"".join(_segment(mark, data) for mark, data in _segments(photo))
+    if photo.index and photo.trailer:
+        start = len(head) + 4 + len(trailer.MPF)
+        end = len(head) + len(_segment(jpeg.APP2, trailer.MPF + photo.index))
+        end += len(packed) - JFIF_END
+        index = trailer.placed(photo.index, end, start - end)
+        head += _segment(jpeg.APP2, trailer.MPF + index)
+    file.write(head)
     file.write(packed[JFIF_END:])
+    file.write(photo.trailer or b"")
+
+
+def _segment(mark: int, data: bytes) -> bytes:
+    return struct.pack(">BBH", 0xFF, mark, len(data) + 2) + data
 
 
 def _segments(photo: PhotoFile[Rows]) -> Iterator[tuple[int, bytes]]:
-    """(marker, content) of all that stands in front of the pixels."""
+    """(marker, content) of all that stands in front of the pixels, but MPF's index."""
     unit, *dots = _density(photo)
-    yield 0xE0, struct.pack(">5sHBHHBB", b"JFIF", 0x0101, unit, *dots, 0, 0)
+    yield jpeg.APP0, struct.pack(">5sHBHHBB", b"JFIF", 0x0101, unit, *dots, 0, 0)
     if block := _exif(photo):
-        yield 0xE1, exif.PREFIX + block
+        yield jpeg.APP1, exif.PREFIX + block
     if photo.xmp:
-        yield 0xE1, XMP + photo.xmp
+        yield jpeg.APP1, XMP + photo.xmp
+    yield from ((jpeg.APP1, part) for part in _extended(photo))
     icc = photo.icc or b""
     parts = range(0, len(icc), ICC_PART)
     for number, start in enumerate(parts, start=1):
         head = ICC + bytes([number, len(parts)])
-        yield 0xE2, head + icc[start : start + ICC_PART]
+        yield jpeg.APP2, head + icc[start : start + ICC_PART]
+    resources = photoshop.pack(photo.iptc, photo.resources)
+    for start in range(0, len(resources), RESOURCES_PART):
+        yield jpeg.APP13, photoshop.HEAD + resources[start : start + RESOURCES_PART]
+    yield from ((jpeg.COM, comment) for comment in photo.comments if len(comment) <= SEGMENT)
+
+
+def _extended(photo: PhotoFile[Rows]) -> Iterator[bytes]:
+    """The parts of an extended XMP packet, each with its name, the whole size, where it starts."""
+    whole = photo.extended_xmp if photo.xmp else None
+    for start in range(0, len(whole or b""), EXTENDED_PART):
+        head = EXTENDED + xmp_packet.identifier(whole) + struct.pack(">II", len(whole), start)
+        yield head + whole[start : start + EXTENDED_PART]
 
 
 def _density(photo: PhotoFile[Rows]) -> tuple[int, int, int]:

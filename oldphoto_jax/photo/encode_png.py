@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterator
 from typing import BinaryIO
 
 import numpy as np
 
-from oldphoto_jax.photo import exif, rows
+from oldphoto_jax.photo import exif, photoshop, png_text, rows
 from oldphoto_jax.photo.content import PhotoFile
 from oldphoto_jax.photo.types import Rows
 
@@ -28,8 +29,14 @@ def write(file: BinaryIO, photo: PhotoFile[Rows]) -> None:
     kind = (0 if colors == 1 else 2) + (0 if photo.alpha is None else 4)
     file.write(b"\x89PNG\r\n\x1a\n")
     _chunk(file, b"IHDR", struct.pack(">IIBBBBB", width, height, 8 * size, kind, 0, 0, 0))
+    encoding = dict(photo.encoding)
+    if b"cICP" in encoding:  # in front of what it overrides
+        _chunk(file, b"cICP", encoding.pop(b"cICP"))
     if photo.icc:
+        encoding.pop(b"sRGB", None)  # which a profile excludes
         _chunk(file, b"iCCP", b"ICC profile\0\0" + zlib.compress(photo.icc))
+    for name, data in encoding.items():
+        _chunk(file, name, data)
     if photo.resolution:
         dots = (round(value / exif.INCH) for value in photo.resolution)
         _chunk(file, b"pHYs", struct.pack(">IIB", *dots, 1))
@@ -37,6 +44,8 @@ def write(file: BinaryIO, photo: PhotoFile[Rows]) -> None:
         _chunk(file, b"eXIf", photo.exif)
     if photo.xmp:
         _chunk(file, b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + photo.xmp)
+    for name, data in _texts(photo):
+        _chunk(file, name, data)
     packed = packer()
     above = None
     for band in rows.bands(photo):
@@ -47,6 +56,14 @@ def write(file: BinaryIO, photo: PhotoFile[Rows]) -> None:
         above = lines[-1:]
     _chunk(file, b"IDAT", packed.flush())
     _chunk(file, b"IEND", b"")
+
+
+def _texts(photo: PhotoFile[Rows]) -> Iterator[tuple[bytes, bytes]]:
+    """Chunks of text: PNG's own, JPEG's comments, and IPTC with what Photoshop adds to it."""
+    yield from photo.texts
+    yield from (png_text.from_comment(comment) for comment in photo.comments)
+    if data := photoshop.pack(photo.iptc, photo.resources):
+        yield png_text.raw_profile(b"iptc" if photo.iptc else b"8bim", data)
 
 
 def _filter(lines: np.ndarray, above: np.ndarray, step: int) -> bytes:

@@ -15,7 +15,7 @@ from typing import BinaryIO
 import cv2
 import numpy as np
 
-from oldphoto_jax.photo import content, decode, encode_tiff, exif, image, place
+from oldphoto_jax.photo import content, decode, encode_tiff, exif, image, place, xmp_packet
 from oldphoto_jax.photo.content import Header, PhotoError, PhotoFile, Pixels
 from oldphoto_jax.photo.encode import encode, refusal
 from oldphoto_jax.photo.types import Rows
@@ -264,7 +264,7 @@ def _upright(photo: PhotoFile[np.ndarray], orientation: int) -> PhotoFile[np.nda
         alpha=None if photo.alpha is None else _turn(photo.alpha, *turn),
         extra=None if photo.extra is None else _turn(photo.extra, *turn),
         exif=photo.exif and exif.upright(photo.exif, swap),
-        xmp=photo.xmp and content.XMP_ORIENTATION.sub(rb"\g<1>1", photo.xmp),
+        xmp=photo.xmp and xmp_packet.upright(photo.xmp, turn != UPRIGHT[1], swap),
         resolution=photo.resolution[::-1] if photo.resolution and swap else photo.resolution,
     )
 

@@ -62,7 +62,7 @@ def from_pillow(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
     return pixels, alpha
 
 
-def from_opencv(data: mmap.mmap) -> np.ndarray:
+def from_opencv(data: mmap.mmap | bytes) -> np.ndarray:
     """Samples [H,W,S] in the order R, G, B, A."""
     array = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if array is None:

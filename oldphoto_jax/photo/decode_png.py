@@ -1,0 +1,62 @@
+"""PNG files: Pillow unpacks them, OpenCV those of 16 bits, from the chunks that pixels need."""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import numpy as np
+from PIL import PngImagePlugin
+
+from oldphoto_jax.photo import pieces, png, samples
+from oldphoto_jax.photo.content import PhotoFile
+
+
+def opened(file: BinaryIO) -> tuple[PngImagePlugin.PngImageFile, PhotoFile]:
+    """The image, its pixels still packed, and the photo without them."""
+    found = png.chunks(file)
+    beside = png.beside(file, found)
+    return PngImagePlugin.PngImageFile(pieces.opened(file, png.pieces(file, found))), beside
+
+
+def deep(
+    image: PngImagePlugin.PngImageFile, file: BinaryIO, kind: int
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Pixels and alpha of 16 bits, which Pillow would cut to 8 if there is more than one channel.
+
+    `kind` is PNG's colour type.
+    """
+    image.load()  # OpenCV fills up what is missing in silence; Pillow objects
+    # Its pixels, which nobody needs; Pillow itself lets go of them so, and types them as there.
+    image.im = None  # type: ignore[assignment]
+    with _needed(file) as data:
+        array = samples.from_opencv(data)
+    color, has_alpha = kind & 2, kind & 4  # the bits of PNG's colour type
+    count = 3 if color else 1
+    pixels = array
+    if array.shape[-1] != count:
+        pixels = samples.by_bands(array, count, lambda band: band[..., :count])
+    alpha = array[..., 3].copy() if has_alpha else _key_alpha(image, pixels)
+    return pixels, alpha
+
+
+@contextlib.contextmanager
+def _needed(file: BinaryIO) -> Iterator[mmap.mmap | bytes]:
+    """The file without what OpenCV does not need; it is copied only where its end is missing."""
+    found = png.chunks(file)
+    if not found.ended:
+        yield pieces.opened(file, png.pieces(file, found)).read()
+        return
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) as data:
+        png.hide(data, found)
+        yield data
+
+
+def _key_alpha(image: PngImagePlugin.PngImageFile, pixels: np.ndarray) -> np.ndarray | None:
+    """Alpha of a picture that names one colour as transparent."""
+    key = image.info.get("transparency")
+    if key is None:
+        return None
+    return np.where((pixels == np.array(key)).all(axis=-1), 0, 65535).astype(np.uint16)
