@@ -26,6 +26,7 @@ import numpy as np
 import oldphoto_jax
 
 TICK = 0.1  # seconds
+GRACE = 5.0  # seconds in which a process ends that has begun to
 ROOT = str(pathlib.Path(oldphoto_jax.__file__).parent.parent)
 # Threads that one who waits for disks needs not, and what they take of a limited memory
 SPARING = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
@@ -56,6 +57,7 @@ class Child:
         # By this, and not by -m, it finds what we have found, wherever we are by now
         code = f"import sys; sys.path[:] = {[*sys.path, ROOT]!r}; from {package} import {name}"
         self._noise: IO[bytes] | None = None
+        self._last = ""
         if quiet:
             self._noise = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
         self._process = subprocess.Popen(
@@ -85,6 +87,8 @@ class Child:
         try:
             yield limit
         except Gone as error:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(GRACE)  # to know what of; the pipe is closed a little earlier
             self.close()
             if limit.passed:
                 raise TimeoutError(f"took longer than {limit.seconds:.0f} s") from error
@@ -131,9 +135,10 @@ class Child:
             view = view[count:]
 
     def noise(self) -> str:
-        """What it has written to stderr since this was asked."""
-        if self._noise is None:
-            return ""
+        """What it has written to stderr since this was asked; its last words too."""
+        if self._noise is None or self._noise.closed:
+            words, self._last = self._last, ""
+            return words
         self._noise.seek(0)
         text = self._noise.read().decode("utf-8", "replace")
         self._noise.seek(0)  # its place as well, for both have opened the file together
@@ -144,10 +149,9 @@ class Child:
         """Ends it, in the middle of whatever it does."""
         self._process.kill()
         self._process.wait()
-        self.forget()
-
-    def forget(self) -> None:
-        """Lets go of the pipes: of a process that is not ours, when we were forked from its."""
+        if self._noise:
+            self._last = self.noise()
+            self._noise.close()
         for pipe in (self._to, self._from):
             with contextlib.suppress(OSError):  # what was not yet sent
                 pipe.close()

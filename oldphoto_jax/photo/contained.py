@@ -34,20 +34,20 @@ MEND = "convert it with another program, to PNG or TIFF for example, or leave it
 class Pool:
     """Workers, at most so many; each is lent to one thread at a time."""
 
-    def __init__(self, most: int):
-        self._idle: list[Child] = []
-        self._free = threading.BoundedSemaphore(most)
+    def __init__(self, most: int, module: str = worker.__name__):
+        self._most, self._module = most, module
+        self.forget()
 
     def start(self) -> None:
         """Starts a worker where there is none, and does not wait for it."""
         if not self._idle:
-            self._idle.append(Child(worker.__name__))
+            self._idle.append(Child(self._module))
 
     @contextlib.contextmanager
     def lent(self) -> Iterator[Child]:
         """A worker that lives; waits for one where all are at work."""
         with self._free:
-            one = self._take() or Child(worker.__name__)
+            one = self._take() or Child(self._module)
             try:
                 yield one
             finally:
@@ -71,9 +71,8 @@ class Pool:
 
     def forget(self) -> None:
         """Leaves the workers to the process that this one was forked from."""
-        while self._idle:
-            self._idle.pop().forget()
-        self._free = threading.BoundedSemaphore(MOST)
+        self._idle: list[Child] = []
+        self._free = threading.BoundedSemaphore(self._most)
 
 
 _pool = Pool(min(MOST, os.cpu_count() or 1))

@@ -27,8 +27,8 @@ class Report:
 
     Commands that write into one folder share the file; each looks only at lines of its own
     `stage`. OUT/.doing-STAGE names the photos that are being worked on. If a run finds some there,
-    their files are `remains` of a run that was killed. `told` are the lines of this run, `fatal` are the last lines of photos at which
-    a process of their own has ended as well.
+    their files are `remains` of a run that was killed. `fatal` are the lines of photos at which a
+    process of their own has ended as well, `told` all lines of this run.
     """
 
     def __init__(self, out: pathlib.Path, stage: str = "segment"):
