@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 
 import oldphoto_jax
+from oldphoto_jax import terminal
 from oldphoto_jax.commands import (
     colorize,
     detect,
@@ -28,6 +29,11 @@ EPILOG = "exit status: 0 all went well, 1 some photos failed, 2 wrong usage or u
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit status."""
+    with terminal.listened():
+        return _run(argv)
+
+
+def _run(argv: Sequence[str] | None) -> int:
     args = parser().parse_args(argv)
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # other programs need memory
     try:

@@ -83,7 +83,7 @@ def test_each_hole_is_filled_by_what_is_able_to_or_left_and_told(
     inpainter = inpaint.Inpainter(stage=small, tile=128, overlap=32, **options)
     entry = inpainter(job)
     assert entry["size"] == [120, 160] and entry["thickest"] == 21
-    assert entry["holes"] == painted and entry["left"] == left == inpainter.left["p.tif"]
+    assert entry["holes"] == painted and entry["left"] == left
     filled = files.read(job.outputs["restored"]).pixels
     changed = (filled != pixels).any(axis=-1)
     assert entry["filled"] == pytest.approx(changed.mean(), abs=1e-4)

@@ -3,7 +3,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from oldphoto_jax.photo import files, scratch
+from oldphoto_jax.photo import contained, files, scratch
 from oldphoto_jax.restore import batch, masks
 
 RNG = np.random.default_rng(0)
@@ -44,7 +44,7 @@ def test_bands_change_nothing(tmp_path, monkeypatch, share):
 def test_beside_the_pixels_of_a_file_only_the_mask_is_held_whole(tmp_path, monkeypatch):
     size = (2000, 300)
     pixels = np.zeros((*size, 3), np.uint16)
-    monkeypatch.setattr(files, "read", lambda *_: files.PhotoFile(pixels))
+    monkeypatch.setattr(contained, "read", lambda *_: files.PhotoFile(pixels))
     monkeypatch.setattr(scratch, "BAND", 20 * size[1])
     tracemalloc.start()
     try:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import pathlib
 from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
 
 from oldphoto_jax.commands import options
+
+if TYPE_CHECKING:
+    from oldphoto_jax.restore.batch import GroupWork
+    from oldphoto_jax.restore.colorize import Colorizer
 
 
 def add(commands: options.Commands, shared: ArgumentParser) -> None:
@@ -27,20 +33,34 @@ def add(commands: options.Commands, shared: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Colours the photos; returns the exit status."""
-    from oldphoto_jax.restore import batch, sample, stage
-    from oldphoto_jax.restore.colorize import Colorizer
-    from oldphoto_jax.tasks.colorize import Colorize
+    options.start_reading()
+    from oldphoto_jax.restore import apart, batch, sample
 
     photos = sample.write_gray(args.out) if args.sample else args.photos
     jobs = batch.plan(photos, args.out, ["color"], batch.lossless)
+    colorizer = _colorizer(args)
+    report = batch.Report(args.out, "color")
+    with apart.Apart(functools.partial(_alone, args), batch.alone(colorizer)) as way:
+        counts = batch.run(jobs, report, colorizer, colorizer.settings, args.force, way)
+    options.tell(counts, colorizer.stage, "photo")
+    return 1 if counts[batch.FAILED] else 0
+
+
+def _colorizer(args: Namespace) -> Colorizer:
+    from oldphoto_jax.restore import stage
+    from oldphoto_jax.restore.colorize import Colorizer
+    from oldphoto_jax.tasks.colorize import Colorize
+
     stage.keep_compiled()
-    colorizer = Colorizer(
+    return Colorizer(
         stage=stage.load(args.weights, options.COLORIZER, Colorize),
         strength=args.strength,
         size=args.size,
         recolor=args.force,
     )
-    report = batch.Report(args.out, "color")
-    counts = batch.run(jobs, report, colorizer, colorizer.settings, args.force)
-    options.tell(counts, colorizer.stage, "photo")
-    return 1 if counts[batch.FAILED] else 0
+
+
+def _alone(args: Namespace) -> GroupWork:
+    from oldphoto_jax.restore import batch
+
+    return batch.alone(_colorizer(args))

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import pathlib
 from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
 
 from oldphoto_jax.commands import options
+
+if TYPE_CHECKING:
+    from oldphoto_jax.restore.batch import GroupWork
+    from oldphoto_jax.restore.detect import Detector
 
 
 def add(commands: options.Commands, shared: ArgumentParser) -> None:
@@ -30,15 +36,27 @@ def add(commands: options.Commands, shared: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Finds the defects; returns the exit status."""
-    from oldphoto_jax.restore import batch, sample, stage
-    from oldphoto_jax.restore.detect import Detector
-    from oldphoto_jax.tasks.segment import Segment
+    options.start_reading()
+    from oldphoto_jax.restore import apart, batch, sample
 
     kinds = ("mask", "prob", "overlay") if args.overlay else ("mask", "prob")
     photos = sample.write(args.out) if args.sample else args.photos
     jobs = batch.plan(photos, args.out, kinds)
+    detector = _detector(args)
+    report = batch.Report(args.out)
+    with apart.Apart(functools.partial(_alone, args), batch.alone(detector)) as way:
+        counts = batch.run(jobs, report, detector, detector.settings, args.force, way)
+    options.tell(counts, detector.stage)
+    return 1 if counts[batch.FAILED] else 0
+
+
+def _detector(args: Namespace) -> Detector:
+    from oldphoto_jax.restore import stage
+    from oldphoto_jax.restore.detect import Detector
+    from oldphoto_jax.tasks.segment import Segment
+
     stage.keep_compiled()
-    detector = Detector(
+    return Detector(
         stage=stage.load(args.weights, options.DETECTOR, Segment),
         threshold=args.threshold,
         careful=args.careful,
@@ -48,7 +66,9 @@ def run(args: Namespace) -> int:
         min_size=args.min_size,
         coarse=args.coarse,
     )
-    report = batch.Report(args.out)
-    counts = batch.run(jobs, report, detector, detector.settings, args.force)
-    options.tell(counts, detector.stage)
-    return 1 if counts[batch.FAILED] else 0
+
+
+def _alone(args: Namespace) -> GroupWork:
+    from oldphoto_jax.restore import batch
+
+    return batch.alone(_detector(args))

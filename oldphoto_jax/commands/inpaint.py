@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import pathlib
 import sys
 from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
 
 from oldphoto_jax.commands import options
+
+if TYPE_CHECKING:
+    from oldphoto_jax.restore.batch import GroupWork
+    from oldphoto_jax.restore.inpaint import Inpainter
 
 
 def add(commands: options.Commands, shared: ArgumentParser) -> None:
@@ -40,8 +46,8 @@ def add(commands: options.Commands, shared: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Fills the holes; returns the exit status."""
-    from oldphoto_jax.restore import batch, inpaint, masks, sample, stage
-    from oldphoto_jax.tasks.inpaint import Inpaint
+    options.start_reading()
+    from oldphoto_jax.restore import apart, batch, inpaint, masks, sample
 
     if args.sample and args.mask:
         raise ValueError("--mask: the sample brings its own; give --sample or --mask")
@@ -50,11 +56,33 @@ def run(args: Namespace) -> int:
     photos = sample.write(args.out) if args.sample else args.photos
     jobs = batch.plan(photos, args.out, ["restored"], batch.lossless)
     jobs = masks.pair(jobs, args.out / sample.TRUTH if args.sample else args.mask)
-    trained = args.method in inpaint.TRAINED
-    if args.weights and not trained:
+    if args.weights and args.method not in inpaint.TRAINED:
         raise ValueError(f"--weights: {args.method} takes none")
+    inpainter = _inpainter(args)
+    report = batch.Report(args.out, "inpaint")
+    with apart.Apart(functools.partial(_alone, args), batch.alone(inpainter)) as way:
+        counts = batch.run(jobs, report, inpainter, inpainter.settings, args.force, way)
+    options.tell(counts, inpainter.stage)
+    most = inpainter.stage.task.max_size if inpainter.stage else 0
+    kinds = {
+        f"holes beyond training, thicker than {most} pixels": "guessed",
+        f"holes thicker than {args.max_hole} pixels, left as they are": "left",
+    }
+    for what, kind in kinds.items():
+        numbers = [entry[kind] for entry in report.told if entry.get(kind)]
+        if numbers:
+            text = f"{what}: {sum(numbers)} in {len(numbers)} photos; see {report.path}"
+            print(text, file=sys.stderr)
+    return 1 if counts[batch.FAILED] else 0
+
+
+def _inpainter(args: Namespace) -> Inpainter:
+    from oldphoto_jax.restore import inpaint, stage
+    from oldphoto_jax.tasks.inpaint import Inpaint
+
     stage.keep_compiled()
-    inpainter = inpaint.Inpainter(
+    trained = args.method in inpaint.TRAINED
+    return inpaint.Inpainter(
         stage=stage.load(args.weights, options.INPAINTER, Inpaint) if trained else None,
         method=args.method,
         max_hole=args.max_hole,
@@ -64,16 +92,9 @@ def run(args: Namespace) -> int:
         tile=args.tile,
         overlap=args.overlap,
     )
-    report = batch.Report(args.out, "inpaint")
-    counts = batch.run(jobs, report, inpainter, inpainter.settings, args.force)
-    options.tell(counts, inpainter.stage)
-    most = inpainter.stage.task.max_size if inpainter.stage else 0
-    kinds = {
-        f"holes beyond training, thicker than {most} pixels": inpainter.guessed,
-        f"holes thicker than {args.max_hole} pixels, left as they are": inpainter.left,
-    }
-    for kind, counter in kinds.items():
-        if total := counter.total():
-            number = len(+counter)
-            print(f"{kind}: {total} in {number} photos; see {report.path}", file=sys.stderr)
-    return 1 if counts[batch.FAILED] else 0
+
+
+def _alone(args: Namespace) -> GroupWork:
+    from oldphoto_jax.restore import batch
+
+    return batch.alone(_inpainter(args))

@@ -42,6 +42,13 @@ def add_threshold(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> 
     add("--careful", action="store_true", help=text)
 
 
+def start_reading() -> None:
+    """Starts the process that reads photos, while JAX is still being imported here."""
+    from oldphoto_jax.photo import contained
+
+    contained.start()
+
+
 def tell(counts: Mapping[str, int], stage: Stage[Any] | None, seen: str = "tile") -> None:
     """Says at the end how many photos ended how; `seen` is what the network was shown of them."""
     told = ", ".join(f"{number} {status}" for status, number in counts.items())

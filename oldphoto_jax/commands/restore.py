@@ -100,7 +100,8 @@ def run(args: Namespace) -> int:
     """Restores the photos; returns the exit status."""
     if args.offline:
         os.environ["OLDPHOTO_OFFLINE"] = "1"
-    from oldphoto_jax.restore import batch, chain, sample, stage
+    options.start_reading()
+    from oldphoto_jax.restore import apart, batch, chain, sample, stage
 
     if args.ray:  # workers have another working directory
         for name in ("out", "detector", "inpainter", "colorizer"):
@@ -121,13 +122,14 @@ def run(args: Namespace) -> int:
     jobs = _given(args, jobs)
     report = batch.Report(args.out, chain.STAGE)
     work.maps = chain.stored(jobs, report, work.settings)
+    factory = functools.partial(factory, maps=work.maps)
     if args.ray:
         from oldphoto_jax.restore import cluster
 
         counts = cluster.run(
             jobs,
             report,
-            functools.partial(factory, maps=work.maps),
+            factory,
             work.settings,
             args.force,
             address=args.ray,
@@ -135,7 +137,10 @@ def run(args: Namespace) -> int:
             most=count,
         )
     else:
-        counts = batch.run_groups(jobs, report, work, work.settings, args.force, work.key, count)
+        with apart.Apart(factory, work) as way:
+            counts = batch.run_groups(
+                jobs, report, work, work.settings, args.force, work.key, count, apart=way
+            )
     if args.page:
         chain.write_page(args.out, jobs, args.max_pixels)
     _tell(args, counts, work.restorer, report)

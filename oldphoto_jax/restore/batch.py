@@ -30,6 +30,10 @@ FOLLOWING = ("sheet",)  # outputs that show the others, and are made again with 
 FAULTS = (OSError, ValueError, MemoryError)  # of a photo or of its surroundings; others are bugs
 
 
+class Fatal(ChildProcessError):
+    """What a photo fails with at which a process ended, and would again."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Job:
     """One photo, its name in the report, and the files to be made of it.
@@ -98,13 +102,19 @@ def run(
     work: Work,
     settings: dict[str, Any],
     force: bool = False,
+    apart: GroupWork | None = None,
 ) -> collections.Counter:
     """Does `work` for one job after the other and counts how they ended, by status.
 
     `work` writes the job's outputs and returns what the report shall say about them; the status
     is ok unless it says otherwise, failed where it raises. See `run_groups` for the rest.
     """
-    return run_groups(jobs, report, lambda group: [work(group[0])], settings, force)
+    return run_groups(jobs, report, alone(work), settings, force, apart=apart)
+
+
+def alone(work: Work) -> GroupWork:
+    """The work of one job as that of groups of one."""
+    return lambda group: [work(group[0])]
 
 
 def run_groups(
@@ -115,22 +125,33 @@ def run_groups(
     force: bool = False,
     key: Callable[[Job], Hashable] = lambda job: None,
     most: int = 1,
+    apart: GroupWork | None = None,
 ) -> collections.Counter:
     """Does `work` for up to `most` jobs of one `key` at a time; counts how they ended, by status.
 
     `work` returns for each job what the report shall say about it, or what went wrong with it.
     Outputs that were made with the same settings are kept, unless `force`, and only missing ones
     made; a photo with outputs made in any other way fails, for they may have been edited since.
+
+    Photos that an earlier run ended at come last and one at a time, if there is `apart` to do them,
+    work that outlives what they do; else first. One that turns out to be fatal fails in later runs
+    untried, unless `force`, until it or the settings are changed.
     """
+    suspects = report.suspects if apart else set()
+    parts = [
+        ([job for job in jobs if job.name not in suspects], work, key, most),
+        ([job for job in jobs if job.name in suspects], apart or work, key, 1),
+    ]
     counts: collections.Counter = collections.Counter()
     bar = tqdm(total=len(jobs), unit="photo", disable=None, smoothing=0.1)
     with report.alone(), bar:
-        for group in groups(checked(jobs, report, settings, force), key, most):
-            todo = [pair for pair in group if "status" not in pair[1]]
-            report.begin(job.name for job, _ in todo)
-            entries = [entry for _, entry in group if "status" in entry] + perform(todo, work)
-            tell(entries, report, counts)
-            bar.update(len(entries))
+        for these, way, kind, size in parts:
+            for group in groups(checked(these, report, settings, force), kind, size):
+                todo = [pair for pair in group if "status" not in pair[1]]
+                report.begin(job.name for job, _ in todo)
+                entries = [entry for _, entry in group if "status" in entry] + perform(todo, way)
+                tell(entries, report, counts)
+                bar.update(len(entries))
     return counts
 
 
@@ -162,7 +183,10 @@ def checked(
                 entry["inputs"] = {kind: identity(path) for kind, path in job.inputs.items()}
                 job = _sparing(job)
             job = job if force else _unfinished(job, entry, report)
-            if not job.outputs:
+            fatal = None if force else report.fatal.get(job.name)
+            if fatal and not any(_differ(fatal, entry, key) for key in SAME):
+                entry |= {"status": FAILED, "reason": fatal["reason"], "fatal": True}
+            elif not job.outputs:
                 entry |= DONE
         except FAULTS as error:
             entry |= {"status": FAILED, "reason": str(error)}
@@ -211,9 +235,16 @@ def perform(todo: Sequence[tuple[Job, Entry]], work: GroupWork) -> list[Entry]:
             for path, written in _there(job).items():
                 if earlier.get(path) != written:  # else with --force two sets would be mixed
                     path.unlink()
-            outcome = {"status": FAILED, "reason": str(outcome)}
+            outcome = _failed(outcome)
         entries.append({**entry, "status": OK, **outcome, "seconds": seconds})
     return entries
+
+
+def _failed(error: Exception) -> Entry:
+    told: Entry = {"status": FAILED, "reason": str(error)}
+    if notes := getattr(error, "__notes__", None):
+        told["notes"] = notes
+    return told | ({"fatal": True} if isinstance(error, Fatal) else {})
 
 
 def identity(path: pathlib.Path) -> list[int]:

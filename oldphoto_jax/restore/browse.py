@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from oldphoto_jax.photo import files
+from oldphoto_jax.photo import contained, files
 from oldphoto_jax.photo.content import PhotoFile
 from oldphoto_jax.photo.types import Rows
 from oldphoto_jax.restore import batch, page, sheet
@@ -64,9 +64,9 @@ def catch_up(
             continue
         try:
             for kind, path in _late(out, job, entry.get("files", {}), kinds):
-                picture = files.read(path, max_pixels)
+                picture = contained.read(path, max_pixels)
                 if kind == page.FOUND:
-                    picture = _found(files.read(job.photo, max_pixels), picture.pixels)
+                    picture = _found(contained.read(job.photo, max_pixels), picture.pixels)
                 page.thumbnail(out, job.name, kind, picture.pixels, picture.icc)
         except batch.FAULTS as error:
             print(f"no thumbnails of {job.name}: {error}", file=sys.stderr)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from oldphoto_jax.photo import encode, files, scratch
+from oldphoto_jax.photo import contained, encode, files, scratch
 from oldphoto_jax.photo.files import PhotoFile
 from oldphoto_jax.photo.types import Rows
 from oldphoto_jax.restore import batch, browse, colorize, detect, masks, page, sheet, stage
@@ -145,7 +145,7 @@ class Chain:
     def key(self, job: batch.Job) -> Hashable:
         """Photos of equal keys can be worked on together: by their headers, and what is given."""
         try:
-            header = files.header(job.photo, self.max_pixels)
+            header = contained.header(job.photo, self.max_pixels)
         except batch.FAULTS:
             return None  # reading it will say what is wrong
         where = self.restorer.place(header.height, header.width)
@@ -169,7 +169,7 @@ class Chain:
 
     def _open(self, job: batch.Job) -> tuple[PhotoFile[np.ndarray], Request]:
         """The photo, and the request to restore it by all that is known of its damage."""
-        photo = files.read(job.photo, self.max_pixels)
+        photo = contained.read(job.photo, self.max_pixels, folder=self.out)
         size = photo.pixels.shape[:2]
         given: dict[str, np.ndarray] = {}
         for name in (MASK, "add", "remove"):
@@ -245,7 +245,7 @@ class Chain:
         lossy = path.suffix.lower() in LOSSY
         same = rows is photo.pixels and path.suffix == job.photo.suffix
         as_it_came = same and lossy and not self.strip_gps
-        if as_it_came and files.header(job.photo, self.max_pixels).orientation == 1:
+        if as_it_came and contained.header(job.photo, self.max_pixels).orientation == 1:
             files.copy(job.photo, path)
             return {}
         told: Entry = {"coded_anew": True} if lossy else {}

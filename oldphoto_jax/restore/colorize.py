@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from oldphoto_jax.metrics import color as measure
-from oldphoto_jax.photo import color, files, guided, image, tone
+from oldphoto_jax.photo import color, contained, files, guided, image, tone
 from oldphoto_jax.photo.types import Rows
 from oldphoto_jax.restore import batch, report
 from oldphoto_jax.restore import stage as stages
@@ -221,7 +221,7 @@ class Colorizer:
         that of the result (Hasler and Suesstrunk, 2003), `working` the [h,w] at which colours were
         guessed. `profile` says that a profile for gray pixels was left out.
         """
-        photo = files.read(job.photo)
+        photo = contained.read(job.photo)
         kind = tone.kind(photo.pixels)
         told: dict[str, Any] = {"size": [*photo.pixels.shape[:2]], "kind": kind}
         if reason := self.reason(kind):

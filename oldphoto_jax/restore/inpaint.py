@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from oldphoto_jax.photo import files, image, scratch
+from oldphoto_jax.photo import contained, files, image, scratch
 from oldphoto_jax.restore import batch, masks, report, tiles
 from oldphoto_jax.restore import holes as finder
 from oldphoto_jax.restore import stage as stages
@@ -74,9 +74,6 @@ class Inpainter:
     strength: float = 1.0
 
     def __post_init__(self) -> None:
-        # of each photo: holes thicker than those trained on, and holes left as they are
-        self.guessed: collections.Counter[str] = collections.Counter()
-        self.left: collections.Counter[str] = collections.Counter()
         if self.method not in CHOICES:
             raise ValueError(f"method {self.method!r}: choose one of {', '.join(CHOICES)}")
         multiple = self.multiple  # raises where the network is missing
@@ -126,13 +123,12 @@ class Inpainter:
 
     def __call__(self, job: batch.Job) -> dict[str, Any]:
         """Writes the restored photo; returns its `size` [H,W] and what `mend` tells."""
-        photo = files.read(job.photo)
+        photo = contained.read(job.photo)
         mask = masks.read(job.inputs["mask"], photo.pixels.shape[:2])
         pixels, told = self.mend(photo.pixels, mask)
         for path in job.outputs.values():
             path.parent.mkdir(parents=True, exist_ok=True)
             files.write(path, dataclasses.replace(photo, pixels=pixels))
-        self.guessed[job.name], self.left[job.name] = told["guessed"], told["left"]
         return {"size": [int(n) for n in mask.shape]} | told
 
     def mend(

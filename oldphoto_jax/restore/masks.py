@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from oldphoto_jax.photo import files, mask_files, names
+from oldphoto_jax.photo import contained, files, mask_files, names
 from oldphoto_jax.restore import batch
 
 SUFFIX = mask_files.SUFFIX
@@ -53,7 +53,7 @@ def read_probability(path: str | os.PathLike, size: tuple[int, int]) -> np.ndarr
 
 
 def _read(path: str | os.PathLike, size: tuple[int, int], what: str) -> np.ndarray:
-    pixels = files.read(path, max(files.MAX_PIXELS, math.prod(size))).pixels
+    pixels = contained.read(path, max(files.MAX_PIXELS, math.prod(size))).pixels
     try:
         mask_files.check_size(pixels, size, what)
     except ValueError as error:

@@ -27,13 +27,16 @@ class Report:
 
     Commands that write into one folder share the file; each looks only at lines of its own
     `stage`. OUT/.doing-STAGE names the photos that are being worked on. If a run finds some there,
-    their files are `remains` of a run that was killed.
+    their files are `remains` of a run that was killed. `fatal` are the lines of photos at which a
+    process of their own has ended as well, `told` all lines of this run.
     """
 
     def __init__(self, out: pathlib.Path, stage: str = "segment"):
         out.mkdir(parents=True, exist_ok=True)
         self.path, self._doing, self.stage = out / REPORT, out / f"{DOING}-{stage}", stage
         self.done: dict[str, Entry] = {}
+        self.fatal: dict[str, Entry] = {}
+        self.told: list[Entry] = []
         text = self.path.read_bytes() if self.path.exists() else b""
         complete, newline, torn = text.rpartition(b"\n")
         if torn:  # a killed run may leave half a line
@@ -47,6 +50,11 @@ class Report:
             self.remains = set(doing["names"]) - since
         self._lines, self._names = len(told), set(self.remains)
         self._note()
+
+    @property
+    def suspects(self) -> set[str]:
+        """The photos that a process may end at."""
+        return self.remains | self.fatal.keys()
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
@@ -91,6 +99,7 @@ class Report:
             reason = f"{self.path} cannot be written ({error.strerror}); mend that, and the same"
             raise OSError(error.errno, f"{reason} command goes on from here") from error
         self._lines += len(lines)
+        self.told += entries
         for entry in entries:
             self._remember(entry)
             self._names.discard(entry["photo"])
@@ -120,8 +129,13 @@ class Report:
 
     def _remember(self, entry: Entry) -> None:
         """Keeps what the outputs of a photo were made with; they may be of several runs."""
-        if entry["status"] == FAILED or not self._mine(entry):
+        if not self._mine(entry):
             return
+        if entry["status"] == FAILED:
+            if entry.get("fatal"):
+                self.fatal[entry["photo"]] = entry
+            return
+        self.fatal.pop(entry["photo"], None)
         before = self.done.get(entry["photo"], {})
         if before and entry.get("reason") == DONE["reason"]:
             return
