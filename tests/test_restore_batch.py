@@ -232,12 +232,23 @@ def test_a_failed_photo_leaves_no_mixture_of_old_and_new_files(scans, tmp_path):
     assert go(scans, out) == {"ok": 5}
 
 
-@pytest.mark.parametrize("force", [False, True])
-def test_a_name_too_long_for_the_file_system_fails_alone(scans, tmp_path, force):
-    write(scans / f"{'x' * 250}.png")
-    assert go(scans, tmp_path / "out", force=force) == {"ok": 5, "failed": 1}
-    write(scans / f"{'é ' * 75}.png")  # 229 bytes
-    assert go(scans, tmp_path / "out")["ok"] == 1
+@pytest.mark.parametrize("ending", [".png", ".webp", ".jpeg"])
+@pytest.mark.parametrize("letter", ["x", "é", "e\u0301", "家", "😀"])
+def test_every_name_that_a_photo_can_have_is_short_enough_for_its_files(tmp_path, letter, ending):
+    long = letter * ((255 - len(ending)) // len(letter.encode()))
+    for name in (long + ending, long[:-1] + "z" + ending, letter + ending):
+        write(tmp_path / "in" / name)
+    out, kinds = tmp_path / "out", ("restored_color", "restored", "p999_restored_color")
+
+    def planned():
+        return batch.plan(tmp_path / "in", out, kinds, lambda photo, kind: photo.suffix)
+
+    jobs = planned()
+    paths = [path for job in jobs for path in job.outputs.values()]
+    assert len({*paths}) == 9 and all(len(os.fsencode(path.name)) <= 255 for path in paths)
+    assert batch.run(jobs, batch.Report(out), work, {}) == {"ok": 3}
+    assert batch.run(planned(), batch.Report(out), work, {}) == {"nothing_to_do": 3}
+    assert f"{letter}_restored{ending}" in os.listdir(out)
 
 
 @pytest.mark.skipif(os.name == "nt" or sys.platform == "darwin", reason="names there are text")

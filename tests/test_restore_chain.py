@@ -148,7 +148,7 @@ def test_endings_are_those_of_the_photo_unless_told():
 
 
 def test_every_ending_that_photos_may_have_is_kept_or_bmp():
-    changed = [end for end in files.EXTENSIONS if chain.suffix(pathlib.Path(f"a{end}"), "") != end]
+    changed = [end for end in kinds.EXTENSIONS if chain.suffix(pathlib.Path(f"a{end}"), "") != end]
     assert changed == [".bmp"]
 
 

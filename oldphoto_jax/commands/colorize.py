@@ -42,5 +42,5 @@ def run(args: Namespace) -> int:
     )
     report = batch.Report(args.out, "color")
     counts = batch.run(jobs, report, colorizer, colorizer.settings, args.force)
-    options.tell(counts, colorizer.stage, "photo")
+    options.tell(counts, colorizer.stage, batch.closing(jobs), "photo")
     return 1 if counts[batch.FAILED] else 0

@@ -50,5 +50,5 @@ def run(args: Namespace) -> int:
     )
     report = batch.Report(args.out)
     counts = batch.run(jobs, report, detector, detector.settings, args.force)
-    options.tell(counts, detector.stage)
+    options.tell(counts, detector.stage, batch.closing(jobs))
     return 1 if counts[batch.FAILED] else 0
