@@ -135,7 +135,8 @@ def test_a_broken_file_is_told_and_the_rest_is_done(scans, tmp_path, weights, ca
     assert detect(scans, out, weights) == 1
     entries = report(out)
     failed = {name for name, entry in entries.items() if entry["status"] == "failed"}
-    assert failed == {"broken.jpg", "empty.png"} and len(entries) == 7
+    assert failed == {"broken.jpg", "empty.png"} and len(entries) == 7 + 1
+    assert entries["notes.txt"]["status"] == "passed_over"
     assert all(entries[name]["reason"] for name in failed)
     told = capsys.readouterr().err
     assert "broken.jpg" in told and "5 ok, 2 failed" in told

@@ -232,12 +232,23 @@ def test_a_failed_photo_leaves_no_mixture_of_old_and_new_files(scans, tmp_path):
     assert go(scans, out) == {"ok": 5}
 
 
-@pytest.mark.parametrize("force", [False, True])
-def test_a_name_too_long_for_the_file_system_fails_alone(scans, tmp_path, force):
-    write(scans / f"{'x' * 250}.png")
-    assert go(scans, tmp_path / "out", force=force) == {"ok": 5, "failed": 1}
-    write(scans / f"{'é ' * 75}.png")  # 229 bytes
-    assert go(scans, tmp_path / "out")["ok"] == 1
+@pytest.mark.parametrize("ending", [".png", ".webp", ".jpeg"])
+@pytest.mark.parametrize("letter", ["x", "é", "e\u0301", "家", "😀"])
+def test_every_name_that_a_photo_can_have_is_short_enough_for_its_files(tmp_path, letter, ending):
+    long = letter * ((255 - len(ending)) // len(letter.encode()))
+    for name in (long + ending, long[:-1] + "z" + ending, letter + ending):
+        write(tmp_path / "in" / name)
+    out, kinds = tmp_path / "out", ("restored_color", "restored", "p999_restored_color")
+
+    def planned():
+        return batch.plan(tmp_path / "in", out, kinds, lambda photo, kind: photo.suffix)
+
+    jobs = planned()
+    paths = [path for job in jobs for path in job.outputs.values()]
+    assert len({*paths}) == 9 and all(len(os.fsencode(path.name)) <= 255 for path in paths)
+    assert batch.run(jobs, batch.Report(out), work, {}) == {"ok": 3}
+    assert batch.run(planned(), batch.Report(out), work, {}) == {"nothing_to_do": 3}
+    assert f"{letter}_restored{ending}" in os.listdir(out)
 
 
 @pytest.mark.skipif(os.name == "nt" or sys.platform == "darwin", reason="names there are text")
@@ -287,3 +298,77 @@ def test_a_report_that_is_none_is_refused(tmp_path):
     (tmp_path / "report.jsonl").write_text("no json\n")
     with pytest.raises(ValueError, match="line 1"):
         batch.Report(tmp_path)
+
+
+def told(out):
+    return {line["photo"]: line for line in lines(out)}
+
+
+def test_what_is_passed_over_is_told_once_and_what_cannot_be_read_fails(scans, tmp_path):
+    (scans / "notes.txt").write_text("of 1923")
+    (scans / "album").symlink_to(tmp_path)
+    (scans / "box" / "lost").symlink_to(tmp_path / "nowhere")
+    out = tmp_path / "out"
+    assert go(scans, out) == {"ok": 5, "failed": 1}
+    found = told(out)
+    assert found["notes.txt"]["status"] == found["album"]["status"] == "passed_over"
+    assert found["notes.txt"]["reason"] == "is no photo by its content"
+    assert found["box/lost"]["status"] == "failed" and "nowhere" in found["box/lost"]["reason"]
+    assert go(scans, out) == {"nothing_to_do": 5, "failed": 1}
+    assert len(lines(out)) == 8 + 5 + 1  # the fault again, as those of photos
+    closing = batch.closing(batch.plan(scans, out, ["mask"]))
+    assert closing == (
+        "1 file is no photo, 1 link to a folder was not followed, 1 link leads nowhere: "
+        "see report.jsonl"
+    )
+    (scans / "letter.pdf").write_text("%PDF")
+    assert "2 files are no photos," in batch.closing(batch.plan(scans, out, ["mask"]))
+
+
+def test_nothing_is_said_of_a_folder_that_holds_photos_alone(scans, tmp_path):
+    assert batch.closing(batch.plan(scans, scans / "out", ["mask"])) == ""
+    go(scans, scans / "out")
+    assert batch.closing(batch.plan(scans, scans / "out", ["mask"])) == ""
+
+
+def test_a_folder_without_photos_says_what_is_in_there(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "notes.txt").write_text("of 1923")
+    with pytest.raises(ValueError, match=r"in: no photos in there \(1 file is no photo\)"):
+        batch.plan(tmp_path / "in", tmp_path / "out", ["mask"])
+
+
+@pytest.mark.parametrize("first", ["a.jpg", "a.png", "a_restored.jpg"])
+def test_photos_that_have_been_done_keep_the_names_of_their_files(tmp_path, first):
+    scans, out, kinds = tmp_path / "in", tmp_path / "out", ("restored", "restored_color", "color")
+
+    def planned():
+        return batch.plan(scans, out, kinds, lambda photo, kind: ".png")
+
+    write(scans / first)
+    assert batch.run(planned(), batch.Report(out), work, {}) == {"ok": 1}
+    done = {path: path.stat() for path in out.glob("*.png")}
+    for newcomer in {"a.jpg", "a.png", "a_restored.jpg", "A.tif", "a"} - {first}:
+        write(scans / "new.png").rename(scans / newcomer)
+    assert batch.run(planned(), batch.Report(out), work, {}) == {"nothing_to_do": 1, "ok": 4}
+    assert {path: path.stat() for path in done} == done
+    assert len([*out.glob("*.png")]) == 15
+    assert batch.run(planned(), batch.Report(out), work, {}) == {"nothing_to_do": 5}
+    for newcomer in {"a.jpg", "a.png", "a_restored.jpg", "A.tif", "a"} - {first}:
+        (scans / newcomer).unlink()
+    assert batch.run(planned(), batch.Report(out), work, {}) == {"nothing_to_do": 1}
+
+
+def test_names_that_were_kept_are_never_taken():
+    photos = [pathlib.Path(name) for name in ("a.png.jpg", "a.jpg", "a.png", "b.jpg", "b_x.jpg")]
+    kept = {photos[0]: "a.png", photos[1]: "a", photos[3]: "b", photos[4]: "b_x"}
+    labels = names.labels(photos, ("x", "x_x"), kept)
+    assert labels[:2] == ["a.png", "a"] and labels[2].startswith("a.png~")
+    assert labels[3:] == ["b.jpg", "b_x.jpg"]  # they were given apart, and clash together
+
+
+@pytest.mark.parametrize(("name", "ending"), [("a.jpg", ".png"), ("b", ".png"), ("c.JFIF", ".jpg")])
+def test_files_end_as_what_the_photo_holds(tmp_path, name, ending):
+    write(tmp_path / f"x{ending}").rename(tmp_path / name)
+    [job] = batch.plan(tmp_path / name, tmp_path / "o", ["color"], lambda photo, kind: photo.suffix)
+    assert job.outputs["color"].suffix == ending

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from oldphoto_jax.photo import files
+from oldphoto_jax.photo import files, kinds
 from oldphoto_jax.photo.files import PhotoFile
 from oldphoto_jax.restore import batch, chain, page, stage
 from oldphoto_jax.restore.report import Report
@@ -147,9 +147,11 @@ def test_endings_are_those_of_the_photo_unless_told():
         assert chain.suffix(photo, "mask", "tif") == chain.suffix(photo, "prob") == ".png"
 
 
-def test_every_ending_that_photos_may_have_is_kept_or_bmp():
-    changed = [end for end in files.EXTENSIONS if chain.suffix(pathlib.Path(f"a{end}"), "") != end]
-    assert changed == [".bmp"]
+def test_formats_that_are_written_are_kept_and_the_others_become_png():
+    kept = {end for ends in kinds.WRITTEN.values() for end in ends} - {".bmp"}
+    for ending in kinds.EXTENSIONS:
+        found = chain.suffix(pathlib.Path(f"a{ending}"), "color")
+        assert found == (ending if ending in kept else ".png")
 
 
 @pytest.mark.parametrize("asked", [["restord"], ["restored", "mask"], []])
@@ -322,7 +324,7 @@ def test_what_jpeg_cannot_hold_fails_with_words_and_leaves_nothing(tmp_path):
 @pytest.mark.parametrize(
     ("name", "form", "kinds", "words"),
     [
-        ("a.jpg", "same", PICTURES, "its name ends in .jpg: JPEG holds 8 bits only; choose --for"),
+        ("a.jpg", "jpg", PICTURES, "--format jpg: JPEG holds 8 bits only; choose --format png"),
         ("a.png", "webp", PICTURES, "--format webp: WebP holds RGB of 8 bits only; choose --forma"),
         ("a.png", "webp", ["color"], "--format webp: WebP holds"),
     ],
@@ -334,6 +336,15 @@ def test_formats_that_cannot_hold_a_photo_are_refused_before_networks_work(
     monkeypatch.setattr(Restorer, "answer", lambda *_: pytest.fail("the networks were asked"))
     assert go(deep, tmp_path / "out", form=form, kinds=[*kinds]) == {"failed": 1}
     assert words in lines(tmp_path / "out")[0]["reason"]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_png_file_that_is_called_jpeg_comes_out_as_png(tmp_path, dtype):
+    photo = save(tmp_path / "a.png", scratched(dtype=dtype)).rename(tmp_path / "a.jpg")
+    assert go(photo, tmp_path / "out") == {"ok": 1}
+    made = lines(tmp_path / "out")[0]["files"]
+    assert made.keys() >= {*PICTURES} and all(path.endswith(".png") for path in made.values())
+    assert all(kinds.of(tmp_path / "out" / path) == "PNG" for path in made.values())
 
 
 def test_webp_holds_gray_photos_in_colour(tmp_path):

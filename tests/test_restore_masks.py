@@ -1,4 +1,7 @@
+import pathlib
+import sys
 import tracemalloc
+import unicodedata
 
 import numpy as np
 import pytest
@@ -177,3 +180,65 @@ def test_one_photo_takes_one_file_or_looks_into_a_folder(scans, tmp_path):
         pairs(scans, tmp_path / "mine.png", tmp_path / "out")
     with pytest.raises(ValueError, match="no such file or folder"):
         pairs(scans, tmp_path / "nowhere", tmp_path / "out")
+
+
+@pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC")])
+@pytest.mark.parametrize("end", ["_mask.png", ".png"])
+def test_a_mask_is_found_however_its_accents_are_written(tmp_path, forms, end):
+    there, wanted = (unicodedata.normalize(form, "Šumava/Großvater é") for form in forms)
+    touch(tmp_path / "scans", f"{wanted}.jpg")
+    touch(tmp_path / "masks", f"{there}{end}")
+    found = pairs(tmp_path / "scans", tmp_path / "masks", tmp_path / "out")
+    assert found == {f"{wanted}.jpg": pathlib.Path(f"{there}{end}").name}
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="there the two names are one")
+def test_of_two_masks_that_differ_in_accents_alone_each_photo_has_its_own(tmp_path):
+    both = [unicodedata.normalize(form, "é") for form in ("NFC", "NFD")]
+    touch(tmp_path / "scans", *(f"{name}.jpg" for name in both))
+    touch(tmp_path / "masks", *(f"{name}.jpg_mask.png" for name in both))
+    found = pairs(tmp_path / "scans", tmp_path / "masks", tmp_path / "out")
+    assert found == {f"{name}.jpg": f"{name}.jpg_mask.png" for name in both}
+
+
+def test_a_newcomer_leaves_a_photo_its_mask(tmp_path):
+    scans, out = tmp_path / "scans", tmp_path / "out"
+    touch(scans, "a.jpg")
+
+    def work(job):
+        touch(out, job.outputs["mask"].name)
+        return {}
+
+    def planned():
+        jobs = batch.plan(scans, out, ["mask"])
+        return jobs, batch.run(jobs, batch.Report(out), work, {})
+
+    assert planned()[1] == {"ok": 1}
+    touch(scans, "a.png")
+    jobs, counts = planned()
+    assert counts == {"nothing_to_do": 1, "ok": 1}
+    assert [job.outputs["mask"].name for job in jobs] == ["a_mask.png", "a.png_mask.png"]
+    other = {job.name: job for job in batch.plan(scans, tmp_path / "other", ["restored"])}
+    for planned_jobs in (jobs, [*other.values()]):  # by the report of these photos, or the masks'
+        paired = masks.pair(planned_jobs, out)
+        assert [job.inputs["mask"].name for job in paired] == ["a_mask.png", "a.png_mask.png"]
+    (scans / "a.jpg").unlink()
+    assert planned()[1] == {"nothing_to_do": 1}
+
+
+def test_what_is_passed_over_has_no_mask_and_needs_none(tmp_path):
+    touch(tmp_path / "scans", "a.jpg", "notes.txt")
+    touch(tmp_path, "m.png")
+    jobs = batch.plan(tmp_path / "scans", tmp_path / "out", ["restored"])
+    for where in ("m.png", "masks"):
+        touch(tmp_path / "masks", "a.png")
+        photo, other = masks.pair(jobs, tmp_path / where)
+        assert photo.inputs and (other.name, other.inputs, other.problem) == ("notes.txt", {}, "")
+
+
+def test_a_mask_may_have_all_of_a_long_name(tmp_path):
+    long = "x" * 240
+    touch(tmp_path / "scans", f"{long}.jpg", f"{long[1:]}.jpg")
+    touch(tmp_path / "masks", f"{long}_mask.png", f"{long[1:]}.png")
+    found = pairs(tmp_path / "scans", tmp_path / "masks", tmp_path / "out")
+    assert found == {f"{long}.jpg": f"{long}_mask.png", f"{long[1:]}.jpg": f"{long[1:]}.png"}

@@ -42,7 +42,7 @@ def run(args: Namespace) -> int:
     report = batch.Report(args.out, "color")
     with apart.Apart(functools.partial(_alone, args), batch.alone(colorizer)) as way:
         counts = batch.run(jobs, report, colorizer, colorizer.settings, args.force, way)
-    options.tell(counts, colorizer.stage, "photo")
+    options.tell(counts, colorizer.stage, batch.closing(jobs), "photo")
     return 1 if counts[batch.FAILED] else 0
 
 

@@ -46,7 +46,7 @@ def run(args: Namespace) -> int:
     report = batch.Report(args.out)
     with apart.Apart(functools.partial(_alone, args), batch.alone(detector)) as way:
         counts = batch.run(jobs, report, detector, detector.settings, args.force, way)
-    options.tell(counts, detector.stage)
+    options.tell(counts, detector.stage, batch.closing(jobs))
     return 1 if counts[batch.FAILED] else 0
 
 

@@ -62,7 +62,7 @@ def run(args: Namespace) -> int:
     report = batch.Report(args.out, "inpaint")
     with apart.Apart(functools.partial(_alone, args), batch.alone(inpainter)) as way:
         counts = batch.run(jobs, report, inpainter, inpainter.settings, args.force, way)
-    options.tell(counts, inpainter.stage)
+    options.tell(counts, inpainter.stage, batch.closing(jobs))
     most = inpainter.stage.task.max_size if inpainter.stage else 0
     kinds = {
         f"holes beyond training, thicker than {most} pixels": "guessed",

@@ -49,8 +49,15 @@ def start_reading() -> None:
     contained.start()
 
 
-def tell(counts: Mapping[str, int], stage: Stage[Any] | None, seen: str = "tile") -> None:
-    """Says at the end how many photos ended how; `seen` is what the network was shown of them."""
+def tell(
+    counts: Mapping[str, int], stage: Stage[Any] | None, left: str, seen: str = "tile"
+) -> None:
+    """Says at the end how many photos ended how, and what was `left`, which is no photo.
+
+    `seen` is what the network was shown of the photos.
+    """
     told = ", ".join(f"{number} {status}" for status, number in counts.items())
     shapes = f"; programs for {len(stage.compiled)} shapes of {seen}" if stage else ""
     print(told + shapes, file=sys.stderr)
+    if left:
+        print(left, file=sys.stderr)

@@ -144,6 +144,8 @@ def run(args: Namespace) -> int:
     if args.page:
         chain.write_page(args.out, jobs, args.max_pixels)
     _tell(args, counts, work.restorer, report)
+    if left := batch.closing(jobs):
+        print(left, file=sys.stderr)
     return 1 if counts[batch.FAILED] else 0
 
 

@@ -66,7 +66,9 @@ class Pairs(Source):
         photos = outside or everything  # unless the masks lie among the photos or above them
         inside = [path.relative_to(self.path) for path in photos]
         pairs = []
-        for path, name, label in zip(photos, inside, names.labels(inside), strict=True):
+        called = {Path(name): label for name, label in names.earlier(self.masks).items()}
+        labels = names.labels(inside, kept=called)
+        for path, name, label in zip(photos, inside, labels, strict=True):
             stems = mask_files.stems(name.name, label)
             masks = mask_files.named(index, name.parent.as_posix(), stems, path)
             pairs.append((name.as_posix(), path, masks))

@@ -15,15 +15,21 @@ from typing import BinaryIO
 import cv2
 import numpy as np
 
-from oldphoto_jax.photo import content, decode, encode_tiff, exif, image, place, xmp_packet
+from oldphoto_jax.photo import (
+    content,
+    decode,
+    encode_tiff,
+    exif,
+    image,
+    kinds,
+    place,
+    xmp_packet,
+)
 from oldphoto_jax.photo.content import Header, PhotoError, PhotoFile, Pixels
 from oldphoto_jax.photo.encode import encode, refusal
+from oldphoto_jax.photo.survey import survey
 from oldphoto_jax.photo.types import Rows
 
-EXTENSIONS = (
-    *(".bmp", ".heic", ".heif", ".hif", ".jpe", ".jpeg", ".jpg"),
-    *(".png", ".tif", ".tiff", ".webp"),
-)
 TIFF = (".tif", ".tiff")
 
 # What the decoders raise when the bytes make no sense.
@@ -75,6 +81,8 @@ def read(
     with _opened(Path(path)) as file:
         photo, orientation = decode.decode(file, max_pixels, page)
     photo = _upright(photo, orientation)
+    if photo.format and (said := kinds.misnamed(path, photo.format)):
+        photo.notes = (said, *photo.notes)
     photo.pixels.flags.writeable = False
     return photo
 
@@ -183,23 +191,17 @@ def strip_gps(photo: PhotoFile[Pixels]) -> PhotoFile[Pixels]:
 
 
 def find(path: str | os.PathLike) -> list[Path]:
-    """The image files in a folder and all below it, by suffix, sorted, hidden ones left out.
+    """The photos in a folder and all below it, as `survey` finds them, sorted.
 
-    A path to a single file returns that file, whatever its suffix. Raises PhotoError if there is
-    nothing at the path.
+    A path to a single file returns that file, whatever it is. Raises PhotoError if there is nothing
+    at the path, or a folder that cannot be read.
     """
     path = Path(path)
     if path.is_file():
         return [path]
     if not path.is_dir():
         raise PhotoError(f"{path}: there is no such file or folder; check the path")
-    return sorted(
-        file
-        for file in path.rglob("*")
-        if file.suffix.lower() in EXTENSIONS
-        and not any(part.startswith(".") for part in file.relative_to(path).parts)
-        and file.is_file()
-    )
+    return survey(path).photos
 
 
 def rgb(pixels: np.ndarray) -> np.ndarray:

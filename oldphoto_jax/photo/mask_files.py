@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from oldphoto_jax.photo import files, scratch
+from oldphoto_jax.photo import files, kinds, names, scratch
 
 SUFFIX = "_mask"  # NAME_mask.png is what `oldphoto detect` and `oldphoto restore` write
 BETWEEN = 0.1  # share of pixels that may be neither black nor white; soft edges are
@@ -65,36 +65,50 @@ def check_size(pixels: np.ndarray, size: tuple[int, int], what: str = "mask") ->
 def stems(name: str, label: str, suffix: str = SUFFIX) -> list[str]:
     """What the mask of a photo called `name` may be called, without ending, the likeliest first.
 
-    `label` is what `names.labels` calls the photo among its fellows.
+    `label` is what `names.labels` calls the photo among its fellows. Where that is shortened, a
+    mask may bear the long name, too.
     """
-    return [*dict.fromkeys((label + suffix, name + suffix, label, name))]
+    whole = kinds.stem(pathlib.PurePath(name))
+    whole = whole if label == names.short(whole) else label
+    likely = (label + suffix, whole + suffix, name + suffix, label, whole, name)
+    return [*dict.fromkeys(likely)]
 
 
 def by_place(folder: str | os.PathLike) -> Index:
-    """The picture files in a folder and below, by their folder in it and name without ending."""
+    """The picture files in a folder and below, by their folder in it and name without ending.
+
+    Both in Unicode's NFC: a mask may come from a machine that writes an é in another way.
+    """
     index: dict[tuple[str, str], list[pathlib.Path]] = collections.defaultdict(list)
     for path in files.find(folder):
         inside = path.relative_to(folder)
-        index[inside.parent.as_posix(), inside.stem].append(path)
+        index[_place(inside.parent.as_posix(), inside.stem)].append(path)
     return index
 
 
 def named(
-    index: Index, parent: str, names: Sequence[str], photo: pathlib.Path
+    index: Index, parent: str, stems: Sequence[str], photo: pathlib.Path
 ) -> list[pathlib.Path]:
-    """The files in the folder `parent` that bear the first of the names that any bears.
+    """The files in the folder `parent` that bear the first of the stems that any bears.
 
     The photo is no mask of its own. More than one is a question for the user: see `several`.
     """
-    for name in names:
+    for stem in stems:
         found = [
-            path for path in index.get((parent, name), []) if path.resolve() != photo.resolve()
+            path
+            for path in index.get(_place(parent, stem), [])
+            if path.resolve() != photo.resolve()
         ]
+        exact = [path for path in found if path.stem == stem]  # to the byte, if there are several
         if found:
-            return found
+            return exact or found
     return []
 
 
 def several(found: Sequence[pathlib.Path], what: str = "mask") -> str:
     """What to say of a photo with several files of one name as its mask."""
     return f"has several files as its {what}: {' and '.join(map(str, found))}; keep one"
+
+
+def _place(parent: str, stem: str) -> tuple[str, str]:
+    return names.composed(parent), names.composed(stem)

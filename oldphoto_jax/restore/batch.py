@@ -17,8 +17,11 @@ from typing import Any
 
 from tqdm import tqdm
 
-from oldphoto_jax.photo import files, names
-from oldphoto_jax.restore.report import DONE, FAILED, OK, REPORT, Entry, Report
+from oldphoto_jax.photo import kinds as formats
+from oldphoto_jax.photo import names
+from oldphoto_jax.photo.survey import Left
+from oldphoto_jax.restore import passed_over
+from oldphoto_jax.restore.report import DONE, FAILED, OK, PASSED_OVER, REPORT, Entry, Report
 
 SAME = {  # what tells whether a photo needs no other outputs, and how to say that it differs
     "settings": "with other settings",
@@ -39,7 +42,9 @@ class Job:
     """One photo, its name in the report, and the files to be made of it.
 
     `inputs` are further files that the outputs depend on, such as its mask. A job with a
-    `problem` cannot be done and fails with these words.
+    `problem` cannot be done and fails with these words. `called` is NAME in the names of files
+    that an earlier run made of the photo. What is `passed_over` is no photo, and only told of; it
+    fails where it cannot be read.
     """
 
     photo: pathlib.Path
@@ -47,6 +52,8 @@ class Job:
     outputs: dict[str, pathlib.Path]
     inputs: dict[str, pathlib.Path] = dataclasses.field(default_factory=dict)
     problem: str = ""
+    called: str = ""
+    passed_over: Left | None = None
 
 
 Work = Callable[[Job], Entry]
@@ -61,34 +68,39 @@ def plan(
 ) -> list[Job]:
     """What to make of a photo or, keeping the tree, of all photos in a folder.
 
-    `kinds` such as "mask" become NAME_mask.png, or end as `suffix` says for photo and kind. NAME is
-    the photo's name without ending; photos of one folder whose files would share a name (a.jpg,
-    a.png) keep the ending: a.jpg_mask.png, a.png_mask.png. Photos inside `out` are passed over.
-    Raises ValueError rather than overwrite a photo.
+    `kinds` such as "mask" become NAME_mask.png, or end as `suffix` says for photo and kind; it gets
+    the photo by a name that ends as its content is. NAME is the photo's name without ending;
+    photos of one folder whose files would share a name (a.jpg, a.png) keep the ending:
+    a.jpg_mask.png, a.png_mask.png, unless `out` has files of one of them. Names that would be too
+    long for the file system are shortened. Photos inside `out` are passed over; so is all else that
+    is no photo, each with a job of its own, behind those of the photos. Raises ValueError rather
+    than overwrite a photo, and for a folder without any.
     """
     source, out = pathlib.Path(source), pathlib.Path(out)
-    home = out.resolve()
-    if source.is_dir() and source.resolve() == home:
+    if source.is_dir() and source.resolve() == out.resolve():
         raise ValueError(f"--out {out}: is the folder of the photos; choose another one")
-    photos = sorted(files.find(source))
-    if source.resolve() in home.parents:
-        outside = [photo for photo in photos if home not in photo.resolve().parents]
-        if len(outside) < len(photos) and not (out / REPORT).exists():
-            raise ValueError(f"--out {out}: holds photos of its own; choose an empty folder")
-        photos = outside
-    if not photos:
-        raise ValueError(f"{source}: no photos in there")
-    jobs, root = [], source if source.is_dir() else source.parent
-    for photo, label in zip(photos, names.labels(photos, kinds), strict=True):
+    root = source if source.is_dir() else source.parent
+    photos, others = passed_over.look_through(source, out)
+    called = {root / name: label for name, label in names.earlier(out).items()}
+    jobs = []
+    for photo, label in zip(photos, names.labels(photos, kinds, called), strict=True):
         inside = photo.relative_to(root)
-        place = out / inside.parent
-        outputs = {kind: place / f"{label}_{kind}{suffix(photo, kind)}" for kind in kinds}
-        jobs.append(Job(photo, inside.as_posix(), outputs))
+        place, shown = out / inside.parent, photo.with_name(f"photo{formats.ending(photo)}")
+        outputs = {kind: place / f"{label}_{kind}{suffix(shown, kind)}" for kind in kinds}
+        jobs.append(Job(photo, inside.as_posix(), outputs, called=called.get(photo, "")))
     sources = {photo.resolve() for photo in photos}
     for path in (path for job in jobs for path in job.outputs.values()):
         if path.resolve() in sources:
             raise ValueError(f"--out {out}: {path} would overwrite a photo; choose another folder")
+    for one in others:
+        jobs.append(Job(one.path, one.path.relative_to(root).as_posix(), {}, passed_over=one))
     return jobs
+
+
+def closing(jobs: Iterable[Job]) -> str:
+    """What to say at the end of all that was passed over; nothing if nothing was."""
+    told = passed_over.counted(job.passed_over for job in jobs if job.passed_over)
+    return f"{told}: see {REPORT}" if told else ""
 
 
 def lossless(photo: pathlib.Path, kind: str = "") -> str:
@@ -160,7 +172,8 @@ def tell(entries: Sequence[Entry], report: Report, counts: collections.Counter) 
     for entry in entries:
         if entry["status"] == FAILED:
             tqdm.write(f"failed: {entry['photo']}: {entry['reason']}", file=sys.stderr)
-        counts[entry["status"]] += 1
+        if entry["status"] != PASSED_OVER:
+            counts[entry["status"]] += 1
     report.add(entries)
 
 
@@ -178,6 +191,9 @@ def checked(
         try:
             if job.problem:
                 raise ValueError(job.problem)
+            if job.passed_over:
+                yield job, passed_over.entry(job.passed_over, entry)
+                continue
             entry["source"] = identity(job.photo)
             if job.inputs:
                 entry["inputs"] = {kind: identity(path) for kind, path in job.inputs.items()}
@@ -236,6 +252,8 @@ def perform(todo: Sequence[tuple[Job, Entry]], work: GroupWork) -> list[Entry]:
                 if earlier.get(path) != written:  # else with --force two sets would be mixed
                     path.unlink()
             outcome = _failed(outcome)
+        else:
+            outcome = {"files": _names(job), **outcome}
         entries.append({**entry, "status": OK, **outcome, "seconds": seconds})
     return entries
 
@@ -251,6 +269,12 @@ def identity(path: pathlib.Path) -> list[int]:
     """What changes when a file is written anew: its size and time of modification."""
     stat = path.stat()
     return [stat.st_size, stat.st_mtime_ns]
+
+
+def _names(job: Job) -> dict[str, str]:
+    """The files of a photo by what they are, relative to the folder of the report."""
+    place = pathlib.PurePosixPath(job.name).parent
+    return {kind: (place / path.name).as_posix() for kind, path in job.outputs.items()}
 
 
 def _there(job: Job) -> dict[pathlib.Path, list[int]]:

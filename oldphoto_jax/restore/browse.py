@@ -87,6 +87,6 @@ def _late(
         sources[page.FOUND] = out / made[MASK]
     sources |= {kind: out / made[kind] for kind in kinds if kind in made}
     for kind, source in sources.items():
-        small = out / page.THUMBNAILS / kind / f"{job.name}.jpg"
+        small = out / page.place(job.name, kind)
         if not small.exists() or os.path.getmtime(small) < os.path.getmtime(source):
             yield kind, source

@@ -195,9 +195,8 @@ class Chain:
             ending = job.outputs[kind].suffix
             reason = encode.refusal(ending, one, self.quality)
             if reason and not encode.refusal(".tif", one):  # no fault of the photo's own
-                same = ending == job.photo.suffix
-                asked = f"its name ends in {ending}" if same else f"--format {ending[1:]}"
-                raise ValueError(f"{asked}: {reason.split(';')[0]}; choose --format png or tif")
+                asked, why = f"--format {ending[1:]}", reason.split(";")[0]
+                raise ValueError(f"{asked}: {why}; choose --format png or tif")
 
     def _finish(
         self, ready: tuple[batch.Job, PhotoFile[np.ndarray], Request], answer: dict

@@ -78,15 +78,21 @@ def pair(
     the path, or a folder where no photo has one.
     """
     masks = pathlib.Path(masks)
+    beside = [job for job in jobs if job.passed_over]
+    jobs = [job for job in jobs if not job.passed_over]
     if masks.is_file():
         if len(jobs) > 1:
             raise ValueError(f"{masks}: is one {WORDS[kind]} for {len(jobs)} photos; give a folder")
-        return [_with(job, kind, masks) for job in jobs]
+        return [*(_with(job, kind, masks) for job in jobs), *beside]
     home = masks.resolve()
     outside = [job for job in jobs if home not in job.photo.resolve().parents]
     jobs = outside or jobs  # unless the masks lie among the photos or above them
     index = mask_files.by_place(masks)
-    labels = names.labels([pathlib.Path(job.name) for job in jobs])
+    called = {job.name: job.called for job in jobs if job.called} | names.earlier(masks)
+    labels = names.labels(
+        [pathlib.Path(job.name) for job in jobs],
+        kept={pathlib.Path(name): label for name, label in called.items()},
+    )
     paired = [
         _pair(job, _stems(job, label, suffix), index, masks, kind, needed)
         for job, label in zip(jobs, labels, strict=True)
@@ -97,7 +103,8 @@ def pair(
             f"name one {_stems(jobs[0], labels[0], suffix)[0]}.png, for example"
         )
     used = {job.inputs[kind].resolve() for job in paired if kind in job.inputs}
-    return [job for job in paired if kind in job.inputs or job.photo.resolve() not in used]
+    photos = [job for job in paired if kind in job.inputs or job.photo.resolve() not in used]
+    return photos + beside
 
 
 def _stems(job: batch.Job, label: str, suffix: str) -> list[str]:

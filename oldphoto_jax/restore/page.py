@@ -16,13 +16,14 @@ import urllib.parse
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from oldphoto_jax.photo import files, tone
+from oldphoto_jax.photo import files, names, tone
 from oldphoto_jax.photo.content import PhotoFile
+from oldphoto_jax.photo.survey import THUMBNAILS
 from oldphoto_jax.photo.types import Rows
 from oldphoto_jax.restore import batch, page_frame, sheet
-from oldphoto_jax.restore.report import BEYOND, FAILED, NOTHING, OK, REPORT, Entry
+from oldphoto_jax.restore.report import BEYOND, FAILED, NOTHING, OK, PASSED_OVER, REPORT, Entry
 
-PAGE, THUMBNAILS = "index.html", ".thumbnails"
+PAGE = "index.html"
 SIDE, QUALITY = 480, 85  # pixels of a thumbnail's longer side; its JPEG quality
 ORIGINAL, FOUND = UNFILED = ("original", "found")  # thumbnails that need no full file
 CAPTIONS = {
@@ -57,11 +58,20 @@ def thumbnail(
     pixels [H,W,1|3] are uint8 or uint16, taken some rows at a time; `icc` is the profile that
     describes them. Raises ValueError for other pixels, PhotoError where it cannot be written.
     """
-    path = out / _thumbnail(name, kind)
+    path = out / place(name, kind)
     path.parent.mkdir(parents=True, exist_ok=True)
     small = sheet.shrink(pixels, *_fit(*pixels.shape[:2]))
     files.write(path, PhotoFile(small, icc=icc), quality=QUALITY)
     return path
+
+
+def place(name: str, kind: str) -> str:
+    """Where the thumbnail of one picture of a photo is, relative to OUT.
+
+    There is a folder for each kind, so that no two photos share a file.
+    """
+    folder, slash, own = name.rpartition("/")
+    return f"{THUMBNAILS}/{kind}/{folder}{slash}{names.short(own, names.LONGEST - 4)}.jpg"
 
 
 def collect(out: pathlib.Path, stage: str) -> dict[str, Entry]:
@@ -74,7 +84,7 @@ def collect(out: pathlib.Path, stage: str) -> dict[str, Entry]:
     made: dict[str, Entry] = {}
     for line in (out / REPORT).read_bytes().splitlines():  # of text it would split names as well
         entry = json.loads(line)
-        if entry.get("stage") != stage:
+        if entry.get("stage") != stage or entry["status"] == PASSED_OVER:
             continue
         name = entry["photo"]
         before = made.get(name, {})
@@ -129,7 +139,7 @@ def _card(out: pathlib.Path, name: str, entry: Entry, kinds: Sequence[str]) -> s
     shown = [
         kind
         for kind in (ORIGINAL, *kinds)
-        if kind in {*UNFILED, *made} and (out / _thumbnail(name, kind)).exists()
+        if kind in {*UNFILED, *made} and (out / place(name, kind)).exists()
     ]
     figures = [_figure(name, entry, kind, ORIGINAL in shown) for kind in shown]
     links = [_link(path, _caption(kind)) for kind, path in made.items() if kind not in shown]
@@ -155,7 +165,7 @@ def _figure(name: str, entry: Entry, kind: str, comparable: bool) -> str:
     height, width = _fit(*entry["size"]) if "size" in entry else (None, None)
     sides = f' width="{width}" height="{height}"' if width else ""
     alt = f"{_text(name)}: {caption}"
-    picture = f'<img src="{_url(_thumbnail(name, kind))}" alt="{alt}"{sides} loading="lazy">'
+    picture = f'<img src="{_url(place(name, kind))}" alt="{alt}"{sides} loading="lazy">'
     if kind in entry.get("files", {}):
         picture = _link(entry["files"][kind], picture)
     if kind == ORIGINAL:
@@ -190,11 +200,6 @@ def _facts(entry: Entry) -> Iterator[str]:
 
 def _caption(kind: str) -> str:
     return _text(CAPTIONS.get(kind, kind))
-
-
-def _thumbnail(name: str, kind: str) -> str:
-    """Relative to OUT; a folder for each kind, so that no two photos share a file."""
-    return f"{THUMBNAILS}/{kind}/{name}.jpg"
 
 
 def _fit(height: int, width: int) -> tuple[int, int]:

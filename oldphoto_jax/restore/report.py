@@ -14,6 +14,7 @@ from oldphoto_jax.weights import cache
 
 REPORT, DOING = "report.jsonl", ".doing"
 OK, NOTHING, BEYOND, FAILED = "ok", "nothing_to_do", "beyond_training", "failed"
+PASSED_OVER = "passed_over"  # no photo; told once, for as long as the reason is the same
 
 DONE = {"status": NOTHING, "reason": "done before with the same settings"}
 MERGED = ("settings", "inputs")  # what later lines of a photo add to
@@ -37,6 +38,7 @@ class Report:
         self.done: dict[str, Entry] = {}
         self.fatal: dict[str, Entry] = {}
         self.told: list[Entry] = []
+        self._passed_over: dict[str, str] = {}
         text = self.path.read_bytes() if self.path.exists() else b""
         complete, newline, torn = text.rpartition(b"\n")
         if torn:  # a killed run may leave half a line
@@ -89,7 +91,7 @@ class Report:
 
     def add(self, entries: Iterable[Entry]) -> None:
         """Appends lines, at once, in UTF-8 whatever bytes the names have."""
-        entries = list(entries)
+        entries = [entry for entry in entries if not self._is_told(entry)]
         lines = [json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries]
         text = "".join(lines).encode("utf-8", "backslashreplace")  # an escape of JSON
         try:
@@ -124,12 +126,19 @@ class Report:
             ) from error
         return entry
 
+    def _is_told(self, entry: Entry) -> bool:
+        before = self._passed_over.get(entry["photo"])
+        return entry["status"] == PASSED_OVER and before == entry["reason"]
+
     def _mine(self, entry: Entry) -> bool:
         return entry.get("stage", self.stage) == self.stage
 
     def _remember(self, entry: Entry) -> None:
         """Keeps what the outputs of a photo were made with; they may be of several runs."""
         if not self._mine(entry):
+            return
+        if entry["status"] == PASSED_OVER:
+            self._passed_over[entry["photo"]] = entry["reason"]
             return
         if entry["status"] == FAILED:
             if entry.get("fatal"):
