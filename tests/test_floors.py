@@ -76,6 +76,17 @@ FLOORS = {
         "data.sources",
     ),
     "experiments.report": ("train.workdir",),
+    "experiments.ledger": ("train.workdir",),
+    "experiments.saved_residuals": ("tasks.segment",),
+    "experiments.seeing_exams": (
+        "data.sources",
+        "restore.evaluate",
+        "restore.evaluate_obvious",
+        "restore.stage",
+        "tasks.segment",
+        "train.workdir",
+        "weights",
+    ),
     "experiments.tone_kinds": ("damage", "data.sources", "photo"),
     "experiments.fill_sheet": ("restore", "tasks.inpaint", "photo", "data.sources"),
     "experiments.genuine_exam": (
@@ -213,7 +224,7 @@ def test_what_judges_is_unknown_to_what_is_trained():
     judges = {name for name, used in users.items() if any(within(one, "obvious") for one in used)}
     assert {name for name in judges if not within(name, "obvious")} == {"restore.evaluate_obvious"}
     askers = {name for name, used in users.items() if "restore.evaluate_obvious" in used}
-    assert askers == {"commands.evaluate"}
+    assert askers == {"commands.evaluate", "experiments.seeing_exams"}
 
 
 def test_the_table_names_what_exists():
