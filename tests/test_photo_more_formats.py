@@ -281,6 +281,13 @@ def test_a_header_that_promises_too_much_is_refused_before_any_pixel(tmp_path, n
             use(path)
 
 
+def test_a_picture_of_a_gif_that_is_far_larger_than_its_canvas_is_refused(tmp_path):
+    data = b"GIF89a\1\0\1\0\0\0\0,\0\0\0\0\xff\xff\xff\xff\0\x02\0;"
+    for use in (files.header, files.read):
+        with pytest.raises(PhotoError, match=r"4294836225 pixels.*Save it as PNG"):
+            use(put(tmp_path / "a.gif", data))
+
+
 CUT = [path for path in sorted(FILES.glob("*.*")) if kinds.of(path) in more_formats.FORMATS]
 
 

@@ -28,7 +28,7 @@ class Told(NamedTuple):
     width: int
     height: int
     bits: tuple[int, ...]  # of each channel
-    whole: bool  # no channel is smaller than the others
+    whole: bool  # every channel has a value for each pixel
     space: int | None
     icc: bytes | None
     exif: bytes | None
@@ -113,7 +113,9 @@ def _tell(data: mmap.mmap) -> Told:
     if not parts or any(depth & 0x80 for depth, _, _ in parts):
         raise PhotoError("JPEG 2000 with negative values; save it as TIFF or PNG")
     bits = tuple((depth & 0x7F) + 1 for depth, _, _ in parts)
-    return Told(width, height, bits, len({p[1:] for p in parts}) == 1, space, icc, block, xmp)
+    return Told(
+        width, height, bits, {part[1:] for part in parts} == {(1, 1)}, space, icc, block, xmp
+    )
 
 
 def _colors(data: mmap.mmap, begin: int, end: int) -> tuple[int | None, bytes | None]:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 import numpy as np
-from PIL import GifImagePlugin, ImageFile, PcxImagePlugin, TgaImagePlugin
+from PIL import GifImagePlugin, Image, ImageFile, PcxImagePlugin, TgaImagePlugin
 
 from oldphoto_jax.photo import (
     avif,
@@ -47,7 +47,10 @@ def decode(file: BinaryIO, form: str, max_pixels: int) -> tuple[PhotoFile[np.nda
 
 def _opened(file: BinaryIO, form: str, max_pixels: int) -> tuple[Stored, Decode]:
     file.seek(0)
-    stored, work = FORMATS[form](file)
+    try:
+        stored, work = FORMATS[form](file)
+    except Image.DecompressionBombError as error:  # of GIF alone, for a picture beyond its canvas
+        raise PhotoError(f"{error} Save it as PNG.") from error
     content.check_size(stored.width, stored.height, max_pixels)
     return stored, work
 
