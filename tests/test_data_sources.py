@@ -2,10 +2,12 @@
 
 import pickle
 import shutil
+import sys
 
 import cv2
 import numpy as np
 import pytest
+from absl import logging
 
 from oldphoto_jax.data import sources
 
@@ -206,3 +208,15 @@ def test_a_copied_folder_gives_the_same_records(folder, tmp_path):
     for one, other in zip(sources.Folder(folder), sources.Folder(tmp_path / "copy"), strict=True):
         assert one["name"] == other["name"]
         np.testing.assert_array_equal(one["photo"], other["photo"])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_a_folder_warns_of_what_cannot_be_read(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(logging, "warning", lambda *words: said.append(words[0] % words[1:]))
+    (tmp_path / "a.png").write_bytes(encode(picture(1)))
+    (tmp_path / "notes.txt").write_text("of 1923")
+    assert sources.Folder(tmp_path).names == ["a.png"] and not said
+    (tmp_path / "lost.png").symlink_to(tmp_path / "nowhere")
+    assert sources.Folder(tmp_path).names == ["a.png"]
+    assert len(said) == 1 and "lost.png, which leads nowhere" in said[0]

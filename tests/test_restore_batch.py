@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import sys
+import unicodedata
 
 import cv2
 import numpy as np
@@ -372,3 +373,14 @@ def test_files_end_as_what_the_photo_holds(tmp_path, name, ending):
     write(tmp_path / f"x{ending}").rename(tmp_path / name)
     [job] = batch.plan(tmp_path / name, tmp_path / "o", ["color"], lambda photo, kind: photo.suffix)
     assert job.outputs["color"].suffix == ending
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="there the two names are one")
+@pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC")])
+def test_a_folder_that_comes_back_with_other_accents_is_known(tmp_path, forms):
+    first, second = (unicodedata.normalize(form, "été/Großmutter é.png") for form in forms)
+    photo = write(tmp_path / "in" / first)
+    assert go(tmp_path / "in", tmp_path / "out") == {"ok": 1}
+    (tmp_path / "in" / second).parent.mkdir()
+    photo.rename(tmp_path / "in" / second)
+    assert go(tmp_path / "in", tmp_path / "out") == {"nothing_to_do": 1}

@@ -3,6 +3,7 @@ import sys
 import tracemalloc
 import unicodedata
 
+import cv2
 import numpy as np
 import pytest
 
@@ -242,3 +243,12 @@ def test_a_mask_may_have_all_of_a_long_name(tmp_path):
     touch(tmp_path / "masks", f"{long}_mask.png", f"{long[1:]}.png")
     found = pairs(tmp_path / "scans", tmp_path / "masks", tmp_path / "out")
     assert found == {f"{long}.jpg": f"{long}_mask.png", f"{long[1:]}.jpg": f"{long[1:]}.png"}
+
+
+def test_photos_and_masks_without_an_ending_pair_by_all_of_their_names(tmp_path):
+    png = cv2.imencode(".png", np.zeros((4, 4), np.uint8))[1].tobytes()
+    for name in ("scans/Oma. Paris 1950", "masks/Oma. Paris 1950", "scans/b", "masks/b_mask"):
+        touch(tmp_path, name)
+        (tmp_path / name).write_bytes(png)
+    found = pairs(tmp_path / "scans", tmp_path / "masks", tmp_path / "out")
+    assert found == {"Oma. Paris 1950": "Oma. Paris 1950", "b": "b_mask"}

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from absl import logging
 
-from oldphoto_jax.data.source import Broken, Source
+from oldphoto_jax.data.source import Broken, Source, find
 from oldphoto_jax.photo import files, mask_files, names, scratch
 
 
@@ -61,7 +61,7 @@ class Pairs(Source):
     def _pair(self) -> tuple[list[tuple[str, Path, list[Path]]], int]:
         """(name, photo, files that are called as its mask) of every pair; photos without one."""
         home, index = self.masks.resolve(), mask_files.by_place(self.masks)
-        everything = sorted(files.find(self.path))
+        everything = find(self.path)
         outside = [path for path in everything if home not in path.resolve().parents]
         photos = outside or everything  # unless the masks lie among the photos or above them
         inside = [path.relative_to(self.path) for path in photos]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from absl import logging
 
 from oldphoto_jax.data.decode import decode
+from oldphoto_jax.photo.survey import survey
 
 
 class Broken(ValueError):
@@ -31,6 +33,21 @@ class Photos(Protocol):
 
     def __getitem__(self, index: int) -> Mapping[str, Any]:
         """`photo` uint8 [H,W,3] and `name`; the same index gives the same record."""
+
+
+def find(folder: Path) -> list[Path]:
+    """The photos in a folder and below, sorted; what cannot be read there is warned of."""
+    found = survey(folder)
+    lost = [one for one in found.passed_over if one.unreadable]
+    if lost:
+        logging.warning(
+            "%s: passed over %d files and folders that cannot be read, e.g. %s, which %s",
+            folder,
+            len(lost),
+            lost[0].path,
+            lost[0].reason,
+        )
+    return found.photos
 
 
 class Source(abc.ABC):

@@ -21,8 +21,7 @@ import numpy as np
 from absl import logging
 
 from oldphoto_jax.data.pairs import Pairs
-from oldphoto_jax.data.source import Broken, Photos, Source
-from oldphoto_jax.photo import files
+from oldphoto_jax.data.source import Broken, Photos, Source, find
 
 # Photographs in colour that scikit-image's wheel carries, each dedicated to the public domain:
 # astronaut, hubble_deep_field (NASA) and rocket (SpaceX) public domain; chelsea (Stefan van der
@@ -71,7 +70,7 @@ class Folder(Source):
                 f"the folder of photos {self.path} {is_what}; name an existing folder"
             )
         if names is None:
-            found = (file.relative_to(self.path).as_posix() for file in files.find(self.path))
+            found = (file.relative_to(self.path).as_posix() for file in find(self.path))
             self.names = sorted(found)
         else:
             self.names = self._present(names)

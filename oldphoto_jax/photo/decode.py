@@ -1,7 +1,8 @@
 """An open image file to a PhotoFile at the file's own depth; `files.read` is the door.
 
 Here are the formats that Pillow opens whole; `decode_jpeg`, `decode_png`, `decode_tiff` and `heif`
-have the others. The first bytes say what a file is, whatever its name says.
+have the others, `more_formats` those that are not written. The first bytes say what a file is,
+whatever its name says.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from PIL import BmpImagePlugin, Image, ImageFile, WebPImagePlugin
 
 from oldphoto_jax.photo import (
+    avif,
     content,
     decode_jpeg,
     decode_png,
@@ -21,6 +23,8 @@ from oldphoto_jax.photo import (
     exif,
     headers,
     heif,
+    kinds,
+    more_formats,
     samples,
 )
 from oldphoto_jax.photo.content import PhotoError, PhotoFile
@@ -34,6 +38,9 @@ READERS: dict[str, Callable[[BinaryIO], ImageFile.ImageFile]] = {
 
 def header(file: BinaryIO, max_pixels: int) -> content.Stored:
     """Size and orientation of an open file; refuses what `decode` would refuse by its header."""
+    form = kinds.recognize(file, getattr(file, "name", ""))
+    if form in more_formats.FORMATS:
+        return more_formats.header(file, form, max_pixels)
     file.seek(0)
     start = file.read(16)
     if start.startswith(decode_tiff.MAGIC):
@@ -55,7 +62,7 @@ def pages(file: BinaryIO, max_pixels: int) -> list[tuple[str, content.Stored]]:
 
 
 def decode(file: BinaryIO, max_pixels: int, page: int = 0) -> tuple[PhotoFile[np.ndarray], int]:
-    """Decodes a page of a JPEG, PNG, TIFF, WebP, HEIC or BMP file that is open for reading.
+    """Decodes a page of an open JPEG, PNG, TIFF, WebP, HEIC or BMP file, or of `more_formats`.
 
     Returns all as stored, and the orientation to apply, by EXIF's number. Raises PhotoError for
     what this house refuses, and whatever the decoder raises (ValueError, OSError, SyntaxError ...)
@@ -67,6 +74,9 @@ def decode(file: BinaryIO, max_pixels: int, page: int = 0) -> tuple[PhotoFile[np
         return decode_tiff.decode(file, max_pixels, page)
     if page:
         raise PhotoError(f"there is no page {page + 1}; only TIFF files have several")
+    form = kinds.recognize(file, getattr(file, "name", ""))
+    if form in more_formats.FORMATS:
+        return more_formats.decode(file, form, max_pixels)
     if heif.is_heif(start):
         return heif.decode(file, max_pixels)
     found = header(file, max_pixels)
@@ -99,12 +109,11 @@ def _beside(image: ImageFile.ImageFile) -> PhotoFile:
     block = headers.exif_of(image)
     said = exif.resolution(exif.parse(block), exif.order(block)) if block else None
     dots = image.info.get("dpi")
-    further = getattr(image, "n_frames", 1) > 1
-    return PhotoFile(
+    photo = PhotoFile(
         content.NO_PIXELS,
         icc=image.info.get("icc_profile"),
         exif=block,
         xmp=image.info.get("xmp") or None,
         resolution=(float(dots[0]), float(dots[1])) if dots and exif.is_resolution(dots) else said,
-        left_behind=("the other pictures of the animation",) if further else (),
     )
+    return avif.first_of(getattr(image, "n_frames", 1), photo)

@@ -72,6 +72,15 @@ def parse(block: bytes) -> Directory:
     return directory(block, start, order(block))
 
 
+def sound(block: bytes | None) -> bytes | None:
+    """The block, or None where there is no sense in it: it says nothing, and pixels are whole."""
+    try:
+        parse(block or b"")
+    except ValueError:
+        return None
+    return block
+
+
 def directory(
     data: bytes | mmap.mmap, start: int, order: str, big: bool = False, children: Tree = CHILDREN
 ) -> Directory:

@@ -67,6 +67,7 @@ def read(
 ) -> PhotoFile[np.ndarray]:
     """Reads a JPEG, PNG, TIFF, WebP, HEIC or BMP file upright, of TIFF a page that `pages` lists.
 
+    Of the formats in `more_formats`, which are not written, it reads the first picture.
     1-bit, palette and CMYK pictures become 8-bit gray or RGB; 16 bits stay 16. What lies beside
     the pixels comes along, made to fit them: the orientation is 1 in EXIF and XMP, and an ICC
     profile for other channels (inks) is left out. Of a TIFF file's own tags those that describe

@@ -82,7 +82,7 @@ def by_place(folder: str | os.PathLike) -> Index:
     index: dict[tuple[str, str], list[pathlib.Path]] = collections.defaultdict(list)
     for path in files.find(folder):
         inside = path.relative_to(folder)
-        index[_place(inside.parent.as_posix(), inside.stem)].append(path)
+        index[_place(inside.parent.as_posix(), kinds.stem(inside))].append(path)
     return index
 
 
@@ -99,7 +99,9 @@ def named(
             for path in index.get(_place(parent, stem), [])
             if path.resolve() != photo.resolve()
         ]
-        exact = [path for path in found if path.stem == stem]  # to the byte, if there are several
+        exact = [
+            path for path in found if kinds.stem(path) == stem
+        ]  # to the byte, if there are several
         if found:
             return exact or found
     return []

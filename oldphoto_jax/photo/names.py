@@ -104,6 +104,13 @@ def earlier(folder: pathlib.Path) -> dict[str, str]:
     return called
 
 
+def recalled(photos: Iterable[str], called: Mapping[str, str]) -> list[str]:
+    """The photos' names as `earlier` has them, which may write the same accents in another way."""
+    photos = list(photos)
+    others = {composed(name): name for name in called.keys() - {*photos}}
+    return [name if name in called else others.pop(composed(name), name) for name in photos]
+
+
 def _label(kind: str, path: str) -> str:
     return pathlib.PurePosixPath(path).name.rpartition(f"_{kind}.")[0]
 

@@ -81,13 +81,15 @@ def plan(
         raise ValueError(f"--out {out}: is the folder of the photos; choose another one")
     root = source if source.is_dir() else source.parent
     photos, others = passed_over.look_through(source, out)
-    called = {root / name: label for name, label in names.earlier(out).items()}
+    called = names.earlier(out)
+    told = names.recalled((photo.relative_to(root).as_posix() for photo in photos), called)
+    kept = {photo: called[name] for photo, name in zip(photos, told, strict=True) if name in called}
     jobs = []
-    for photo, label in zip(photos, names.labels(photos, kinds, called), strict=True):
-        inside = photo.relative_to(root)
-        place, shown = out / inside.parent, photo.with_name(f"photo{formats.ending(photo)}")
+    labels = names.labels(photos, kinds, kept)
+    for photo, name, label in zip(photos, told, labels, strict=True):
+        place, shown = (out / name).parent, photo.with_name(f"photo{formats.ending(photo)}")
         outputs = {kind: place / f"{label}_{kind}{suffix(shown, kind)}" for kind in kinds}
-        jobs.append(Job(photo, inside.as_posix(), outputs, called=called.get(photo, "")))
+        jobs.append(Job(photo, name, outputs, called=kept.get(photo, "")))
     sources = {photo.resolve() for photo in photos}
     for path in (path for job in jobs for path in job.outputs.values()):
         if path.resolve() in sources:
