@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 import numpy as np
-from PIL import PngImagePlugin
+from PIL import ImageFile, PngImagePlugin
 
 from oldphoto_jax.photo import pieces, png, samples
 from oldphoto_jax.photo.content import PhotoFile
@@ -22,7 +22,7 @@ def opened(file: BinaryIO) -> tuple[PngImagePlugin.PngImageFile, PhotoFile]:
 
 
 def deep(
-    image: PngImagePlugin.PngImageFile, file: BinaryIO, kind: int
+    image: ImageFile.ImageFile, file: BinaryIO, kind: int
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Pixels and alpha of 16 bits, which Pillow would cut to 8 if there is more than one channel.
 
@@ -54,7 +54,7 @@ def _needed(file: BinaryIO) -> Iterator[mmap.mmap | bytes]:
         yield data
 
 
-def _key_alpha(image: PngImagePlugin.PngImageFile, pixels: np.ndarray) -> np.ndarray | None:
+def _key_alpha(image: ImageFile.ImageFile, pixels: np.ndarray) -> np.ndarray | None:
     """Alpha of a picture that names one colour as transparent."""
     key = image.info.get("transparency")
     if key is None:

@@ -180,15 +180,30 @@ def write_png(path: str | os.PathLike, pixels: np.ndarray) -> None:
 def strip_gps(photo: PhotoFile[Pixels]) -> PhotoFile[Pixels]:
     """The photo without the place where it was taken; the pixels are shared.
 
-    Gone are GPS from EXIF, its bytes too, and from XMP and IPTC the coordinates and the names of
-    places, as `place` lists them. An XMP packet of which that cannot be told is left out. Words
-    that people wrote, such as a caption, stay. Raises PhotoError for a damaged EXIF block.
+    Gone are GPS from EXIF, its bytes too, and from XMP, IPTC and PNG's text the coordinates and the
+    names of places, as `place` lists them. What of these cannot be understood is left out, and so
+    is what follows the picture in a JPEG file, such as a phone's film. Words that people wrote,
+    such as a caption or a comment, stay. Raises PhotoError for a damaged EXIF block.
     """
     try:
         block = photo.exif and place.without_exif(photo.exif)
     except ValueError as error:
         raise PhotoError(f"its EXIF block is damaged ({error}); set exif to None") from error
-    return dataclasses.replace(photo, exif=block, xmp=photo.xmp and place.without_xmp(photo.xmp))
+    packet, iptc = photo.xmp and place.without_xmp(photo.xmp), place.without_iptc(photo.iptc or b"")
+    if packet and iptc != (photo.iptc or b""):
+        packet = xmp_packet.without(packet, xmp_packet.IPTC_DIGEST)
+    told = "what follows the picture in its file was left out, as it may say a place"
+    return dataclasses.replace(
+        photo,
+        exif=block,
+        xmp=packet,
+        iptc=iptc or None,
+        extended_xmp=photo.extended_xmp and place.without_xmp(photo.extended_xmp),
+        texts=place.without_texts(photo.texts),
+        trailer=None,
+        index=None,
+        notes=(*photo.notes, told) if photo.trailer else photo.notes,
+    )
 
 
 def find(path: str | os.PathLike) -> list[Path]:

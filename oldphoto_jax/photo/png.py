@@ -95,9 +95,9 @@ def header(file: BinaryIO) -> Header:
     found = chunks(file).all
     if found[0].name != b"IHDR" or found[0].size != 13:
         raise ValueError(f"it begins with {found[0].name!r} of {found[0].size} bytes")
-    fields = struct.unpack(">IIBB", _content(file, found[0])[:10])
+    width, height, bits, kind = struct.unpack(">IIBB", _content(file, found[0])[:10])
     told = png_text.sort([*_texts(file, [c for c in found if _turns(file, c)])])
-    return Header(*fields, _exif(file, found) or told.exif, told.xmp)
+    return Header(width, height, bits, kind, _exif(file, found) or told.exif, told.xmp)
 
 
 def _turns(file: BinaryIO, chunk: Chunk) -> bool:
