@@ -10,15 +10,17 @@ from typing import BinaryIO
 import numpy as np
 from PIL import ImageFile, PngImagePlugin
 
-from oldphoto_jax.photo import pieces, png, samples
+from oldphoto_jax.photo import png, samples
 from oldphoto_jax.photo.content import PhotoFile
+
+HIDDEN = 1 << 20  # bytes of a chunk that OpenCV can be made to pass over
 
 
 def opened(file: BinaryIO) -> tuple[PngImagePlugin.PngImageFile, PhotoFile]:
     """The image, its pixels still packed, and the photo without them."""
     found = png.chunks(file)
     beside = png.beside(file, found)
-    return PngImagePlugin.PngImageFile(pieces.opened(file, png.pieces(file, found))), beside
+    return PngImagePlugin.PngImageFile(png.needed(file, found)), beside
 
 
 def deep(
@@ -44,10 +46,13 @@ def deep(
 
 @contextlib.contextmanager
 def _needed(file: BinaryIO) -> Iterator[mmap.mmap | bytes]:
-    """The file without what OpenCV does not need; it is copied only where its end is missing."""
+    """The file without what OpenCV does not need, copied only where it is large or faulty."""
     found = png.chunks(file)
     if not found.ended:
-        yield pieces.opened(file, png.pieces(file, found)).read()
+        yield png.repacked(file, found)
+        return
+    if any(chunk.size > HIDDEN and chunk.name not in png.NEEDED for chunk in found.all):
+        yield png.needed(file, found).read()
         return
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) as data:
         png.hide(data, found)
