@@ -277,3 +277,45 @@ def test_what_no_field_is_for_is_named(tmp_path):
     (tmp_path / "a.webp").write_bytes(frames.getvalue())
     told = encode.left_out(".webp", files.read(tmp_path / "a.webp"))
     assert told == ["the other pictures of the animation"]
+
+
+REGIONS = (
+    b'<mwg-rs:AppliedToDimensions stDim:w="12" stDim:h="9" stDim:unit="pixel"/><rdf:li>'
+    b'<mwg-rs:Area stArea:x="0.25" stArea:y="0.1" stArea:w="0.5" stArea:h="0.2"/></rdf:li><rdf:li>'
+    b"<mwg-rs:Area><stArea:x>0.25</stArea:x><stArea:y>0.1</stArea:y><stArea:w>0.5</stArea:w>"
+    b'<stArea:h>0.2</stArea:h></mwg-rs:Area></rdf:li><a MPReg:Rectangle="0, 0, 0.5, 0.2"/>'
+)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_regions_show_the_same_faces_when_the_pixels_are_turned(tmp_path, orientation):
+    """A face that is painted where the region says is there in the turned photo, too."""
+    face = np.zeros((180, 240), np.uint8)
+    face[0:36, 0:120] = 255  # the centre .25, .1 and the size .5, .2
+    packet = b'<x tiff:Orientation="%d">%s</x>' % (orientation, REGIONS)
+    Image.fromarray(face).save(tmp_path / "a.jpg", xmp=packet, quality=95)
+    photo = files.read(tmp_path / "a.jpg")
+    height, width, _ = photo.pixels.shape
+    white = np.argwhere(photo.pixels[..., 0] > 128) / [height, width]
+    (top, left), (bottom, right) = white.min(axis=0), white.max(axis=0)
+    center = [(left + right) / 2, (top + bottom) / 2, right - left, bottom - top]
+    found = xmp_packet.patterns(b"mwg-rs:Area")[1].findall(photo.xmp)
+    assert len(found) == 2
+    for name, value in zip("xywh", center, strict=True):
+        said = xmp_packet.re.findall(b'stArea:%s(?:="|>)([^"<]*)' % name.encode(), photo.xmp)
+        assert len(said) == 2 and np.allclose([float(one) for one in said], value, atol=0.01)
+    corner = xmp_packet.value(photo.xmp, b"MPReg:Rectangle")[1].split(b", ")
+    assert np.allclose([float(n) for n in corner], [left, top, *center[2:]], atol=0.01)
+    sides = (b"12", b"9") if orientation < 5 else (b"9", b"12")
+    assert b'stDim:w="%s" stDim:h="%s"' % sides in photo.xmp
+
+
+def test_photoshop_s_paths_go_when_the_pixels_are_turned(tmp_path):
+    parts = [struct.pack(">4sHHI", b"8BIM", number, 0, 4) + b"abcd" for number in (0x07D0, 0x040B)]
+    data = photoshop.HEAD + b"".join(parts)
+    for orientation, kept in ((1, parts), (6, parts[1:])):
+        tags = Image.Exif()
+        tags[0x0112] = orientation
+        extra = struct.pack(">BBH", 255, 0xED, len(data) + 2) + data
+        PICTURE.save(tmp_path / "a.jpg", exif=tags, extra=extra)
+        assert files.read(tmp_path / "a.jpg").resources == b"".join(kept)
