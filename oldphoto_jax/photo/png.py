@@ -136,7 +136,8 @@ def beside(file: BinaryIO, found: Chunks) -> PhotoFile:
         iptc=told.iptc,
         resources=told.resources,
         icc=_profile(file, found.all) or told.icc,
-        texts=told.texts,
+        # ImageMagick repeats the tags of EXIF as text, the orientation among them.
+        texts=tuple(t for t in told.texts if not (block and t[1].startswith(b"exif:"))),
         encoding=tuple((name, named[name]) for name in ENCODING if name in named),
         resolution=_resolution(named.get(b"pHYs", b"")) or said,
         notes=tuple(notes),
