@@ -1,12 +1,14 @@
 """The place where a photo was taken is gone, to the last byte, and nothing else."""
 
+import pathlib
 import struct
+import zlib
 
 import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from oldphoto_jax.photo import exif, files, place
+from oldphoto_jax.photo import exif, exif_edit, files, place
 from oldphoto_jax.photo.files import PhotoError, PhotoFile
 
 NOTES = bytes(range(1, 65))
@@ -74,9 +76,9 @@ def test_names_of_places_go_from_iptc():
     def sets(numbers):
         return b"".join(struct.pack(">BBBH", 28, 2, n, len(IPTC[n])) + IPTC[n] for n in numbers)
 
-    block = exif.pack_block({place.IPTC: exif.Value(exif.UNDEFINED, sets(IPTC))}, ">")
+    block = exif.pack_block({exif_edit.IPTC: exif.Value(exif.UNDEFINED, sets(IPTC))}, ">")
     told = strip(exif=block).exif
-    assert exif.parse(told)[place.IPTC].data.rstrip(b"\0") == sets([120, 80])
+    assert exif.parse(told)[exif_edit.IPTC].data.rstrip(b"\0") == sets([120, 80])
     assert b"Potsdam" not in told and b"Germany" not in told
     assert place.without_iptc(sets(IPTC)[:-1]) == sets([120])  # the last one is cut off
 
@@ -153,3 +155,42 @@ def test_a_written_photo_says_no_place(tmp_path, suffix):
     with Image.open(tmp_path / f"b{suffix}") as written:
         tags = written.getexif()
         assert not tags.get_ifd(ExifTags.IFD.GPSInfo) and tags[ExifTags.Base.Make] == "Agfa"
+
+
+def test_no_place_stays_in_what_else_is_carried():
+    """IPTC, extended XMP, PNG's text, what follows a JPEG picture; words that people wrote stay."""
+    sets = b"".join(struct.pack(">BBBH", 28, 2, n, len(d)) + d for n, d in IPTC.items())
+    digest = b'<rdf:Description photoshop:LegacyIPTCDigest="AB" photoshop:Urgency="1"/>'
+    texts = (
+        (b"tEXt", b"exif:GPSLatitude\x0052/1"), (b"tEXt", b"City\0Potsdam"),
+        (b"iTXt", b"Note\0\0\0\0\0<a exif:GPSLatitude='52'/>"),
+        (b"zTXt", b"Title\0\0" + zlib.compress(b"In the park")), (b"zTXt", b"Title\0\0broken"),
+    )  # fmt: skip
+    told = strip(
+        iptc=sets, xmp=digest, extended_xmp=XMP, texts=texts, comments=(b"Sanssouci",),
+        trailer=b"film", index=b"index",
+    )  # fmt: skip
+    assert told.iptc == place.without_iptc(sets) and b"Potsdam" not in told.iptc
+    assert told.xmp == b'<rdf:Description photoshop:Urgency="1"/>'
+    assert told.extended_xmp == place.without_xmp(XMP) != XMP
+    assert told.texts == texts[3:4] and told.comments == (b"Sanssouci",)
+    assert (told.trailer, told.index) == (None, None) and "may say a place" in told.notes[0]
+    assert strip(xmp=digest, iptc=sets[-9:]).xmp == digest  # no place, so the sum is still right
+
+
+def test_xmp_within_exif_says_no_place():
+    block = exif.pack_block({exif.XMP: exif.Value(1, XMP), 0x010F: exif.Value(2, b"Agfa\0")}, "<")
+    told = strip(exif=block).exif
+    assert len(told) == len(block) and b"Potsdam" not in told and b"Dresden" in told
+
+
+@pytest.mark.parametrize("name", ["captions_exiftool.jpg", "captions_magick.png"])
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
+def test_files_of_other_programs_say_no_place(tmp_path, name, suffix):
+    photo = files.strip_gps(files.read(pathlib.Path(__file__).parent / "files" / name))
+    files.write(tmp_path / f"b{suffix}", photo, quality=90)
+    data = (tmp_path / f"b{suffix}").read_bytes()
+    assert b"Lviv" not in data and b"GPS" not in data and b"Lviv".hex().encode() not in data
+    back = files.read(tmp_path / f"b{suffix}")
+    assert b"Lviv" not in (back.iptc or b"") and (back.iptc is None) == (suffix == ".webp")
+    assert exif.GPS_DIRECTORY not in exif.parse(back.exif)

@@ -21,6 +21,7 @@ from oldphoto_jax.photo import (
     decode_png,
     decode_tiff,
     exif,
+    exif_edit,
     headers,
     heif,
     kinds,
@@ -78,7 +79,8 @@ def decode(file: BinaryIO, max_pixels: int, page: int = 0) -> tuple[PhotoFile[np
     if form in more_formats.FORMATS:
         return more_formats.decode(file, form, max_pixels)
     if heif.is_heif(start):
-        return heif.decode(file, max_pixels)
+        photo, orientation = heif.decode(file, max_pixels)
+        return _undoubled(photo), orientation
     found = header(file, max_pixels)
     image, beside = _open(file, found.format)
     if found.format == "PNG" and start[24] == 16:  # bits a channel
@@ -87,7 +89,7 @@ def decode(file: BinaryIO, max_pixels: int, page: int = 0) -> tuple[PhotoFile[np
         pixels, alpha = samples.from_pillow(image)
     beside.icc = content.fitting(beside.icc, pixels)
     whole = dataclasses.replace(beside, pixels=pixels, alpha=alpha, format=found.format)
-    return whole, found.orientation
+    return _undoubled(whole), found.orientation
 
 
 def _open(file: BinaryIO, form: str) -> tuple[ImageFile.ImageFile, PhotoFile]:
@@ -102,6 +104,17 @@ def _open(file: BinaryIO, form: str) -> tuple[ImageFile.ImageFile, PhotoFile]:
     except Image.DecompressionBombError as error:  # of WebP alone, which insists on Pillow's limit
         raise PhotoError(f"{error} Save it as PNG or TIFF.") from error
     return image, _beside(image)
+
+
+def _undoubled(photo: PhotoFile[np.ndarray]) -> PhotoFile[np.ndarray]:
+    """The photo with IPTC and XMP in their own fields alone, which some programs put into EXIF."""
+    if photo.exif is None:
+        return photo
+    block, found = exif_edit.take(photo.exif, exif_edit.IPTC, exif.XMP)
+    iptc, packet = (found.get(tag, b"").rstrip(b"\0") for tag in (exif_edit.IPTC, exif.XMP))
+    return dataclasses.replace(
+        photo, exif=block, iptc=photo.iptc or iptc or None, xmp=photo.xmp or packet or None
+    )
 
 
 def _beside(image: ImageFile.ImageFile) -> PhotoFile:

@@ -8,21 +8,23 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 import numpy as np
-from PIL import PngImagePlugin
+from PIL import ImageFile, PngImagePlugin
 
-from oldphoto_jax.photo import pieces, png, samples
+from oldphoto_jax.photo import png, samples
 from oldphoto_jax.photo.content import PhotoFile
+
+HIDDEN = 1 << 20  # bytes of a chunk that OpenCV can be made to pass over
 
 
 def opened(file: BinaryIO) -> tuple[PngImagePlugin.PngImageFile, PhotoFile]:
     """The image, its pixels still packed, and the photo without them."""
     found = png.chunks(file)
     beside = png.beside(file, found)
-    return PngImagePlugin.PngImageFile(pieces.opened(file, png.pieces(file, found))), beside
+    return PngImagePlugin.PngImageFile(png.needed(file, found)), beside
 
 
 def deep(
-    image: PngImagePlugin.PngImageFile, file: BinaryIO, kind: int
+    image: ImageFile.ImageFile, file: BinaryIO, kind: int
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Pixels and alpha of 16 bits, which Pillow would cut to 8 if there is more than one channel.
 
@@ -44,17 +46,20 @@ def deep(
 
 @contextlib.contextmanager
 def _needed(file: BinaryIO) -> Iterator[mmap.mmap | bytes]:
-    """The file without what OpenCV does not need; it is copied only where its end is missing."""
+    """The file without what OpenCV does not need, copied only where it is large or faulty."""
     found = png.chunks(file)
     if not found.ended:
-        yield pieces.opened(file, png.pieces(file, found)).read()
+        yield png.repacked(file, found)
+        return
+    if any(chunk.size > HIDDEN and chunk.name not in png.NEEDED for chunk in found.all):
+        yield png.needed(file, found).read()
         return
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) as data:
         png.hide(data, found)
         yield data
 
 
-def _key_alpha(image: PngImagePlugin.PngImageFile, pixels: np.ndarray) -> np.ndarray | None:
+def _key_alpha(image: ImageFile.ImageFile, pixels: np.ndarray) -> np.ndarray | None:
     """Alpha of a picture that names one colour as transparent."""
     key = image.info.get("transparency")
     if key is None:

@@ -33,6 +33,7 @@ HELD = {  # by suffix, what of a PhotoFile's further fields the format holds; th
     ".png": {"iptc", "comments", "texts", "encoding", "resources"},
     ".tif": {"iptc", "extra"},
     ".tiff": {"iptc", "extra"},
+    **dict.fromkeys(HEIC, {"cICP"}),
     **dict.fromkeys(JPEG, {"iptc", "comments", "extended_xmp", "trailer", "resources"}),
 }
 
@@ -67,6 +68,8 @@ def left_out(suffix: str, photo: PhotoFile[Rows]) -> list[str]:
     suffix = suffix.lower()
     held, photo = HELD.get(suffix, set()), _fitted(suffix, photo)
     lost = {name: words for name, words in _further(photo).items() if words and name not in held}
+    if not held & {"encoding"} and (names := _encoding(photo) - held):
+        lost["encoding"] = f"PNG's {', '.join(sorted(names))}"
     return [*photo.left_behind, *lost.values()]
 
 
@@ -121,21 +124,20 @@ def _further(photo: PhotoFile[Rows]) -> dict[str, str]:
         "extended_xmp": "extended XMP" if photo.extended_xmp else "",
         "comments": "JPEG comments" if photo.comments else "",
         "texts": f"PNG text {', '.join(names)}" if names else "",
-        "encoding": _encoding(photo),
         "trailer": f"{picture} behind the picture" if photo.trailer else "",
         "resources": "Photoshop's image resources" if photo.resources else "",
     }
 
 
-def _encoding(photo: PhotoFile[Rows]) -> str:
-    """Words for PNG's chunks that say more than that the pixels are sRGB, as all take them to be.
+def _encoding(photo: PhotoFile[Rows]) -> set[str]:
+    """PNG's chunks that say more than that the pixels are sRGB, as all take them to be.
 
     A profile or an sRGB chunk comes before gAMA and cHRM, which then are there for old programs.
     """
     names = {name for name, _ in photo.encoding} - {b"sRGB"}
     if photo.icc or any(name == b"sRGB" for name, _ in photo.encoding):
         names -= {b"gAMA", b"cHRM"}
-    return f"PNG's {', '.join(sorted(name.decode() for name in names))}" if names else ""
+    return {name.decode() for name in names}
 
 
 def _refuse_beside(photo: PhotoFile[Rows]) -> str | None:

@@ -96,8 +96,8 @@ def _segments(photo: PhotoFile[Rows]) -> Iterator[tuple[int, bytes]]:
 
 def _extended(photo: PhotoFile[Rows]) -> Iterator[bytes]:
     """The parts of an extended XMP packet, each with its name, the whole size, where it starts."""
-    whole = photo.extended_xmp if photo.xmp else None
-    for start in range(0, len(whole or b""), EXTENDED_PART):
+    whole = (photo.xmp and photo.extended_xmp) or b""
+    for start in range(0, len(whole), EXTENDED_PART):
         head = EXTENDED + xmp_packet.identifier(whole) + struct.pack(">II", len(whole), start)
         yield head + whole[start : start + EXTENDED_PART]
 

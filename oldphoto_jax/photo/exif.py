@@ -18,6 +18,7 @@ Data: TypeAlias = bytes | bytearray | mmap.mmap  # what directories lie in
 Tree: TypeAlias = dict[int, "Tree"]
 
 ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 0x0112, 0x011A, 0x011B, 0x0128
+THUMBNAIL = (0x0201, 0x0202)  # where its JPEG file starts, its bytes
 XMP, ICC = 0x02BC, 0x8773  # tags of TIFF files
 SHORT, LONG, RATIONAL, UNDEFINED, LONG8 = 3, 4, 5, 7, 16
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
@@ -201,8 +202,8 @@ def upright(block: bytes, swap: bool) -> bytes:
     """The block for pixels that were turned upright; `swap` says that rows became columns.
 
     The orientation is 1, sizes and resolutions change places, and the thumbnail, which shows the
-    photo as it was, is unlinked. All else keeps its place, for camera makers' notes point by
-    offset. Raises ValueError where the block is damaged.
+    photo as it was, is zeros and unlinked. All else keeps its place, for camera makers' notes point
+    by offset. Raises ValueError where the block is damaged.
     """
     way, data = order(block), bytearray(block)
     (start,) = unpack(block, way + "I", 4)
@@ -211,6 +212,7 @@ def upright(block: bytes, swap: bool) -> bytes:
         struct.pack_into(way + "HIHH", data, found[ORIENTATION].entry + 2, SHORT, 1, 1, 0)
     (count,) = unpack(block, way + "H", start)
     following = slice(start + 2 + 12 * count, start + 6 + 12 * count)
+    _wipe_thumbnail(data, int.from_bytes(data[following], "little" if way == "<" else "big"), way)
     data[following] = bytes(len(data[following]))
     if swap:
         if EXIF_DIRECTORY in found:
@@ -222,6 +224,15 @@ def upright(block: bytes, swap: bool) -> bytes:
                 a, b = (slice(found[tag].entry + 2, found[tag].entry + 12) for tag in (x, y))
                 data[a], data[b] = data[b], data[a]
     return bytes(data)
+
+
+def _wipe_thumbnail(data: bytearray, start: int, way: str) -> None:
+    """Overwrites the JPEG picture of the second directory, if it has one."""
+    with contextlib.suppress(ValueError):  # a pointer to no directory leads to no picture
+        found = dict(spots(bytes(data), start, way)) if start else {}
+        place, size = (number(data, way, found[tag]) if tag in found else 0 for tag in THUMBNAIL)
+        if data[place : place + 2] == b"\xff\xd8":
+            data[place : place + size] = bytes(len(data[place : place + size]))
 
 
 def spots(data: Data, start: int, order: str, big: bool = False) -> Iterator[tuple[int, Spot]]:

@@ -22,8 +22,10 @@ from oldphoto_jax.photo import (
     exif,
     image,
     kinds,
+    photoshop,
     place,
     xmp_packet,
+    xmp_regions,
 )
 from oldphoto_jax.photo.content import Header, PhotoError, PhotoFile, Pixels
 from oldphoto_jax.photo.encode import encode, refusal
@@ -71,7 +73,10 @@ def read(
     1-bit, palette and CMYK pictures become 8-bit gray or RGB; 16 bits stay 16. What lies beside
     the pixels comes along, made to fit them: the orientation is 1 in EXIF and XMP, and an ICC
     profile for other channels (inks) is left out. Of a TIFF file's own tags those that describe
-    the photo become the EXIF block; other text chunks of PNG and JPEG's IPTC are left behind.
+    the photo become the EXIF block. IPTC, comments, PNG's text, extended XMP and what follows a
+    JPEG picture in its file are carried, too; not what shows the photo as it was (thumbnails,
+    previews, gain maps) and what `PhotoFile.left_behind` names. JPEG and PNG files with faults that
+    cost no pixel, such as a missing end, are read and noted.
 
     The pixels are read-only. Those of a large uncompressed TIFF file stay in it until they are
     looked at, so the file must stay as it is while they are in use.
@@ -116,14 +121,17 @@ def pages(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> tuple[conten
 def write(path: str | os.PathLike, photo: PhotoFile[Rows], quality: int | None = None) -> None:
     """Writes a photo in the format that the suffix of `path` names; without loss, or not at all.
 
-    PNG and TIFF hold all; WebP 8-bit RGB and alpha (where it is opaque all over, none is read
-    again); BMP 8 bits without alpha, ICC profile, EXIF or XMP. EXIF survives byte by byte in PNG
-    and WebP; in TIFF its directories do, and the tags of `exif.DESCRIBING`, but camera makers'
-    notes may not be readable at their new place. PNG rounds the resolution to pixels per metre.
+    PNG and TIFF hold all that `refusal` looks at; what else a format cannot hold (IPTC, comments,
+    text ...) `encode.left_out` names. WebP holds 8-bit RGB and alpha (where it is opaque all over,
+    none is read again); BMP 8 bits without alpha, ICC profile, EXIF or XMP. EXIF survives byte by
+    byte in PNG and WebP; in TIFF its directories do, and the tags of `exif.DESCRIBING`, but camera
+    makers' notes may not be readable at their new place. PNG rounds the resolution to pixels per
+    metre.
 
     With a `quality` from 1 to 100 there are two more, which lose: JPEG, 8 bits without alpha, and
-    HEIC, where 100 keeps 8 bits as they are and 16 bits become 12. Both keep full colour (4:4:4)
-    and all beside the pixels. The other formats stay without loss.
+    HEIC, where 100 keeps 8 bits as they are and 16 bits become 12. Both keep full colour (4:4:4),
+    ICC profile, EXIF and XMP. What followed a JPEG picture follows the new one, at the places that
+    XMP and MPF name. The other formats stay without loss.
 
     Rows made on the way (`types.Rows`) go to PNG and TIFF band by band; the others take them whole.
 
@@ -180,15 +188,30 @@ def write_png(path: str | os.PathLike, pixels: np.ndarray) -> None:
 def strip_gps(photo: PhotoFile[Pixels]) -> PhotoFile[Pixels]:
     """The photo without the place where it was taken; the pixels are shared.
 
-    Gone are GPS from EXIF, its bytes too, and from XMP and IPTC the coordinates and the names of
-    places, as `place` lists them. An XMP packet of which that cannot be told is left out. Words
-    that people wrote, such as a caption, stay. Raises PhotoError for a damaged EXIF block.
+    Gone are GPS from EXIF, its bytes too, and from XMP, IPTC and PNG's text the coordinates and the
+    names of places, as `place` lists them. What of these cannot be understood is left out, and so
+    is what follows the picture in a JPEG file, such as a phone's film. Words that people wrote,
+    such as a caption or a comment, stay. Raises PhotoError for a damaged EXIF block.
     """
     try:
         block = photo.exif and place.without_exif(photo.exif)
     except ValueError as error:
         raise PhotoError(f"its EXIF block is damaged ({error}); set exif to None") from error
-    return dataclasses.replace(photo, exif=block, xmp=photo.xmp and place.without_xmp(photo.xmp))
+    packet, iptc = photo.xmp and place.without_xmp(photo.xmp), place.without_iptc(photo.iptc or b"")
+    if packet and iptc != (photo.iptc or b""):
+        packet = xmp_packet.without(packet, xmp_packet.IPTC_DIGEST)
+    told = "what follows the picture in its file was left out, as it may say a place"
+    return dataclasses.replace(
+        photo,
+        exif=block,
+        xmp=packet,
+        iptc=iptc or None,
+        extended_xmp=photo.extended_xmp and place.without_xmp(photo.extended_xmp),
+        texts=place.without_texts(photo.texts),
+        trailer=None,
+        index=None,
+        notes=(*photo.notes, told) if photo.trailer else photo.notes,
+    )
 
 
 def find(path: str | os.PathLike) -> list[Path]:
@@ -260,14 +283,21 @@ def _sides(stored: content.Stored) -> tuple[int, int]:
 def _upright(photo: PhotoFile[np.ndarray], orientation: int) -> PhotoFile[np.ndarray]:
     """Turns what is stored; a number that EXIF does not know means as it is, as in viewers."""
     turn = UPRIGHT.get(orientation, UPRIGHT[1])
-    swap = turn[0]
+    swap, turned = turn[0], turn != UPRIGHT[1]
+
+    def told(packet: bytes | None) -> bytes | None:
+        packet = packet and xmp_packet.upright(packet, turned, swap)
+        return xmp_regions.turned(packet, turn) if packet and turned else packet
+
     return dataclasses.replace(
         photo,
         pixels=_turn(photo.pixels, *turn),
         alpha=None if photo.alpha is None else _turn(photo.alpha, *turn),
         extra=None if photo.extra is None else _turn(photo.extra, *turn),
         exif=photo.exif and exif.upright(photo.exif, swap),
-        xmp=photo.xmp and xmp_packet.upright(photo.xmp, turn != UPRIGHT[1], swap),
+        xmp=told(photo.xmp),
+        extended_xmp=told(photo.extended_xmp),
+        resources=photoshop.without_places(photo.resources) if turned else photo.resources,
         resolution=photo.resolution[::-1] if photo.resolution and swap else photo.resolution,
     )
 

@@ -6,7 +6,10 @@ orientation is history (ISO/IEC 23008-12, annex A).
 
 from __future__ import annotations
 
+import io
+import struct
 import types
+from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -17,6 +20,7 @@ from oldphoto_jax.photo.types import Rows
 
 BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 SWAPPED = (5, 6, 7, 8)  # EXIF's numbers for rows that are columns
+SRGB_PRIMARIES, SRGB_TRANSFERS = (1, 2), (1, 2, 6, 13)  # those of sRGB, unspecified, and video's
 DEEP = 12  # bits a channel, the most that the encoder knows
 
 
@@ -27,13 +31,15 @@ def is_heif(start: bytes) -> bool:
 
 def header(file: BinaryIO, max_pixels: int) -> content.Stored:
     """The size after all turns that HEIF itself knows of."""
-    width, height = _open(file, max_pixels).size
+    found = _open(file, max_pixels)
+    width, height = found[found.primary_index].size
     return content.Stored(width, height, 1, "HEIF")
 
 
 def decode(file: BinaryIO, max_pixels: int) -> tuple[PhotoFile[np.ndarray], int]:
     """The primary image, upright: 8 bits as uint8, 10 and 12 as uint16 stretched to full scale."""
-    image = _open(file, max_pixels)
+    found = _open(file, max_pixels)
+    image = found[found.primary_index]
     width, height = image.size
     array = np.asarray(image).reshape(height, width, -1)
     if (width, height) != image.size:
@@ -52,6 +58,8 @@ def decode(file: BinaryIO, max_pixels: int) -> tuple[PhotoFile[np.ndarray], int]
     alpha = _stretch(array[..., -1], top) if image.has_alpha else None
     photo = PhotoFile(pixels, alpha, xmp=image.info.get("xmp"), format="HEIF")
     photo.icc = content.fitting(image.info.get("icc_profile"), pixels)
+    photo.encoding = _encoding(image.info.get("nclx_profile") or {})
+    photo.left_behind = tuple(_left_behind(file, image, count=len(found)))
     block = (image.info.get("exif") or b"").removeprefix(exif.PREFIX)
     try:  # what EXIF says is of the picture before it was turned
         if block:
@@ -75,11 +83,13 @@ def write(file: BinaryIO, photo: PhotoFile[Rows], quality: int) -> None:
     """Full colour (4:4:4); quality 1 to 100, which keeps 8 bits as they are; 16 are cut to 12."""
     library, array = _library(), rows.whole(photo)
     mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[array.shape[-1]]
-    beside = {
+    beside: dict[str, Any] = {
         "icc_profile": photo.icc,
         "exif": exif.with_resolution(photo.exif, photo.resolution),  # HEIF knows it by EXIF alone
         "xmp": photo.xmp,
     }
+    if len(codes := dict(photo.encoding).get(b"cICP", b"")) == 4:
+        beside |= {"color_primaries": codes[0], "transfer_characteristics": codes[1]}
     settings = {name: data for name, data in beside.items() if data} | {"chroma": 444}
     if quality == 100:  # without a turn to luma and chroma, which rounds
         settings |= {"quality": -1, "matrix_coefficients": 0}
@@ -97,14 +107,46 @@ def write(file: BinaryIO, photo: PhotoFile[Rows], quality: int) -> None:
 
 
 def _open(file: BinaryIO, max_pixels: int) -> Any:
-    """The library's primary image, its pixels not yet decoded."""
+    """The library's file, its pixels not yet decoded, its primary image of a size that may be."""
     library = _library()
     file.seek(0)
     found = library.HeifFile(file, convert_hdr_to_8bit=False, hdr_to_16bit=False)
-    image = found[found.primary_index]
-    width, height = image.size
+    width, height = found[found.primary_index].size
     content.check_size(width, height, max_pixels)
-    return image
+    return found
+
+
+def _encoding(told: dict[str, int]) -> tuple[tuple[bytes, bytes], ...]:
+    """What HEIF says of primaries and transfer curve as PNG says it, where that is not sRGB."""
+    codes = told.get("color_primaries", 2), told.get("transfer_characteristics", 2)
+    if codes[0] in SRGB_PRIMARIES and codes[1] in SRGB_TRANSFERS:
+        return ()
+    return ((b"cICP", bytes([*codes, 0, 1])),)
+
+
+def _left_behind(file: BinaryIO, image: Any, count: int) -> Iterator[str]:
+    """Phrases for what of the file is not read."""
+    if count > 1:
+        yield f"{count - 1} further picture{'s' * (count > 2)} of the file"
+    if image.info.get("depth_images"):
+        yield "a depth map"
+    kinds = image.info.get("aux") or {}
+    if any("hdrgainmap" in kind for kind in kinds):
+        yield "a gain map, which is of the picture as it was"
+    if any("hdrgainmap" not in kind for kind in kinds):
+        yield "auxiliary pictures"
+    if any(name == b"mpvd" for name in _boxes(file)):
+        yield "film behind the picture"
+
+
+def _boxes(file: BinaryIO) -> Iterator[bytes]:
+    """Names of the boxes that the file consists of."""
+    end, at = file.seek(0, io.SEEK_END), 0
+    while at + 16 <= end:
+        file.seek(at)
+        size, name, large = struct.unpack(">I4sQ", file.read(16))
+        yield name
+        at += max(8, {0: end, 1: large}.get(size, size))
 
 
 def _library() -> types.ModuleType:

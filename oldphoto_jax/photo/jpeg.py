@@ -24,8 +24,9 @@ ALONE = {0x01, *range(0xD0, 0xD9)}  # markers without a segment: TEM, RST0 to RS
 MARKER = re.compile(rb"\xff[\xc0-\xcf\xda-\xfe]")
 IN_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # what ends the packed samples
 REACH = 1 << 20  # bytes through which the next marker is looked for
-TRIES = 512  # markers that are tried there
-MOST = 4096  # segments of one file, which may hold 255 MB of profiles and the like
+TRIES = 128  # markers that are tried there
+FAULTS = 32  # that are got over in one file
+MOST = 1024  # segments of one file, which may hold 64 MB of profiles and the like
 
 
 class Segment(NamedTuple):
@@ -82,8 +83,10 @@ def picture(data: Data, found: Jpeg, tail: bytes = EOI) -> bytes:
         )
         if needed:
             parts.append(struct.pack(">BBH", 0xFF, marker, len(told) + 2) + told)
-    behind = found.end - len(EOI) if found.ended else found.end
-    return b"".join([*parts, data[found.scans : behind], tail])
+    samples = data[found.scans : found.end]
+    # Without an end, the half of a marker may be left of it.
+    samples = samples.removesuffix(EOI) if found.ended else samples.rstrip(b"\xff")
+    return b"".join([*parts, samples, tail])
 
 
 def complete(data: Data, found: Jpeg) -> bool:
@@ -122,7 +125,7 @@ def _segments(data: Data) -> tuple[tuple[Segment, ...], int, bool]:
     """The segments up to the first scan, where its marker stands, whether bytes were skipped."""
     found: list[Segment] = []
     at, skipped = len(SOI), False
-    while True:
+    for _ in range(FAULTS):
         more, at = _walk(data, at)
         found += more
         if data[at : at + 2] == bytes([0xFF, SOS]):
@@ -135,6 +138,7 @@ def _segments(data: Data) -> tuple[tuple[Segment, ...], int, bool]:
         if found and onward < found[-1].end:  # its length was wrong
             found[-1] = found[-1]._replace(end=onward)
         at, skipped = onward, True
+    raise ValueError("no picture behind all its faults")
 
 
 def _walk(data: Data, at: int) -> tuple[list[Segment], int]:
@@ -151,7 +155,7 @@ def _walk(data: Data, at: int) -> tuple[list[Segment], int]:
             return found, at
         found.append(segment)
         at = segment.end
-    return found, at
+    raise ValueError(f"no picture in its first {MOST} segments")
 
 
 def _segment(data: Data, at: int) -> Segment | None:
@@ -177,7 +181,7 @@ def _resume(data: Data, found: list[Segment], stop: int) -> int | None:
         if whole and _frame(data, [*found[:-1], *more]):
             return at
     best, most, seen = None, 0, 0
-    for at in _markers(data, stop, stop + REACH):
+    for at in _markers(data, stop + 1, stop + REACH):
         if at >= seen:  # what lies within a chain that was followed leads to no more
             size, seen = _leads_to(data, found, at)
             best, most = (at, size) if size > most else (best, most)
@@ -195,7 +199,7 @@ def _leads_to(data: Data, found: list[Segment], at: int) -> tuple[int, int]:
     Bytes between them are passed over.
     """
     found, start = [*found], at
-    while len(found) < MOST:
+    for _ in range(FAULTS):
         more, at = _walk(data, at)
         found += more
         if data[at : at + 2] == bytes([0xFF, SOS]):

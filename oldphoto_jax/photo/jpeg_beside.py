@@ -138,5 +138,5 @@ def _add_trailer(beside: PhotoFile, data: bytes, found: jpeg.Jpeg) -> None:
     ]
     index, place = indexes[0] if indexes else (None, 0)
     kept = trailer.sift(data[found.end :], index, place - found.end, beside.xmp)
-    beside.trailer, beside.index, beside.xmp = kept.data, kept.index, kept.packet
+    beside.trailer, beside.index, beside.xmp = kept.trailer, kept.mpf, kept.packet
     beside.left_behind += kept.left_behind

@@ -6,7 +6,7 @@ import bisect
 import io
 import itertools
 from collections.abc import Sequence
-from typing import BinaryIO, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 Piece: TypeAlias = bytes | range  # bytes themselves, or where they lie in the other file
 
@@ -36,7 +36,7 @@ class Pieces(io.RawIOBase):
         self._at = max(0, base + offset)
         return self._at
 
-    def readinto(self, buffer) -> int:
+    def readinto(self, buffer: Any) -> int:
         """The rest of the piece at hand, as far as there is room: `io.BufferedReader` asks on."""
         if self._at >= self._starts[-1]:
             return 0

@@ -10,21 +10,17 @@ from __future__ import annotations
 import contextlib
 import re
 
-from oldphoto_jax.photo import exif
+from oldphoto_jax.photo import exif, exif_edit, png_text, xmp_packet
 
-IPTC = 0x83BB  # a tag of TIFF files
 IPTC_PLACES = {26, 27, 90, 92, 95, 100, 101}  # data sets of record 2: locations, city to country
 
 # Names in XMP, whatever their namespace: exif, Iptc4xmpExt, Iptc4xmpCore, photoshop, of drones
-NAME = (
-    rb"[\w.-]+:(?:(?i:GPS)\w*|Location|LocationCreated|LocationShown|LocationId|LocationName|City|"
+WORD = (
+    rb"(?:(?i:GPS)\w*|Location|LocationCreated|LocationShown|LocationId|LocationName|City|"
     rb"Sublocation|State|ProvinceState|Country|CountryCode|CountryName|WorldRegion)"
 )
-QUOTED = rb"\"[^\"]*\"|'[^']*'"
-ATTRIBUTE = re.compile(rb"\s" + NAME + rb"\s*=\s*(?:" + QUOTED + rb")")
-ELEMENT = re.compile(
-    rb"<(" + NAME + rb")(?:\s(?:[^<>/\"']|" + QUOTED + rb")*)?(?:/>|>.*?</\1\s*>)", re.DOTALL
-)
+NAME = rb"[\w.-]+:" + WORD
+KEYWORD = re.compile(rb"(?:.*:)?" + WORD, re.IGNORECASE)  # of PNG's text
 LEFT = re.compile(rb"[<\s]" + NAME + rb"[\s=/>]")
 
 
@@ -40,11 +36,13 @@ def without_exif(block: bytes) -> bytes:
             value = slice(spot.value, spot.value + spot.size)
             if tag == exif.GPS_DIRECTORY:
                 _wipe(data, exif.number(block, way, spot), way)
-            elif tag == IPTC:
+            elif tag == exif_edit.IPTC:
                 data[value] = without_iptc(block[value]).ljust(spot.size, b"\0")
+            elif tag == exif.XMP:
+                data[value] = (without_xmp(block[value]) or b"").ljust(spot.size, b"\0")
     for start in tables:  # a damaged pointer may have led into them
-        table = slice(start, start + _size(block, start, way))
-        data[table] = _without_gps(block[table], way)
+        table = slice(start, start + exif_edit.size(block, start, way))
+        data[table] = exif_edit.without(block[table], way, exif.GPS_DIRECTORY)
     data[:8] = block[:8]
     return bytes(data)
 
@@ -68,8 +66,22 @@ def without_xmp(packet: bytes) -> bytes | None:
 
     None where that cannot be told: a packet in UTF-16, or with tags that do not end.
     """
-    kept = ATTRIBUTE.sub(b"", ELEMENT.sub(b"", packet))
+    kept = xmp_packet.without(packet, NAME)
     return None if LEFT.search(kept) or b"\0" in kept.rstrip(b"\0") else kept
+
+
+def without_texts(texts: tuple[tuple[bytes, bytes], ...]) -> tuple[tuple[bytes, bytes], ...]:
+    """PNG's text without what says a place: by its keyword, or as XMP or a profile would.
+
+    Text that cannot be unpacked, of which that cannot be told, goes, too.
+    """
+    return tuple(text for text in texts if not _says_place(png_text.Text(*text)))
+
+
+def _says_place(text: png_text.Text) -> bool:
+    words, keyword = png_text.unpacked(text), text.keyword
+    packed = keyword == png_text.XMP or keyword.startswith(png_text.PROFILE)
+    return bool(words is None or packed or KEYWORD.fullmatch(keyword) or LEFT.search(words))
 
 
 def _tables(block: bytes, way: str) -> list[int]:
@@ -78,7 +90,7 @@ def _tables(block: bytes, way: str) -> list[int]:
     (start,) = exif.unpack(block, way + "I", 4)
     while start and start not in found:
         found.append(start)
-        end = start + _size(block, start, way)
+        end = start + exif_edit.size(block, start, way)
         (start,) = exif.unpack(block, way + "I", end - 4) if end <= len(block) else (0,)
     inside = [
         exif.number(block, way, spot)
@@ -89,25 +101,10 @@ def _tables(block: bytes, way: str) -> list[int]:
     return found + inside
 
 
-def _size(block: exif.Data, start: int, way: str) -> int:
-    """The bytes of a directory's table, with the pointer to the next one."""
-    (count,) = exif.unpack(block, way + "H", start)
-    return 2 + 12 * count + 4
-
-
 def _wipe(data: bytearray, start: int, way: str) -> None:
     """Overwrites a directory and its values with zeros."""
     with contextlib.suppress(ValueError):  # a pointer to no directory leads to no place
         spots = [spot for _, spot in exif.spots(bytes(data), start, way)]
-        table = start, _size(data, start, way)
+        table = start, exif_edit.size(data, start, way)
         for at, size in (table, *((spot.value, spot.size) for spot in spots)):
             data[at : at + size] = bytes(len(data[at : at + size]))
-
-
-def _without_gps(table: bytes, way: str) -> bytes:
-    """A directory's table without the tag of a GPS directory, filled up with zeros."""
-    (count,) = exif.unpack(table, way + "H", 0)
-    entries = [table[2 + 12 * i : 14 + 12 * i] for i in range(count)]
-    kept = [e for e in entries if exif.unpack(e, way + "H", 0)[0] != exif.GPS_DIRECTORY]
-    number = exif.numbers(exif.SHORT, way, len(kept)).data
-    return (number + b"".join(kept) + table[-4:]).ljust(len(table), b"\0")

@@ -14,9 +14,8 @@ import zlib
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-from oldphoto_jax.photo import exif, png_text
+from oldphoto_jax.photo import exif, pieces, png_text
 from oldphoto_jax.photo.content import NO_PIXELS, PhotoError, PhotoFile
-from oldphoto_jax.photo.pieces import Piece
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 END = b"\0\0\0\0IEND\xaeB`\x82"
@@ -95,9 +94,9 @@ def header(file: BinaryIO) -> Header:
     found = chunks(file).all
     if found[0].name != b"IHDR" or found[0].size != 13:
         raise ValueError(f"it begins with {found[0].name!r} of {found[0].size} bytes")
-    fields = struct.unpack(">IIBB", _content(file, found[0])[:10])
+    width, height, bits, kind = struct.unpack(">IIBB", _content(file, found[0])[:10])
     told = png_text.sort([*_texts(file, [c for c in found if _turns(file, c)])])
-    return Header(*fields, _exif(file, found) or told.exif, told.xmp)
+    return Header(width, height, bits, kind, _exif(file, found) or told.exif, told.xmp)
 
 
 def _turns(file: BinaryIO, chunk: Chunk) -> bool:
@@ -137,7 +136,8 @@ def beside(file: BinaryIO, found: Chunks) -> PhotoFile:
         iptc=told.iptc,
         resources=told.resources,
         icc=_profile(file, found.all) or told.icc,
-        texts=told.texts,
+        # ImageMagick repeats the tags of EXIF as text, the orientation among them.
+        texts=tuple(t for t in told.texts if not (block and t[1].startswith(b"exif:"))),
         encoding=tuple((name, named[name]) for name in ENCODING if name in named),
         resolution=_resolution(named.get(b"pHYs", b"")) or said,
         notes=tuple(notes),
@@ -146,15 +146,31 @@ def beside(file: BinaryIO, found: Chunks) -> PhotoFile:
     )
 
 
-def pieces(file: BinaryIO, found: Chunks) -> list[Piece]:
-    """What a decoder needs."""
-    parts: list[Piece] = [SIGNATURE]
+def needed(file: BinaryIO, found: Chunks) -> io.BufferedReader:
+    """A file of the chunks that a decoder needs."""
+    parts: list[pieces.Piece] = [SIGNATURE]
     parts += [range(c.start - 8, c.end + 4) for c in found.all if c.name in NEEDED[:-1]]
     if found.cut:
         cut = found.all[-1]
         total = struct.pack(">I", zlib.crc32(_content(file, cut), zlib.crc32(cut.name)))
         parts[-1:] = [struct.pack(">I4s", cut.size, cut.name), range(cut.start, cut.end), total]
-    return [*parts, END]
+    return pieces.opened(file, [*parts, END])
+
+
+def repacked(file: BinaryIO, found: Chunks) -> bytes:
+    """A file whose samples are packed anew, for a decoder that wants the end of their stream."""
+    unpacker = zlib.decompressobj()
+    packed = pieces.opened(file, [range(c.start, c.end) for c in found.all if c.name == b"IDAT"])
+    width, height = struct.unpack(">II", _content(file, found.all[0])[:8])
+    most = 8 * (width + 8) * (height + 8) * 2  # of 16 bits and four channels, interlaced
+    samples = unpacker.decompress(packed.read(), most)
+    parts = [(c.name, _content(file, c)) for c in found.all if c.name in NEEDED[:3]]
+    parts.append((b"IDAT", zlib.compress(samples, 1)))
+    whole = [
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in parts
+    ]
+    return b"".join([SIGNATURE, *whole, END])
 
 
 def hide(data: mmap.mmap, found: Chunks) -> None:

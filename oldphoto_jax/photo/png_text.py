@@ -138,8 +138,7 @@ def from_comment(comment: bytes) -> Text:
 
 def to_comment(text: Text, most: int) -> bytes | None:
     """Text under the name Comment as JPEG has it, in UTF-8; None for others and for long ones."""
-    words = unpacked(text) if text.keyword == COMMENT and len(text.content) <= most else None
-    if words is None:
+    if text.keyword.lower() != COMMENT.lower() or (words := unpacked(text)) is None:
         return None
     words = words if text.name == b"iTXt" else words.decode("latin-1").encode()
     return words if len(words) <= most else None

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from oldphoto_jax.photo import exif, xmp_packet
 
 MPF = b"MPF\0"
-COUNT, ENTRIES = 0xB001, 0xB002  # of its tags
+NUMBER, ENTRIES = 0xB001, 0xB002  # of its tags
 ENTRY = 16  # bytes of each picture's entry
 KIND, PREVIEWS = 0xFFFFFF, range(0x010001, 0x010010)
 # What the head of a gain map says of itself: ISO's, Adobe's and Google's, Apple's
@@ -31,11 +31,11 @@ SEMANTIC, LENGTH, PADDING = (
 )
 
 
-class Trailer(NamedTuple):
+class Sifted(NamedTuple):
     """Trailer and index as a PhotoFile has them, the packet that speaks of them, what was left."""
 
-    data: bytes | None
-    index: bytes | None
+    trailer: bytes | None
+    mpf: bytes | None
     packet: bytes | None
     left_behind: tuple[str, ...]
 
@@ -49,7 +49,7 @@ class Picture(NamedTuple):
     end: int
 
 
-def sift(data: bytes, index: bytes | None, base: int, packet: bytes | None) -> Trailer:
+def sift(data: bytes, index: bytes | None, base: int, packet: bytes | None) -> Sifted:
     """The trailer without what is stale, its index and XMP packet made to fit.
 
     `base` is where the index's offsets count from, relative to the trailer's start.
@@ -75,7 +75,7 @@ def sift(data: bytes, index: bytes | None, base: int, packet: bytes | None) -> T
     kept = b"".join(data[a:b] for a, b in zip(ends[::2], ends[1::2], strict=True))
     stay = [one for one in pictures if not any(a <= one.start < b for a, b in gone)]
     index = _repacked(index, stay, gone) if index and stay else None
-    return Trailer(kept.rstrip(b"\0") and kept or None, index, packet, tuple(told))
+    return Sifted(kept.rstrip(b"\0") and kept or None, index, packet, tuple(told))
 
 
 def placed(index: bytes, size: int, base: int) -> bytes:
@@ -93,32 +93,39 @@ def _table(index: bytes) -> tuple[int, int, int]:
     way = exif.order(index)
     (start,) = exif.unpack(index, way + "I", 4)
     found = dict(exif.spots(index, start, way))
-    if ENTRIES not in found or COUNT not in found:
+    if ENTRIES not in found or NUMBER not in found:
         raise ValueError("an index without entries")
     spot = found[ENTRIES]
     return spot.value, spot.value + spot.size // ENTRY * ENTRY, ENTRY
 
 
 def _pictures(index: bytes, base: int, size: int) -> list[Picture]:
-    """The further pictures; raises ValueError where one of them is not in the trailer."""
+    """The further pictures; raises ValueError where one of them does not start in the trailer.
+
+    Each ends where the next one starts at the latest: some programs write lengths that are too big.
+    """
     found, way = [], exif.order(index)
     for number, spot in enumerate(range(*_table(index)), start=1):
         kind, length, offset = exif.unpack(index, way + "III", spot)
         start = base + offset
         if number > 1:
-            if not 0 <= start <= start + length <= size:
+            if not 0 <= start < size:
                 raise ValueError(f"picture {number} at byte {start} of {size}")
             found.append(Picture(number, kind & KIND, start, start + length))
-    return found
+    starts = sorted(one.start for one in found) + [size]
+    ends = {start: after for start, after in zip(starts, starts[1:], strict=False)}
+    return [one._replace(end=min(one.end, ends[one.start])) for one in found]
 
 
 def _repacked(index: bytes, stay: list[Picture], gone: list[tuple[int, int]]) -> bytes:
     """The index with the pictures that stay, their offsets counted from the trailer's start."""
     way, data, (start, end, _) = exif.order(index), bytearray(index), _table(index)
     numbers = {1: 1} | {one.number: new for new, one in enumerate(stay, start=2)}
+    spans = {1: (0, 0)} | {one.number: (one.start, one.end) for one in stay}
     for old, new in numbers.items():
-        attributes, size, _, *others = exif.unpack(index, way + "IIIHH", start + ENTRY * (old - 1))
-        place = stay[new - 2].start if new > 1 else 0
+        attributes, _, _, *others = exif.unpack(index, way + "IIIHH", start + ENTRY * (old - 1))
+        place, behind = spans[old]
+        size = behind - place
         place -= sum(b - a for a, b in gone if b <= place)
         dependent = [numbers.get(other, 0) for other in others]
         fields = struct.pack(way + "IIIHH", attributes, size, place, *dependent)
@@ -127,7 +134,7 @@ def _repacked(index: bytes, stay: list[Picture], gone: list[tuple[int, int]]) ->
     data[used:end] = bytes(end - used)
     (table,) = exif.unpack(index, way + "I", 4)
     found = dict(exif.spots(index, table, way))
-    struct.pack_into(way + "I", data, found[COUNT].value, 1 + len(stay))
+    struct.pack_into(way + "I", data, found[NUMBER].value, 1 + len(stay))
     struct.pack_into(way + "I", data, found[ENTRIES].entry + 4, ENTRY * (1 + len(stay)))
     return bytes(data)
 

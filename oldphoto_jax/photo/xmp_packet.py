@@ -65,11 +65,11 @@ def upright(packet: bytes, turned: bool, swap: bool) -> bytes:
     packet = ORIENTATION.sub(rb"\g<1>1", packet)
     packet = without(packet, DIGESTS) if turned else packet
     for pair in SIDES if swap else ():
-        packet = _swapped(packet, *(value(packet, name) for name in pair))
+        packet = swapped(packet, *(value(packet, name) for name in pair))
     return packet
 
 
-def _swapped(packet: bytes, one: re.Match[bytes] | None, other: re.Match[bytes] | None) -> bytes:
+def swapped(packet: bytes, one: re.Match[bytes] | None, other: re.Match[bytes] | None) -> bytes:
     """The packet with the values of two properties in each other's place, where it has both."""
     if one is None or other is None:
         return packet
