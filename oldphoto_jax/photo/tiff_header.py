@@ -127,7 +127,7 @@ def name(kind: type, value: int) -> str:
 
 def read(page: Directory, max_pixels: int) -> Layout:
     """The layout of a page; raises PhotoError or ValueError for what cannot be unpacked."""
-    notes, faults = _odd_types(page), []
+    faults = _odd_types(page)
     width, height = size(page)
     content.check_size(width, height, max_pixels)
     codec = page.number(CODEC) or 1
@@ -148,6 +148,8 @@ def read(page: Directory, max_pixels: int) -> Layout:
         called = name(PHOTOMETRIC, photometric)
         faults.append(f"its directory does not say what its colours are; read as {called}")
     extras = _extras(page, photometric, samples)
+    if len(page.numbers(EXTRAS)) > len(extras):
+        faults.append("its directory tells of more samples beside the colours than there are")
     bits = _bits(page, depths, samples, faults)
     layout = Layout(
         directory=page,
@@ -167,8 +169,9 @@ def read(page: Directory, max_pixels: int) -> Layout:
         faults.append("the colours of its palette have 8 bits where TIFF has 16")
     planes = samples if layout.planar else 1
     parts = tiff_parts.read(page, width, height, planes, layout.stored, codec, faults)
-    told = tuple(f"{note}." for note in (*notes, *faults))
-    return dataclasses.replace(layout, parts=parts, notes=told, faulty=bool(told))
+    odd = [] if page.ordered else ["the tags of its directory are out of order"]
+    told = tuple(f"{note[0].upper()}{note[1:]}." for note in (*odd, *faults))
+    return dataclasses.replace(layout, parts=parts, notes=told, faulty=bool(faults))
 
 
 def _odd_types(page: Directory) -> list[str]:
