@@ -15,12 +15,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from PIL import TiffImagePlugin
+from PIL import TiffImagePlugin, WebPImagePlugin
 from tifffile import COMPRESSION
 
 from oldphoto_jax.photo import exif
 
-NONE, LZW, OLD_JPEG, JPEG, PACKBITS, LZMA, ZSTD = 1, 5, 6, 7, 32773, 34925, 50000
+NONE, LZW, OLD_JPEG, JPEG, PACKBITS, LZMA, ZSTD, WEBP = 1, 5, 6, 7, 32773, 34925, 50000, 50001
 FAX, DEFLATE = (2, 3, 4), (8, 32946)
 BYTES = (LZW, PACKBITS, LZMA, ZSTD)
 OF_BYTES = (NONE, *DEFLATE, *BYTES)  # they do not know of pictures
@@ -30,7 +30,7 @@ FURTHEST = {NONE: 1, PACKBITS: 64} | dict.fromkeys(DEFLATE, 1032)  # times, unpa
 PICTURES = {  # codecs of whole pictures, and what imagecodecs calls them
     **dict.fromkeys((33003, 33004, 33005, 34712), "jpeg2k"),
     **{22610: "jpegxr", 34933: "png", 34934: "jpegxr", 34887: "lerc", 34892: "jpeg8"},
-    **{50001: "webp", 50002: "jpegxl", 52546: "jpegxl"},
+    **{50002: "jpegxl", 52546: "jpegxl"},
 }
 CALLED = {7: "JPEG of other than 8 bits", 34712: "JPEG 2000", 50002: "JPEG XL", 52546: "JPEG XL"}
 PROBES = {  # one byte, packed
@@ -54,7 +54,7 @@ def refusal(codec: int, bits: int) -> str | None:
     """Why samples of so many bits in this codec cannot be unpacked here, or None."""
     if codec in (NONE, LZW, PACKBITS, *DEFLATE) or codec in FAX and bits == 1:
         return None
-    if codec in OWN_COLORS and bits == 8 or codec in BYTES and _has_libtiff(codec):
+    if codec in (*OWN_COLORS, WEBP) and bits == 8 or codec in BYTES and _has_libtiff(codec):
         return None
     extra = "jpeg" if codec == JPEG else PICTURES.get(codec)
     extra = {LZMA: "lzma", ZSTD: "zstd"}.get(codec, extra)
@@ -101,7 +101,9 @@ def unpack_jpeg(
 
 
 def unpack_picture(codec: int, data: bytes, tables: bytes | None) -> np.ndarray:
-    """Samples [H,W] or [H,W,S] by imagecodecs."""
+    """Samples [H,W] or [H,W,S], by imagecodecs where Pillow cannot."""
+    if codec == WEBP:
+        return np.asarray(WebPImagePlugin.WebPImageFile(io.BytesIO(data)))
     if codec == JPEG:
         return _decoder("jpeg")(data, tables=tables)
     return _decoder(PICTURES[codec])(data)

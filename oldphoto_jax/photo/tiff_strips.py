@@ -12,6 +12,7 @@ from PIL import Image, JpegImagePlugin, TiffImagePlugin
 from tifffile import PHOTOMETRIC
 
 from oldphoto_jax.photo import tiff_codecs, tiff_header, tiff_ycbcr
+from oldphoto_jax.photo.content import PhotoError
 from oldphoto_jax.photo.tiff_header import Layout
 
 MAPPED = 1 << 26  # bytes of pixels that are left in the file instead of read into memory
@@ -82,7 +83,7 @@ def _values(layout: Layout, data: bytes, rows: int) -> np.ndarray:
     if codec == tiff_codecs.JPEG and layout.bits == 8:
         luma = layout.subsampling if layout.photometric == PHOTOMETRIC.YCBCR else (0, 0)
         return tiff_codecs.unpack_jpeg(data, rows, columns, channels, tables, luma)
-    if codec == tiff_codecs.JPEG or codec in tiff_codecs.PICTURES:
+    if codec in (tiff_codecs.JPEG, tiff_codecs.WEBP, *tiff_codecs.PICTURES):
         picture = tiff_codecs.unpack_picture(codec, data, tables)
         if picture.size != rows * columns * channels or picture.dtype.itemsize * 8 != layout.bits:
             raise ValueError(f"a part is {picture.shape} {picture.dtype} when it is unpacked")
@@ -132,6 +133,13 @@ def _old_jpeg(file: BinaryIO, layout: Layout) -> np.ndarray:
             page.order + ("Q" if page.big else "I"), copy, 8 if page.big else 4, page.start
         )
         image = TiffImagePlugin.TiffImageFile(io.BytesIO(copy))
+        try:
+            image.load()
+        except OSError as error:
+            raise PhotoError(
+                f"packed with JPEG in pieces, as before 1995, which cannot be unpacked here "
+                f"({error}); save it without compression"
+            ) from error
     if image.mode not in ("L", "RGB"):
         image = image.convert("RGB")
     array = np.asarray(image)
