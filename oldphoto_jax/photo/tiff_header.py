@@ -34,6 +34,10 @@ SAMPLES, PLANAR, PREDICTOR, EXTRAS, FORMAT = 277, 284, 317, 338, 339
 COLOR_MAP, JPEG_TABLES, SUBSAMPLING, LUMA, REFERENCE = 320, 347, 530, 529, 532
 INKS, INK_CLUES = 332, (332, 333, 334, 336)  # of tags that only pictures of inks have
 BASIC = (WIDTH, HEIGHT, BITS, CODEC, COLORS, FILL, *tiff_parts.TAGS, SAMPLES, PLANAR, PREDICTOR)
+MOSAIC = (
+    "a camera's raw mosaic (CFA), no picture yet; develop it first, with darktable, RawTherapee or "
+    "the maker's program, and save it as TIFF"
+)
 FAX = (COMPRESSION.CCITTRLE, COMPRESSION.CCITT_T4, COMPRESSION.CCITT_T6)
 
 
@@ -135,10 +139,7 @@ def read(page: Directory, max_pixels: int) -> Layout:
     samples = page.number(SAMPLES) or 0
     photometric = page.number(COLORS)
     if photometric == PHOTOMETRIC.CFA:
-        raise PhotoError(
-            "a camera's raw mosaic (CFA), no picture yet; develop it first, with darktable, "
-            "RawTherapee or the maker's program, and save it as TIFF"
-        )
+        raise PhotoError(MOSAIC)
     if not samples:
         samples = max(len(depths), COLOR_CHANNELS.get(photometric or 0, 1))
         if samples > 1:
@@ -148,7 +149,7 @@ def read(page: Directory, max_pixels: int) -> Layout:
         called = name(PHOTOMETRIC, photometric)
         faults.append(f"its directory does not say what its colours are; read as {called}")
     extras = _extras(page, photometric, samples)
-    if len(page.numbers(EXTRAS)) > len(extras):
+    if len(page.numbers(EXTRAS)) > len(extras) and photometric != PHOTOMETRIC.LINEAR_RAW:
         faults.append("its directory tells of more samples beside the colours than there are")
     bits = _bits(page, depths, samples, faults)
     layout = Layout(
@@ -203,8 +204,11 @@ def _extras(page: Directory, photometric: int, samples: int) -> tuple[int, ...]:
     named = page.numbers(EXTRAS, 1 << 16)
     if photometric == PHOTOMETRIC.SEPARATED and page.number(INKS) == 2:
         raise PhotoError(f"{samples} channels of inks that are not CMYK; save it as RGB")
-    if photometric in (PHOTOMETRIC.CIELAB, PHOTOMETRIC.ICCLAB, PHOTOMETRIC.LINEAR_RAW):
+    if photometric in (PHOTOMETRIC.CIELAB, PHOTOMETRIC.ICCLAB):
         colors = colors if samples - len(named) >= colors else 1  # lightness alone
+    if photometric == PHOTOMETRIC.LINEAR_RAW:  # tifffile calls two of its colours something else
+        colors = min(samples, colors) if samples != 2 else 1
+        named = named[max(0, len(named) - samples + colors) :]
     if samples < colors:
         called = name(PHOTOMETRIC, photometric)
         raise ValueError(f"{samples} channels, but {called} has {colors}")
