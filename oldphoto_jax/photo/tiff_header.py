@@ -38,6 +38,7 @@ MOSAIC = (
     "a camera's raw mosaic (CFA), no picture yet; develop it first, with darktable, RawTherapee or "
     "the maker's program, and save it as TIFF"
 )
+MOST_SAMPLES = 32
 FAX = (COMPRESSION.CCITTRLE, COMPRESSION.CCITT_T4, COMPRESSION.CCITT_T6)
 
 
@@ -148,6 +149,8 @@ def read(page: Directory, max_pixels: int) -> Layout:
         photometric = _guess_photometric(page, samples, codec)
         called = name(PHOTOMETRIC, photometric)
         faults.append(f"its directory does not say what its colours are; read as {called}")
+    if samples > MOST_SAMPLES:
+        raise PhotoError(f"{samples} channels, more than {MOST_SAMPLES}; save it as RGB")
     extras = _extras(page, photometric, samples)
     if len(page.numbers(EXTRAS)) > len(extras) and photometric != PHOTOMETRIC.LINEAR_RAW:
         faults.append("its directory tells of more samples beside the colours than there are")
