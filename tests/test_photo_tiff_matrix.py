@@ -157,6 +157,30 @@ def test_ycbcr_of_bytes_is_enlarged(tmp_path, across, down):
         assert loss.mean() < 4
 
 
+@pytest.mark.parametrize("told", [None, (1, 1), (2, 2)])
+@pytest.mark.parametrize("actual", [0, 1, 2])
+def test_jpeg_knows_better_how_small_its_colours_are(tmp_path, actual, told):
+    stream = io.BytesIO()
+    Image.fromarray(smooth()).save(stream, "JPEG", quality=95, subsampling=actual)
+    tags = {
+        256: (3, [64]), 257: (3, [48]), 258: (3, [8, 8, 8]), 259: (3, [7]), 262: (3, [YCBCR]),
+        277: (3, [3]), 278: (3, [48]),
+    }  # fmt: skip
+    tags |= {530: (3, told)} if told else {}
+    (tmp_path / "a.tif").write_bytes(tiff_maker.assemble([stream.getvalue()], tags))
+    read = files.read(tmp_path / "a.tif").pixels
+    assert np.abs(read.astype(int) - smooth()).max() <= 6
+
+
+def test_ycbcr_that_does_not_say_how_small_its_colours_are(tmp_path):
+    """TIFF has it that they are two times smaller, both ways; but then bytes would be left over."""
+    ycc = cv2.cvtColor(smooth(), cv2.COLOR_RGB2YCrCb)[..., [0, 2, 1]]
+    for planar in (False, True):
+        (tmp_path / "a.tif").write_bytes(tiff_maker.tiff(ycc, YCBCR, planar=planar))
+        read = files.read(tmp_path / "a.tif").pixels
+        assert np.abs(read.astype(int) - smooth()).max() <= 2
+
+
 @pytest.mark.parametrize("codec", ["group3", "group4", "tiff_ccitt"])
 @pytest.mark.parametrize("inverted", [False, True])
 def test_fax(tmp_path, codec, inverted):

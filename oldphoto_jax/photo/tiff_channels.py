@@ -71,7 +71,7 @@ def split(array: np.ndarray, layout: Layout) -> Channels:
 def _shown(layout: Layout) -> PHOTOMETRIC:
     """What the samples mean once they are unpacked: some codecs make RGB of YCbCr."""
     inside = layout.photometric == PHOTOMETRIC.YCBCR and layout.codec in tiff_codecs.OWN_COLORS
-    return PHOTOMETRIC.RGB if inside else PHOTOMETRIC(layout.photometric)
+    return PHOTOMETRIC.RGB if inside and not layout.planar else PHOTOMETRIC(layout.photometric)
 
 
 def _levels(layout: Layout) -> tuple[float, float] | None:

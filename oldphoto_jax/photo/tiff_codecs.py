@@ -95,16 +95,15 @@ def unpack_jpeg(
     columns: int,
     samples: int,
     tables: bytes | None,
-    luma: tuple[int, int],
+    ycbcr: bool,
 ) -> np.ndarray:
-    """Samples [N*rows,columns,S] of N parts.
+    """Samples [N*rows,columns,S] of N parts; YCbCr becomes RGB.
 
-    `luma` says how many times smaller the colours of YCbCr are, (0, 0) where they are others.
+    How many times smaller its colours are, the streams say better than the tags of many files.
     """
     tags: exif.Directory = {347: exif.Value(exif.UNDEFINED, tables)} if tables else {}
     kind = {1: 1, 2: 1, 3: 2, 4: 5}[samples]  # black is zero, RGB, inks: passed through
-    if luma != (0, 0):
-        tags[530], kind = exif.numbers(exif.SHORT, "<", *luma), 6
+    kind = 6 if ycbcr else kind
     if samples == 2:
         tags[338] = exif.numbers(exif.SHORT, "<", 2)
     image = _libtiff(datas, JPEG, columns, rows, tags, samples, kind=kind)

@@ -84,7 +84,17 @@ class Layout:
     def subsampling(self) -> tuple[int, int]:
         """How many times smaller the two colours of YCbCr are, across and down."""
         found = self.directory.numbers(SUBSAMPLING, 2)
-        return found if len(found) == 2 else (2, 2)
+        if len(found) == 2:
+            return found
+        bytes_there = sum(self.directory.numbers(tiff_parts.STRIP_COUNTS, 1 << 16))
+        full = self.codec == tiff_codecs.NONE and bytes_there >= self.stored_full
+        full |= self.planar and self.codec == tiff_codecs.JPEG
+        return (1, 1) if full else (2, 2)
+
+    @property
+    def stored_full(self) -> int:
+        """Bytes of all samples, if none were left out."""
+        return self.width * self.height * self.samples * self.bits // 8
 
     @property
     def shrunk(self) -> tuple[int, int]:
@@ -244,7 +254,7 @@ def _refuse(layout: Layout) -> None:
         raise PhotoError(f"differences of {layout.bits}-bit samples; save it with 8 bits")
     if layout.photometric == PHOTOMETRIC.YCBCR:
         across, down = layout.subsampling
-        if across not in (1, 2, 4) or down not in (1, 2, 4):
+        if layout.shrunk != (1, 1) and not {across, down} <= {1, 2, 4}:
             raise ValueError(f"colours {across} x {down} times smaller than the lightness")
         if layout.bits != 8 or layout.planar and (across, down) != (1, 1):
             told = "in planes of two sizes" if layout.planar else f"of {layout.bits} bits"

@@ -121,8 +121,8 @@ def _values(layout: Layout, datas: list[bytes], rows: int) -> np.ndarray:
     columns, channels = layout.parts.columns, 1 if layout.planar else layout.samples
     codec, tables = layout.codec, layout.directory.content(tiff_header.JPEG_TABLES)
     if codec == tiff_codecs.JPEG and layout.bits == 8:
-        luma = layout.subsampling if layout.photometric == PHOTOMETRIC.YCBCR else (0, 0)
-        return tiff_codecs.unpack_jpeg(datas, rows, columns, channels, tables, luma)
+        ycbcr = layout.photometric == PHOTOMETRIC.YCBCR and not layout.planar
+        return tiff_codecs.unpack_jpeg(datas, rows, columns, channels, tables, ycbcr)
     if codec in (tiff_codecs.JPEG, tiff_codecs.WEBP, *tiff_codecs.PICTURES):
         picture = tiff_codecs.unpack_picture(codec, datas[0], tables)
         if picture.size != rows * columns * channels or picture.dtype.itemsize * 8 != layout.bits:
