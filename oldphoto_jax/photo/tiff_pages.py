@@ -15,6 +15,7 @@ KIND, OLD_KIND, NUMBER = 254, 255, 297  # NewSubfileType, SubfileType, PageNumbe
 REDUCED, ONE_OF_MANY, MASK = 1, 2, 4  # bits of NewSubfileType
 DEPTH = 8  # one that DNG added; a map of distances
 MASKS = (PHOTOMETRIC.MASK, 51177, 52527)  # the last two are DNG's: depth, semantic mask
+CANON = b"\x10\0\0\0CR\2"  # follows the byte order of its raw files, CR2
 THUMBNAIL = 320  # pixels of the longer side, at most, of a preview that is not called so
 
 
@@ -32,7 +33,7 @@ def find(data: mmap.mmap) -> tuple[Page, ...]:
     The others follow in the order of the file. Raises ValueError where there is none, and
     PhotoError for Canon's raw files, whose pictures are nowhere called what they are.
     """
-    if data[8:10] == b"CR":
+    if data[4:11] == CANON:
         raise PhotoError(tiff_header.MOSAIC)
     found = [one for one in tiff_directory.walk(data) if _has_size(one)]
     if not found:
