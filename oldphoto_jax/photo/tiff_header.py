@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 
-from tifffile import COMPRESSION, PHOTOMETRIC, SAMPLEFORMAT, TIFF
+from tifffile import PHOTOMETRIC, SAMPLEFORMAT, TIFF
 
 from oldphoto_jax.photo import content, exif, tiff_codecs, tiff_parts
 from oldphoto_jax.photo.content import PhotoError
@@ -31,7 +31,7 @@ COLOR_CHANNELS: dict[int, int] = {
 }
 WIDTH, HEIGHT, BITS, CODEC, COLORS, FILL = 256, 257, 258, 259, 262, 266
 SAMPLES, PLANAR, PREDICTOR, EXTRAS, FORMAT = 277, 284, 317, 338, 339
-COLOR_MAP, JPEG_TABLES, SUBSAMPLING, LUMA, REFERENCE = 320, 347, 530, 529, 532
+COLOR_MAP, JPEG_TABLES, SUBSAMPLING, LUMA = 320, 347, 530, 529
 INKS, INK_CLUES = 332, (332, 333, 334, 336)  # of tags that only pictures of inks have
 BASIC = (WIDTH, HEIGHT, BITS, CODEC, COLORS, FILL, *tiff_parts.TAGS, SAMPLES, PLANAR, PREDICTOR)
 MOSAIC = (
@@ -39,7 +39,6 @@ MOSAIC = (
     "the maker's program, and save it as TIFF"
 )
 MOST_SAMPLES = 32
-FAX = (COMPRESSION.CCITTRLE, COMPRESSION.CCITT_T4, COMPRESSION.CCITT_T6)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -206,7 +205,7 @@ def _guess_photometric(page: Directory, samples: int, codec: int) -> int:
         return PHOTOMETRIC.YCBCR if luma else PHOTOMETRIC.ICCLAB if lab else PHOTOMETRIC.RGB
     if COLOR_MAP in page.spots:
         return PHOTOMETRIC.PALETTE
-    return PHOTOMETRIC.MINISWHITE if codec in FAX else PHOTOMETRIC.MINISBLACK
+    return PHOTOMETRIC.MINISWHITE if codec in tiff_codecs.FAX else PHOTOMETRIC.MINISBLACK
 
 
 def _extras(page: Directory, photometric: int, samples: int) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from oldphoto_jax.photo.content import PhotoError
 from oldphoto_jax.photo.tiff_directory import Directory
 
 KIND, OLD_KIND, NUMBER = 254, 255, 297  # NewSubfileType, SubfileType, PageNumber
-REDUCED, ONE_OF_MANY, MASK = 1, 2, 4  # bits of NewSubfileType
+REDUCED, MASK = 1, 4  # bits of NewSubfileType
 DEPTH = 8  # one that DNG added; a map of distances
 MASKS = (PHOTOMETRIC.MASK, 51177, 52527)  # the last two are DNG's: depth, semantic mask
 CANON = b"\x10\0\0\0CR\2"  # follows the byte order of its raw files, CR2
