@@ -23,7 +23,12 @@ BROUGHT = {
     e for r in map(Requirement, EXTRAS["test"]) if r.name == PROJECT["name"] for e in r.extras
 }
 ELSEWHERE = {"compare", "cuda", "tpu"}
-OPTIONAL = ("tensorboard", "heic", "ray")  # extras whose packages are imported where they are used
+OPTIONAL = (
+    "tensorboard",
+    "heic",
+    "codecs",
+    "ray",
+)  # extras whose packages are imported where they are used
 
 DISTRIBUTIONS = {  # where the name differs from that of the module
     "PIL": "pillow",

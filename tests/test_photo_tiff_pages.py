@@ -74,6 +74,48 @@ def test_the_photo_may_lie_below_its_preview(tmp_path, order, bigtiff):
     assert exif.parse(photo.exif)[271].data == b"Agfa\0"
 
 
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_a_scanner_s_linear_picture(tmp_path, channels):
+    """LinearRaw of DNG, 16 bits of which not all are used, infra-red as a fourth channel."""
+    stored = np.concatenate([PHOTO, GRAY[..., None]], axis=-1)[..., :channels] >> 2
+    levels = [(50714, "H", 1, 16, True), (50717, "H", 1, 16383, True)]
+    with tifffile.TiffWriter(tmp_path / "scan.dng") as writer:
+        writer.write((SMALL >> 8).astype(np.uint8), subfiletype=1, subifds=1, photometric="rgb")
+        shown = stored[..., 0] if channels == 1 else stored
+        layout = {"planarconfig": "contig"} if channels > 1 else {}
+        if channels == 4:
+            layout["extrasamples"] = ["unspecified"] * 3  # so tifffile counts
+        writer.write(shown, photometric="linear_raw", subfiletype=0, extratags=levels, **layout)
+    photo = files.read(tmp_path / "scan.dng")
+    expected = (stored[..., :3].astype(float) - 16).clip(0) / (16383 - 16) * 65535
+    assert photo.pixels.dtype == np.uint16
+    assert np.abs(photo.pixels - expected).max() <= 0.51
+    assert "linear" in photo.notes[0] and not photo.faulty
+    assert (photo.extra is None) == (channels < 4)
+
+
+def mosaic(path, subfiletype, preview):
+    with tifffile.TiffWriter(path) as writer:
+        kind = {} if subfiletype is None else {"subfiletype": subfiletype}
+        writer.write((preview >> 8).astype(np.uint8), subifds=1, photometric="rgb", **kind)
+        writer.write(GRAY, photometric="cfa", subfiletype=0, extratags=[
+            (33421, "H", 2, (2, 2), True), (33422, "B", 4, (0, 1, 1, 2), True),
+        ])  # fmt: skip
+
+
+@pytest.mark.parametrize("subfiletype", [1, None])
+@pytest.mark.parametrize("preview", [SMALL, SMALL[:5], PHOTO], ids=["small", "low", "large"])
+def test_a_camera_s_mosaic_is_told_by_name(tmp_path, subfiletype, preview):
+    """And never its preview, as large as that may be."""
+    mosaic(tmp_path / "a.dng", subfiletype, preview)
+    canon = bytearray((tmp_path / "a.dng").read_bytes())
+    (tmp_path / "b.cr2").write_bytes(b"II*\0\x10\0\0\0CR\2\0" + canon[16:])
+    for name in ("a.dng", "b.cr2"):
+        for use in (files.read, files.header, files.pages):
+            with pytest.raises(PhotoError, match="a camera's raw mosaic.*develop it first"):
+                use(tmp_path / name)
+
+
 def test_the_levels_of_a_pyramid_are_previews(tmp_path):
     with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
         writer.write(PHOTO, photometric="rgb", subifds=2, metadata=None)

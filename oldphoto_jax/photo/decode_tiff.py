@@ -12,6 +12,7 @@ import numpy as np
 from oldphoto_jax.photo import (
     content,
     exif,
+    photoshop,
     tiff_channels,
     tiff_header,
     tiff_pages,
@@ -22,6 +23,7 @@ from oldphoto_jax.photo.tiff_header import Layout
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 UNNAMED = "Its channel {} has no name; of a scanner's, it may be infra-red. It is kept."
+LAYERS = 37724  # Photoshop's ImageSourceData
 LINEAR = "Its light is linear, as a scanner or camera measured it (LinearRaw of DNG)."
 
 
@@ -79,9 +81,10 @@ def _with_tags(
     tags = exif.directory(page.data, page.start, page.order, page.big)
     if page.parent:
         tags = exif.directory(page.data, page.parent.start, page.order, page.big) | tags
+    given = (tags.pop(tag, None) for tag in (exif.ICC, exif.XMP, exif.IPTC, exif.RESOURCES))
+    icc, xmp, iptc, packed = (one.data if isinstance(one, exif.Value) else None for one in given)
+    further, resources = photoshop.split(packed or b"")
     beside = exif.describing(tags)
-    found = [tags.get(tag) for tag in (exif.ICC, exif.XMP)]
-    icc, xmp = (one.data if isinstance(one, exif.Value) else None for one in found)
     notes = list(layout.notes)
     if layout.photometric == tiff_header.PHOTOMETRIC.LINEAR_RAW:
         notes.append(LINEAR)
@@ -98,7 +101,21 @@ def _with_tags(
         format="TIFF",
         extra=channels.extra,
         extra_kinds=channels.extra_kinds,
+        iptc=_data_sets(iptc or b"") or further,
+        resources=resources,
         notes=tuple(notes),
+        left_behind=("Photoshop's layers",) if LAYERS in tags else (),
         faulty=layout.faulty,
         role=role,
     )
+
+
+def _data_sets(data: bytes) -> bytes | None:
+    """IPTC's data sets; old programs swapped their bytes, as if they were whole numbers."""
+    if data[:1] != b"\x1c" and data[3:4] == b"\x1c":
+        whole = np.frombuffer(data.ljust(-(-len(data) // 4) * 4, b"\0"), "<u4")
+        data = whole.astype(">u4").tobytes()
+    end = 0
+    while data[end : end + 1] == b"\x1c" and end + 5 <= len(data):
+        end += 5 + int.from_bytes(data[end + 3 : end + 5])
+    return data[: min(end, len(data))] or None

@@ -31,8 +31,8 @@ WEBP_SIDE = 16383
 JPEG_COMMENT = encode_jpeg.SEGMENT  # bytes, the most
 HELD = {  # by suffix, what of a PhotoFile's further fields the format holds; the others hold none
     ".png": {"iptc", "comments", "texts", "encoding", "resources"},
-    ".tif": {"iptc", "extra"},
-    ".tiff": {"iptc", "extra"},
+    ".tif": {"iptc", "extra", "resources"},
+    ".tiff": {"iptc", "extra", "resources"},
     **dict.fromkeys(HEIC, {"cICP"}),
     **dict.fromkeys(JPEG, {"iptc", "comments", "extended_xmp", "trailer", "resources"}),
 }
@@ -40,7 +40,7 @@ HELD = {  # by suffix, what of a PhotoFile's further fields the format holds; th
 
 def refusal(suffix: str, photo: PhotoFile[Rows], quality: int | None = None) -> str | None:
     """Why the format of `suffix` cannot hold the photo with all that belongs to it, or None."""
-    pixels, alpha, suffix = photo.pixels, photo.alpha, suffix.lower()
+    pixels, alpha, extra, suffix = photo.pixels, photo.alpha, photo.extra, suffix.lower()
     if suffix not in (*WRITERS, *JPEG, *HEIC):
         return f"no format for the suffix {suffix!r}; name it {', '.join((*WRITERS, '.jpg'))}"
     if quality is not None and not 1 <= quality <= 100:
@@ -56,6 +56,14 @@ def refusal(suffix: str, photo: PhotoFile[Rows], quality: int | None = None) -> 
         return (
             f"alpha is {alpha.shape} {alpha.dtype}, pixels are {pixels.shape} {pixels.dtype}; "
             "give alpha [H,W] of the same size and dtype"
+        )
+    if extra is not None and (
+        extra.shape != (*pixels.shape[:2], len(photo.extra_kinds)) or extra.dtype != pixels.dtype
+    ):
+        return (
+            f"extra is {extra.shape} {extra.dtype} of kinds {photo.extra_kinds}, pixels are "
+            f"{pixels.shape} {pixels.dtype}; give extra [H,W,E] of the same size and dtype, and E "
+            "kinds"
         )
     return _refuse_beside(photo) or _refuse_format(suffix, photo)
 

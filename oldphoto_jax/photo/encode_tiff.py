@@ -147,6 +147,10 @@ def _tags(photo: PhotoFile[Rows], way: exif.Order) -> exif.Directory:
         tags |= exif.resolution_tags(photo.resolution, way)
     if photo.xmp:
         tags[exif.XMP] = exif.Value(1, photo.xmp)
+    if photo.iptc:
+        tags[exif.IPTC] = exif.Value(exif.UNDEFINED, photo.iptc)
+    if photo.resources:
+        tags[exif.RESOURCES] = exif.Value(1, photo.resources)
     if photo.icc:
         tags[exif.ICC] = exif.Value(exif.UNDEFINED, photo.icc)
     return tags

@@ -19,7 +19,7 @@ Tree: TypeAlias = dict[int, "Tree"]
 
 ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 0x0112, 0x011A, 0x011B, 0x0128
 THUMBNAIL = (0x0201, 0x0202)  # where its JPEG file starts, its bytes
-XMP, ICC = 0x02BC, 0x8773  # tags of TIFF files
+XMP, IPTC, RESOURCES, ICC = 0x02BC, 0x83BB, 0x8649, 0x8773  # tags of TIFF files
 SHORT, LONG, RATIONAL, UNDEFINED, LONG8 = 3, 4, 5, 7, 16
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 SIZES |= {16: 8, 17: 8, 18: 8}  # BigTIFF's

@@ -13,6 +13,7 @@ from oldphoto_jax.photo.tiff_header import COLOR_MAP, Layout
 
 PASSED = (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.RGB, PHOTOMETRIC.LINEAR_RAW, PHOTOMETRIC.MASK)
 LAB = (PHOTOMETRIC.CIELAB, PHOTOMETRIC.ICCLAB)
+BLACK_LEVEL, WHITE_LEVEL = 50714, 50717  # DNG's
 ALPHAS = (EXTRASAMPLE.ASSOCALPHA, EXTRASAMPLE.UNASSALPHA)
 
 
@@ -39,8 +40,14 @@ def split(array: np.ndarray, layout: Layout) -> Channels:
         """Samples of fewer bits than 8, at the scale of 8."""
         return values if layout.bits >= 8 else values * np.uint8(255 // ((1 << layout.bits) - 1))
 
+    levels = _levels(layout) if shown == PHOTOMETRIC.LINEAR_RAW else None
+
     def light(band: np.ndarray) -> np.ndarray:
         values = band[..., :count].astype(native, copy=False)
+        if levels:
+            top, (black, white) = np.iinfo(native).max, levels
+            shares = (values.astype(np.float32) - black) / (white - black)
+            return np.rint(shares.clip(0, 1) * top).astype(native)
         if colors is not None:
             return colors[values[..., 0].clip(0, len(colors) - 1)]
         if shown == PHOTOMETRIC.YCBCR:
@@ -55,7 +62,7 @@ def split(array: np.ndarray, layout: Layout) -> Channels:
     extra = beside(others) if others else None
     kinds = tuple(layout.extras[i - count] for i in others)
     whole = array.flags.c_contiguous and array.dtype.isnative and layout.bits >= 8
-    if shown in PASSED and array.shape[-1] == count and whole:
+    if shown in PASSED and not levels and array.shape[-1] == count and whole:
         return Channels(array, None, None, ())
     wide = 3 if count > 1 or colors is not None else 1
     return Channels(samples.by_bands(array, wide, light), alpha, extra, kinds)
@@ -64,7 +71,15 @@ def split(array: np.ndarray, layout: Layout) -> Channels:
 def _shown(layout: Layout) -> PHOTOMETRIC:
     """What the samples mean once they are unpacked: some codecs make RGB of YCbCr."""
     inside = layout.photometric == PHOTOMETRIC.YCBCR and layout.codec in tiff_codecs.OWN_COLORS
-    return PHOTOMETRIC.RGB if inside else PHOTOMETRIC(layout.photometric)
+    return PHOTOMETRIC.RGB if inside and not layout.planar else PHOTOMETRIC(layout.photometric)
+
+
+def _levels(layout: Layout) -> tuple[float, float] | None:
+    """What DNG has as black and white, where that is not all that fits."""
+    black = layout.directory.values(BLACK_LEVEL, 1) or (0.0,)
+    white = layout.directory.values(WHITE_LEVEL, 1) or (2.0**layout.bits - 1,)
+    levels = black[0], white[0]
+    return levels if levels != (0, 2**layout.bits - 1) and levels[0] < levels[1] else None
 
 
 def _rgb_of(layout: Layout) -> np.ndarray:

@@ -46,6 +46,11 @@ class Directory:
             found.setdefault(tag, spot)
         return found
 
+    @property
+    def ordered(self) -> bool:
+        """Whether the tags stand in their order, as they must."""
+        return [*self.spots] == sorted(self.spots)
+
     def content(self, tag: int) -> bytes | None:
         """The bytes of a tag's value."""
         spot = self.spots.get(tag)

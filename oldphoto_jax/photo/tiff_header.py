@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 
-from tifffile import COMPRESSION, PHOTOMETRIC, SAMPLEFORMAT, TIFF
+from tifffile import PHOTOMETRIC, SAMPLEFORMAT, TIFF
 
 from oldphoto_jax.photo import content, exif, tiff_codecs, tiff_parts
 from oldphoto_jax.photo.content import PhotoError
@@ -31,10 +31,14 @@ COLOR_CHANNELS: dict[int, int] = {
 }
 WIDTH, HEIGHT, BITS, CODEC, COLORS, FILL = 256, 257, 258, 259, 262, 266
 SAMPLES, PLANAR, PREDICTOR, EXTRAS, FORMAT = 277, 284, 317, 338, 339
-COLOR_MAP, JPEG_TABLES, SUBSAMPLING, LUMA, REFERENCE = 320, 347, 530, 529, 532
+COLOR_MAP, JPEG_TABLES, SUBSAMPLING, LUMA = 320, 347, 530, 529
 INKS, INK_CLUES = 332, (332, 333, 334, 336)  # of tags that only pictures of inks have
 BASIC = (WIDTH, HEIGHT, BITS, CODEC, COLORS, FILL, *tiff_parts.TAGS, SAMPLES, PLANAR, PREDICTOR)
-FAX = (COMPRESSION.CCITTRLE, COMPRESSION.CCITT_T4, COMPRESSION.CCITT_T6)
+MOSAIC = (
+    "a camera's raw mosaic (CFA), no picture yet; develop it first, with darktable, RawTherapee or "
+    "the maker's program, and save it as TIFF"
+)
+MOST_SAMPLES = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +83,17 @@ class Layout:
     def subsampling(self) -> tuple[int, int]:
         """How many times smaller the two colours of YCbCr are, across and down."""
         found = self.directory.numbers(SUBSAMPLING, 2)
-        return found if len(found) == 2 else (2, 2)
+        if len(found) == 2:
+            return found
+        bytes_there = sum(self.directory.numbers(tiff_parts.STRIP_COUNTS, 1 << 16))
+        full = self.codec == tiff_codecs.NONE and bytes_there >= self.stored_full
+        full |= self.planar and self.codec == tiff_codecs.JPEG
+        return (1, 1) if full else (2, 2)
+
+    @property
+    def stored_full(self) -> int:
+        """Bytes of all samples, if none were left out."""
+        return self.width * self.height * self.samples * self.bits // 8
 
     @property
     def shrunk(self) -> tuple[int, int]:
@@ -127,7 +141,7 @@ def name(kind: type, value: int) -> str:
 
 def read(page: Directory, max_pixels: int) -> Layout:
     """The layout of a page; raises PhotoError or ValueError for what cannot be unpacked."""
-    notes, faults = _odd_types(page), []
+    faults = _odd_types(page)
     width, height = size(page)
     content.check_size(width, height, max_pixels)
     codec = page.number(CODEC) or 1
@@ -135,10 +149,7 @@ def read(page: Directory, max_pixels: int) -> Layout:
     samples = page.number(SAMPLES) or 0
     photometric = page.number(COLORS)
     if photometric == PHOTOMETRIC.CFA:
-        raise PhotoError(
-            "a camera's raw mosaic (CFA), no picture yet; develop it first, with darktable, "
-            "RawTherapee or the maker's program, and save it as TIFF"
-        )
+        raise PhotoError(MOSAIC)
     if not samples:
         samples = max(len(depths), COLOR_CHANNELS.get(photometric or 0, 1))
         if samples > 1:
@@ -147,7 +158,11 @@ def read(page: Directory, max_pixels: int) -> Layout:
         photometric = _guess_photometric(page, samples, codec)
         called = name(PHOTOMETRIC, photometric)
         faults.append(f"its directory does not say what its colours are; read as {called}")
+    if samples > MOST_SAMPLES:
+        raise PhotoError(f"{samples} channels, more than {MOST_SAMPLES}; save it as RGB")
     extras = _extras(page, photometric, samples)
+    if len(page.numbers(EXTRAS)) > len(extras) and photometric != PHOTOMETRIC.LINEAR_RAW:
+        faults.append("its directory tells of more samples beside the colours than there are")
     bits = _bits(page, depths, samples, faults)
     layout = Layout(
         directory=page,
@@ -167,8 +182,9 @@ def read(page: Directory, max_pixels: int) -> Layout:
         faults.append("the colours of its palette have 8 bits where TIFF has 16")
     planes = samples if layout.planar else 1
     parts = tiff_parts.read(page, width, height, planes, layout.stored, codec, faults)
-    told = tuple(f"{note}." for note in (*notes, *faults))
-    return dataclasses.replace(layout, parts=parts, notes=told, faulty=bool(told))
+    odd = [] if page.ordered else ["the tags of its directory are out of order"]
+    told = tuple(f"{note[0].upper()}{note[1:]}." for note in (*odd, *faults))
+    return dataclasses.replace(layout, parts=parts, notes=told, faulty=bool(faults))
 
 
 def _odd_types(page: Directory) -> list[str]:
@@ -189,7 +205,7 @@ def _guess_photometric(page: Directory, samples: int, codec: int) -> int:
         return PHOTOMETRIC.YCBCR if luma else PHOTOMETRIC.ICCLAB if lab else PHOTOMETRIC.RGB
     if COLOR_MAP in page.spots:
         return PHOTOMETRIC.PALETTE
-    return PHOTOMETRIC.MINISWHITE if codec in FAX else PHOTOMETRIC.MINISBLACK
+    return PHOTOMETRIC.MINISWHITE if codec in tiff_codecs.FAX else PHOTOMETRIC.MINISBLACK
 
 
 def _extras(page: Directory, photometric: int, samples: int) -> tuple[int, ...]:
@@ -200,8 +216,11 @@ def _extras(page: Directory, photometric: int, samples: int) -> tuple[int, ...]:
     named = page.numbers(EXTRAS, 1 << 16)
     if photometric == PHOTOMETRIC.SEPARATED and page.number(INKS) == 2:
         raise PhotoError(f"{samples} channels of inks that are not CMYK; save it as RGB")
-    if photometric in (PHOTOMETRIC.CIELAB, PHOTOMETRIC.ICCLAB, PHOTOMETRIC.LINEAR_RAW):
+    if photometric in (PHOTOMETRIC.CIELAB, PHOTOMETRIC.ICCLAB):
         colors = colors if samples - len(named) >= colors else 1  # lightness alone
+    if photometric == PHOTOMETRIC.LINEAR_RAW:  # tifffile calls two of its colours something else
+        colors = min(samples, colors) if samples != 2 else 1
+        named = named[max(0, len(named) - samples + colors) :]
     if samples < colors:
         called = name(PHOTOMETRIC, photometric)
         raise ValueError(f"{samples} channels, but {called} has {colors}")
@@ -234,7 +253,7 @@ def _refuse(layout: Layout) -> None:
         raise PhotoError(f"differences of {layout.bits}-bit samples; save it with 8 bits")
     if layout.photometric == PHOTOMETRIC.YCBCR:
         across, down = layout.subsampling
-        if across not in (1, 2, 4) or down not in (1, 2, 4):
+        if layout.shrunk != (1, 1) and not {across, down} <= {1, 2, 4}:
             raise ValueError(f"colours {across} x {down} times smaller than the lightness")
         if layout.bits != 8 or layout.planar and (across, down) != (1, 1):
             told = "in planes of two sizes" if layout.planar else f"of {layout.bits} bits"

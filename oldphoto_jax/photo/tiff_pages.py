@@ -8,12 +8,14 @@ import mmap
 from tifffile import PHOTOMETRIC
 
 from oldphoto_jax.photo import tiff_directory, tiff_header
+from oldphoto_jax.photo.content import PhotoError
 from oldphoto_jax.photo.tiff_directory import Directory
 
 KIND, OLD_KIND, NUMBER = 254, 255, 297  # NewSubfileType, SubfileType, PageNumber
-REDUCED, ONE_OF_MANY, MASK = 1, 2, 4  # bits of NewSubfileType
+REDUCED, MASK = 1, 4  # bits of NewSubfileType
 DEPTH = 8  # one that DNG added; a map of distances
 MASKS = (PHOTOMETRIC.MASK, 51177, 52527)  # the last two are DNG's: depth, semantic mask
+CANON = b"\x10\0\0\0CR\2"  # follows the byte order of its raw files, CR2
 THUMBNAIL = 320  # pixels of the longer side, at most, of a preview that is not called so
 
 
@@ -28,8 +30,11 @@ class Page:
 def find(data: mmap.mmap) -> tuple[Page, ...]:
     """The pages of a file: first the photo, or the largest picture where none is called one.
 
-    The others follow in the order of the file. Raises ValueError where there is none.
+    The others follow in the order of the file. Raises ValueError where there is none, and
+    PhotoError for Canon's raw files, whose pictures are nowhere called what they are.
     """
+    if data[4:11] == CANON:
+        raise PhotoError(tiff_header.MOSAIC)
     found = [one for one in tiff_directory.walk(data) if _has_size(one)]
     if not found:
         raise ValueError("no directory of it says how wide and high a picture is")
@@ -41,7 +46,9 @@ def find(data: mmap.mmap) -> tuple[Page, ...]:
     for place in _infrared(found, roles):
         roles[place] = "infrared"
     photos = [place for place, role in enumerate(roles) if role == "photo"]
-    first = photos[0] if photos else max(range(len(found)), key=lambda i: _area(found[i]))
+    mosaics = [one for one in photos if found[one].number(tiff_header.COLORS) == PHOTOMETRIC.CFA]
+    photos = mosaics or photos or [max(range(len(found)), key=lambda place: _area(found[place]))]
+    first = photos[0]
     roles[first] = "photo"
     order = [first, *(place for place in range(len(found)) if place != first)]
     return tuple(Page(found[place], roles[place]) for place in order)
@@ -98,6 +105,7 @@ def _infrared(pages: list[Directory], roles: list[str]) -> list[int]:
         _samples(pages[color]) >= 3
         and _samples(pages[gray]) == 1
         and not _is_told(pages[gray])
+        and pages[gray].number(tiff_header.COLORS) != PHOTOMETRIC.CFA
         and tiff_header.size(pages[color]) == tiff_header.size(pages[gray])
         for color, gray in pairs
     )

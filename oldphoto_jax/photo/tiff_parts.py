@@ -56,6 +56,8 @@ def read(
     needed = across * down * planes
     if len(offsets) < needed:
         raise ValueError(f"parts are missing: {len(offsets)} of {needed} are there")
+    if len(offsets) > needed:
+        faults.append(f"its directory tells of {len(offsets)} parts of the pixels, not {needed}")
     offsets = offsets[:needed]
     if rows * columns > 4 * (width + 4096) * (height + 4096):
         raise ValueError(f"parts of {columns} x {rows} pixels in a picture of {width} x {height}")
@@ -79,9 +81,10 @@ def read(
 
 def _strip_rows(told: int | None, height: int, planes: int, strips: int, faults: list[str]) -> int:
     """Rows of a strip; TIFF has it that a picture which does not say is one strip."""
-    rows = min(told, height) if told and told > 0 else height
     each = max(1, strips // planes)
-    if told == 0 or (rows == height and each > 1):
+    rows = min(told, height) if told and told > 0 else height
+    unsaid = told is None or told > height
+    if told == 0 or (unsaid and each > 1) or (rows < height and each == 1):
         rows = -(-height // each)
         faults.append(f"RowsPerStrip is {told}; its {strips} strips must have {rows} rows each")
     return rows
@@ -96,7 +99,7 @@ def _counts(
     faults: list[str],
 ) -> tuple[int, ...]:
     """How many bytes each part has; where the file is wrong, up to what lies behind the part."""
-    told = told + (0,) * (len(offsets) - len(told))
+    told = told if len(told) == len(offsets) else (0,) * len(offsets)
     plain = codec == tiff_codecs.NONE
     wrong = [i for i, count in enumerate(told) if count < (size(i) if plain else 1)]
     if not wrong:
