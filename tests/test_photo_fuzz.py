@@ -15,7 +15,7 @@ import pytest
 import tifffile
 from PIL import Image, PngImagePlugin
 
-from oldphoto_jax.photo import contained, files
+from oldphoto_jax.photo import contained, files, kinds
 
 LARGEST = 1 << 24  # pixels; what claims more is refused without being looked at
 FIELDS = (0, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF)
@@ -52,6 +52,11 @@ def seeds():
     save("lossless.webp", "WEBP", image.convert("RGBA"), lossless=True)
     save("animated.webp", "WEBP", **frames)
     save("plain.bmp", "BMP")
+    save("animated.gif", "GIF", **frames)
+    save("plain.jp2", "JPEG2000")
+    save("packed.tga", "TGA", compression="tga_rle")
+    save("plain.ppm", "PPM")
+    save("plain.pcx", "PCX")
     save("palette.bmp", "BMP", image.convert("P"))
     for coding in ("tiff_lzw", "tiff_deflate", "packbits", "jpeg"):
         save(f"{coding}.tif", "TIFF", compression=coding)
@@ -69,6 +74,7 @@ def seeds():
         found[f"{name}.tif"] = buffer.getvalue()
     found["deep.png"] = cv2.imencode(".png", deep)[1].tobytes()
     found["deep_alpha.png"] = cv2.imencode(".png", np.dstack([deep, deep[..., 0]]))[1].tobytes()
+    found["deep_animated.png"] = animated(found["deep_alpha.png"])
     found["deep_lzw.tif"] = cv2.imencode(".tif", deep)[1].tobytes()
     pillow_heif = pytest.importorskip("pillow_heif")
     buffer = io.BytesIO()
@@ -77,14 +83,27 @@ def seeds():
     return found
 
 
+def animated(png):
+    """A PNG file with an animation behind its picture that shows it twice."""
+    at = png.index(b"IDAT") - 4
+    size = int.from_bytes(png[at : at + 4], "big")
+    head, stream, end = png[:at], png[at + 8 : at + 8 + size], png[-12:]
+    parts = [(b"acTL", struct.pack(">2I", 2, 0)), (b"IDAT", stream)]
+    for n in (0, 2):
+        parts += [(b"fcTL", struct.pack(">5I2H2B", n, 24, 18, 0, 0, 1, 10, 0, 0))]
+        parts += [(b"fdAT", struct.pack(">I", n + 1) + stream)]
+    chunks = [struct.pack(">I", len(data)) + name + data + bytes(4) for name, data in parts]
+    return bytes(with_checksums(bytearray(head + b"".join(chunks) + end)))
+
+
 def mutant(seed, others, rng):
     """A changed copy of a file."""
     data = bytearray(seed)
-    for _ in range(1 + rng.integers(3)):
+    for _ in range(1 + max(0, rng.integers(-4, 3))):
         how, size = rng.integers(7), len(data)
-        # Headers say more than pixels do
-        at, to = sorted(int(n) for n in rng.integers(0, size if rng.random() < 0.5 else 200, 2))
-        at, to = min(at, size - 1), min(to, size)
+        # Headers say more than pixels do, and little changes are seen less
+        at = int(rng.integers(0, size if rng.random() < 0.5 else min(size, 200)))
+        to = min(size, at + 1 + int(rng.integers(size if rng.random() < 0.2 else 24)))
         if how == 0:
             for spot in rng.integers(0, size, 1 + rng.integers(8)):
                 data[spot] ^= 1 << rng.integers(8)
@@ -125,10 +144,11 @@ def with_checksums(data):
 def look(path, number):
     """What is wrong with the way in which a file is read, and written again, or None."""
     try:
-        photo = contained.read(path, LARGEST)
-        files.write(
-            path.with_name(f"out{('.png', '.tif', '.jpg', '.webp')[number % 4]}"), photo, 90
-        )
+        if kinds.of(path) == "TIFF":
+            files.pages(path, LARGEST)
+        photo = files.strip_gps(contained.read(path, LARGEST))
+        ending = (".png", ".tif", ".jpg", ".webp")[number % 4]
+        files.write(path.with_name(f"out{ending}"), photo, 90)
     except files.PhotoError as error:
         return error if isinstance(error.__cause__, (ChildProcessError, TimeoutError)) else None
     except Exception as error:  # none was meant
@@ -139,7 +159,10 @@ def look(path, number):
 def hunt(folder, numbers):
     """The mutants with which something is wrong, and what."""
     whole, found = seeds(), {}
-    assert not any(look(save(folder, name, data), 0) for name, data in whole.items())
+    for name, data in whole.items():
+        path = save(folder, name, data)
+        assert look(path, 0) is None, name
+        assert kinds.of(path) not in kinds.WRITTEN or contained.read(path).pixels.any()
     names, others = [*whole], [*whole.values()]
     for number in numbers:
         name = names[number % len(names)]
