@@ -108,7 +108,6 @@ def test_it_is_not_tried_again_unless_something_is_new(folder):
 
 
 def test_it_has_its_time(folder, monkeypatch):
-    monkeypatch.setattr(apart, "PATIENCE", 10.0)
     way = apart.Apart(functools.partial(ready, sleep), ready())
     jobs = batch.plan(folder / "in", folder / "out", ["mask", "prob"])
     with way:

@@ -50,6 +50,17 @@ status = cli.main(sys.argv[2:])
 print(json.dumps({**told, "devices": jax.local_device_count()}))
 sys.exit(status)
 """
+# The same of the process for photos at which a run was killed, which does not end by itself.
+OTHER = """
+import os, sys
+if "oldphoto_jax.restore import apart" in " ".join(sys.orig_argv):
+    import jax
+    def note(name, *_, **__):
+        with open(os.environ["TOLD"], "a") as file:
+            print(name, file=file)
+    jax.monitoring.register_event_listener(note)
+    jax.monitoring.register_event_duration_secs_listener(note)
+"""
 MISSES, HITS = (f"/jax/compilation_cache/cache_{what}" for what in ("misses", "hits"))
 ASKED = "/jax/core/compile/backend_compile_duration"  # of every program, kept or not
 
@@ -65,6 +76,8 @@ def folder(tmp_path_factory):
         soft = (soft - soft.min()) / np.ptp(soft)
         soft[rng.random(size) > 0.995] = 1
         files.write_png(folder / "in" / f"{name}.png", np.uint8(soft * 255)[..., None])
+    (folder / "path").mkdir()
+    (folder / "path" / "sitecustomize.py").write_text(OTHER)
     for name, task in TASKS.items():
         untrained.save(folder / f"{name}.safetensors", task)
     return folder
@@ -76,6 +89,8 @@ def restore(folder, out, devices=1, fatal=-1):
     flags = os.environ.get("XLA_FLAGS", "")
     environment = os.environ | {
         "XLA_FLAGS": f"{flags} --xla_force_host_platform_device_count={devices}",
+        "PYTHONPATH": os.pathsep.join([str(folder / "path"), os.environ.get("PYTHONPATH", "")]),
+        "TOLD": str(folder / f"{out}.told"),
         "XDG_CACHE_HOME": str(folder / "cache"),
         "LOCALAPPDATA": str(folder / "cache"),
         "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",  # compiling takes longer than all the rest
@@ -87,8 +102,10 @@ def restore(folder, out, devices=1, fatal=-1):
         [str(word) for word in words], cwd=ROOT, env=environment, capture_output=True, text=True
     )
     assert done.returncode in (0, -getattr(signal, "SIGKILL", 9)), done.stderr
-    told = json.loads(done.stdout) if done.returncode == 0 else {}
-    return done.returncode, collections.Counter(told)
+    told = collections.Counter(json.loads(done.stdout) if done.returncode == 0 else {})
+    if (other := folder / f"{out}.told").exists():
+        told.update(other.read_text().splitlines())
+    return done.returncode, told
 
 
 def made(folder, out):
@@ -123,7 +140,7 @@ def test_another_process_compiles_nothing(first, completed):
     before, expected = first
     *_, told, found = completed
     assert told[MISSES] == 0 < before[MISSES]
-    assert told[HITS] == told[ASKED] == before[ASKED] and found == expected
+    assert told[HITS] == told[ASKED] > before[ASKED] and found == expected  # by two processes
 
 
 @SIGNALS
