@@ -13,6 +13,7 @@ from oldphoto_jax.photo import (
     content,
     exif,
     photoshop,
+    profiles,
     tiff_channels,
     tiff_header,
     tiff_pages,
@@ -62,9 +63,10 @@ def decode(file: BinaryIO, max_pixels: int, number: int = 0) -> tuple[PhotoFile[
         if not 0 <= number < len(found):
             raise PhotoError(f"it has {len(found)} pages; there is no page {number + 1}")
         layout = tiff_header.read(found[number].directory, max_pixels)
-        channels = tiff_channels.split(tiff_strips.samples(file, layout), layout)
+        managed = profiles.of_tiff(layout)
+        channels = tiff_channels.split(tiff_strips.samples(file, layout), layout, managed)
         photo = _with_tags(layout, channels, found[number].role)
-        return photo, tiff_header.orientation(layout.directory)
+        return managed.told(photo) if managed else photo, tiff_header.orientation(layout.directory)
 
 
 @contextlib.contextmanager
