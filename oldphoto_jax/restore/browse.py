@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from oldphoto_jax.photo import contained, files
+from oldphoto_jax.photo import contained, encoding, files
 from oldphoto_jax.photo.content import PhotoFile
 from oldphoto_jax.photo.types import Rows
 from oldphoto_jax.restore import batch, page, sheet
@@ -64,12 +64,18 @@ def catch_up(
             continue
         try:
             for kind, path in _late(out, job, entry.get("files", {}), kinds):
-                picture = contained.read(path, max_pixels)
+                picture = _shown(path, max_pixels)
                 if kind == page.FOUND:
-                    picture = _found(contained.read(job.photo, max_pixels), picture.pixels)
+                    picture = _found(_shown(job.photo, max_pixels), picture.pixels)
                 page.thumbnail(out, job.name, kind, picture.pixels, picture.icc)
         except batch.FAULTS as error:
             print(f"no thumbnails of {job.name}: {error}", file=sys.stderr)
+
+
+def _shown(path: pathlib.Path, max_pixels: int) -> PhotoFile[np.ndarray]:
+    """A photo as it is meant to look."""
+    photo = contained.read(path, max_pixels)
+    return encoding.shown(photo, encoding.view(photo))
 
 
 def _found(photo: PhotoFile[np.ndarray], mask: np.ndarray) -> PhotoFile[np.ndarray]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from oldphoto_jax.photo import contained, encode, files, scratch
+from oldphoto_jax.photo import contained, encode, encoding, files, scratch
 from oldphoto_jax.photo.files import PhotoFile
 from oldphoto_jax.photo.types import Rows
 from oldphoto_jax.restore import batch, browse, colorize, detect, masks, page, sheet, stage
@@ -178,7 +178,7 @@ class Chain:
                 given[name] = masks.read(job.inputs[name], size, most)
         if path := job.inputs.get("probability") or self.maps.get(job.name):
             given["probability"] = masks.read_probability(path, size)
-        request = Request(pixels=photo.pixels, **given)
+        request = Request(pixels=encoding.view(photo, self.out), **given)
         self._check_formats(job, photo, request)
         return photo, request
 
@@ -208,6 +208,7 @@ class Chain:
         for folder in {path.parent for path in job.outputs.values()}:
             folder.mkdir(parents=True, exist_ok=True)
         restored = _settled(self.restorer.finish(request, answer, self.out))
+        shown = encoding.shown(photo, request.pixels)
         told = restored.report | {"files": self._names(job, restored)}
         for kind, path in job.outputs.items():
             if kind not in told["files"]:
@@ -218,12 +219,13 @@ class Chain:
                 files.write_png(path, detect.white(restored.mask, self.out))
             elif kind == SHEET:
                 made = {name: getattr(restored, name) for name in PICTURES}
-                sheet.write(path, [*browse.captioned(photo, restored.mask, made)])
+                sheet.write(path, [*browse.captioned(shown, restored.mask, made)])
             else:
-                told |= self._write(job, photo, kind, getattr(restored, kind))
+                back = encoding.returned(photo, request.pixels, getattr(restored, kind))
+                told |= self._write(job, back[0], kind, back[1])
         if self.page:
             made = {kind: getattr(restored, kind) for kind in PICTURES if kind in job.outputs}
-            browse.make(self.out, job.name, photo, restored.mask, made)
+            browse.make(self.out, job.name, shown, restored.mask, made)
         return told
 
     def _names(self, job: batch.Job, restored: Restored) -> dict[str, str]:

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from oldphoto_jax.metrics import color as measure
-from oldphoto_jax.photo import color, contained, files, guided, image, tone
+from oldphoto_jax.photo import color, contained, encoding, files, guided, image, tone
 from oldphoto_jax.photo.types import Rows
 from oldphoto_jax.restore import batch, report
 from oldphoto_jax.restore import stage as stages
@@ -222,23 +222,24 @@ class Colorizer:
         guessed. `profile` says that a profile for gray pixels was left out.
         """
         photo = contained.read(job.photo)
-        kind = tone.kind(photo.pixels)
+        pixels = seen = encoding.view(photo)
+        kind = tone.kind(seen)
         told: dict[str, Any] = {"size": [*photo.pixels.shape[:2]], "kind": kind}
         if reason := self.reason(kind):
             hint = "; --force colours it anew" if self.strength else ""
             told |= {"status": report.NOTHING, "reason": reason + hint}
         else:
-            luma, chroma = guess(self.stage, photo.pixels, self.size)
+            luma, chroma = guess(self.stage, seen, self.size)
             told["working"] = [*luma.shape[:2]]
+            pixels = paint(seen, luma, chroma, self.strength)
             if photo.icc and photo.pixels.shape[-1] == 1:
-                photo = dataclasses.replace(photo, icc=None)
-                told["profile"] = "gray ICC profile left out; values are the same"
-            pixels = paint(photo.pixels, luma, chroma, self.strength)
-            photo = dataclasses.replace(photo, pixels=pixels)
-        told["colorfulness"] = colorfulness(photo.pixels)
+                values = "the same" if seen is photo.pixels else "sRGB"
+                told["profile"] = f"gray ICC profile left out; values are {values}"
+        told["colorfulness"] = colorfulness(pixels)
+        made = encoding.with_rows(photo, seen, pixels)
         for path in job.outputs.values():
             path.parent.mkdir(parents=True, exist_ok=True)
-            files.write(path, photo)
+            files.write(path, made)
         return told
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from oldphoto_jax.photo import contained, files, image, scratch
+from oldphoto_jax.photo import contained, encoding, files, image, scratch
 from oldphoto_jax.restore import batch, components, holes, octaves, tiles
 from oldphoto_jax.restore import stage as stages
 
@@ -227,7 +227,7 @@ class Detector:
 
     def __call__(self, job: batch.Job) -> dict[str, Any]:
         """Writes the job's files, the mask last; returns its `size` [H,W] and what `mark` tells."""
-        pixels = contained.read(job.photo).pixels
+        pixels = encoding.view(contained.read(job.photo))
         found = self.find(pixels)
         mask, told = self.mark(found)
         pictures = {

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from oldphoto_jax.photo import contained, files, image, scratch
+from oldphoto_jax.photo import contained, encoding, files, image, scratch
 from oldphoto_jax.restore import batch, masks, report, tiles
 from oldphoto_jax.restore import holes as finder
 from oldphoto_jax.restore import stage as stages
@@ -125,10 +125,12 @@ class Inpainter:
         """Writes the restored photo; returns its `size` [H,W] and what `mend` tells."""
         photo = contained.read(job.photo)
         mask = masks.read(job.inputs["mask"], photo.pixels.shape[:2])
-        pixels, told = self.mend(photo.pixels, mask)
+        seen = encoding.view(photo)
+        pixels, told = self.mend(seen, mask)
+        made = encoding.with_rows(photo, seen, pixels)
         for path in job.outputs.values():
             path.parent.mkdir(parents=True, exist_ok=True)
-            files.write(path, dataclasses.replace(photo, pixels=pixels))
+            files.write(path, made)
         return {"size": [int(n) for n in mask.shape]} | told
 
     def mend(
