@@ -122,9 +122,11 @@ def returned(
 
 def with_rows(photo: PhotoFile[np.ndarray], seen: np.ndarray, rows: Rows) -> PhotoFile[Rows]:
     """The photo with what became of its `view` as its pixels, and a profile that fits them."""
-    made: PhotoFile[Rows]
-    made, rows = returned(photo, seen, rows)
-    return dataclasses.replace(made, pixels=rows, icc=content.fitting(made.icc, rows))
+    return _holding(*returned(photo, seen, rows))
+
+
+def _holding(photo: PhotoFile[Rows], rows: Rows) -> PhotoFile[Rows]:
+    return dataclasses.replace(photo, pixels=rows, icc=content.fitting(photo.icc, rows))
 
 
 @functools.lru_cache(16)
