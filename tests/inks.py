@@ -28,6 +28,6 @@ def profile(black):
     ramp, matrix = bytes(range(256)), [65536 * n for n in np.eye(3, dtype=int).ravel()]
     table = struct.pack(">4sI4B9i", b"mft1", 0, 4, 3, 2, 0, *matrix)
     rows = {b"A2B0": table + 4 * ramp + bytes(grid) + 3 * ramp, b"wtpt": icc._xyz(icc.WHITE)}
-    made = bytearray(icc.make(b"CMYK", rows))
+    made = bytearray(icc.pack(b"CMYK", rows))
     made[8:12], made[12:16], made[20:24] = b"\2\x10\0\0", b"prtr", b"Lab "
     return bytes(made)

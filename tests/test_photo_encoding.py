@@ -5,6 +5,7 @@ import struct
 
 import numpy as np
 import pytest
+import tifffile
 
 from oldphoto_jax.photo import color, encoding, files, icc, tone
 from oldphoto_jax.photo.content import PhotoFile
@@ -32,11 +33,10 @@ def curve(*numbers, kind="curv"):
 
 
 def profile(*curves, space=b"RGB "):
-    names = icc.CHANNELS[space]
-    return icc.make(space, dict(zip(names, curves * (len(names) // len(curves)), strict=True)))
+    return icc.make("", space, *curves)
 
 
-LINEAR, LINEAR_GRAY = profile(curve(1)), profile(curve(1), space=b"GRAY")
+LINEAR, LINEAR_GRAY = icc.linear(3), icc.linear(1)
 ENCODED = {  # photo's fields; light of codes 0..1
     "gAMA linear": (dict(encoding=(gama(100000),)), lambda code: code),
     "gAMA 1.8": (dict(encoding=(gama(55556),)), lambda code: code**1.8),
@@ -67,7 +67,7 @@ ORDINARY = {
     "unknown cICP": dict(encoding=(cicp(2),)),
     "damaged profile": dict(icc=LINEAR[:150]),
     "profile of a negative": dict(icc=profile(curve(1, 0))),
-    "profile of tables": dict(icc=icc.make(b"RGB ", {b"A2B0": b"mft2" + bytes(60)})),
+    "profile of tables": dict(icc=icc.pack(b"RGB ", {b"A2B0": b"mft2" + bytes(60)})),
 }
 
 
@@ -207,3 +207,14 @@ def test_tone_is_judged_by_the_view():
     assert found.kind == expected.kind
     assert found.chroma == pytest.approx(expected.chroma, abs=0.05)
     assert tone.measure(linear.pixels).chroma != pytest.approx(expected.chroma, abs=0.5)
+
+
+def test_the_light_of_a_scanners_raw_file_is_linear(tmp_path):
+    pixels = every_code(np.uint16)[:64]
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="linear_raw", metadata=None)
+    photo = files.read(tmp_path / "a.tif")
+    np.testing.assert_array_equal(photo.pixels, pixels)
+    assert photo.icc == icc.linear(3) and "linear" in photo.notes[0]
+    np.testing.assert_array_equal(
+        encoding.view(photo), encoding.view(PhotoFile(pixels, icc=LINEAR))
+    )

@@ -55,17 +55,29 @@ def light(profile: bytes, levels: int) -> np.ndarray | None:
 
 def srgb(black: float = 0.0) -> bytes:
     """The profile of sRGB; or of a screen like it whose black gives off light, `black` of white."""
+    return make("sRGB", b"RGB ", _screen(black))
+
+
+def linear(channels: int) -> bytes:
+    """The profile of gray, or of RGB with the primaries of sRGB, in linear light."""
+    space = b"GRAY" if channels == 1 else b"RGB "
+    return make("Linear light", space, struct.pack(">4sII", b"curv", 0, 0))
+
+
+def make(name: str, space: bytes, *curves: bytes) -> bytes:
+    """A profile for gray, or RGB with the primaries of sRGB, by its curves' tags: one, or three."""
+    names = CHANNELS[space]
     rows = {
-        b"desc": _text("sRGB"),
+        b"desc": _text(name),
         b"cprt": _text("No copyright, use freely"),
         b"wtpt": _xyz(WHITE),
-        **{name: _xyz(value) for name, value in PRIMARIES.items()},
-        **dict.fromkeys(CHANNELS[b"RGB "], _screen(black)),
+        **({name: _xyz(value) for name, value in PRIMARIES.items()} if len(names) > 1 else {}),
+        **dict(zip(names, curves * (len(names) // len(curves)), strict=True)),
     }
-    return make(b"RGB ", rows)
+    return pack(space, rows)
 
 
-def make(space: bytes, rows: dict[bytes, bytes]) -> bytes:
+def pack(space: bytes, rows: dict[bytes, bytes]) -> bytes:
     """A profile, of version 4, for a screen with colours of this space; by its tags."""
     start, table, data = 132 + 12 * len(rows), b"", b""
     places: dict[bytes, int] = {}
