@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from oldphoto_jax.photo import color, encoding, files, icc, tone
+from oldphoto_jax.photo import color, encode, encoding, files, icc, tone
 from oldphoto_jax.photo.content import PhotoFile
 
 DEPTHS = [np.uint8, np.uint16]
@@ -211,10 +211,36 @@ def test_tone_is_judged_by_the_view():
 
 def test_the_light_of_a_scanners_raw_file_is_linear(tmp_path):
     pixels = every_code(np.uint16)[:64]
-    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="linear_raw", metadata=None)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb", metadata=None)
+    rgb, raw = (struct.pack("<HHIH", 262, 3, 1, number) for number in (2, 34892))
+    (tmp_path / "a.tif").write_bytes((tmp_path / "a.tif").read_bytes().replace(rgb, raw, 1))
     photo = files.read(tmp_path / "a.tif")
     np.testing.assert_array_equal(photo.pixels, pixels)
     assert photo.icc == icc.linear(3) and "linear" in photo.notes[0]
     np.testing.assert_array_equal(
         encoding.view(photo), encoding.view(PhotoFile(pixels, icc=LINEAR))
     )
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_formats_without_gamma_get_a_profile_that_says_it(tmp_path, channels):
+    pixels = every_code(np.uint16, channels)[:64]
+    photo = PhotoFile(pixels, encoding=(gama(62500),))
+    assert encode.left_out(".tif", photo) == []
+    files.write(tmp_path / "a.tif", photo)
+    again = files.read(tmp_path / "a.tif")
+    np.testing.assert_array_equal(again.pixels, pixels)
+    views = [encoding.view(one).astype(int) for one in (again, photo)]
+    assert np.abs(np.subtract(*views)).max() <= 1
+    files.write(tmp_path / "a.png", photo)
+    assert files.read(tmp_path / "a.png").icc is None
+
+
+@pytest.mark.parametrize("more", [(SRGB_CHUNK,), (cicp(8),), ((b"cHRM", bytes(32)),)])
+def test_a_profile_is_made_of_gamma_alone(more):
+    pixels = every_code(np.uint8)
+    assert encoding.gamma_profile(PhotoFile(pixels, encoding=(gama(100000), *more))) is None
+    assert encoding.gamma_profile(PhotoFile(pixels, encoding=(gama(45455),))) is None
+    chroma = (b"cHRM", encoding.SRGB)
+    made = encoding.gamma_profile(PhotoFile(pixels, encoding=(gama(100000), chroma)))
+    assert icc.light(made, 256) == pytest.approx(np.tile(np.linspace(0, 1, 256), (3, 1)))

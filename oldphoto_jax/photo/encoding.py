@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
+import struct
 from collections.abc import Callable
 
 import numpy as np
@@ -25,6 +26,7 @@ NOTICED = 2.3  # units of lightness (Mahy et al., 1994), by which a curve is far
 VIEW = np.dtype(np.uint16)
 LEVELS = 1 << 16
 STEEPEST = 5.0  # exponents beyond say nothing that makes sense
+SRGB = struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)  # as cHRM has it
 HDR_WHITE = 203.0  # candelas per square metre of diffuse white (ITU-R BT.2408)
 
 
@@ -127,6 +129,22 @@ def with_rows(photo: PhotoFile[np.ndarray], seen: np.ndarray, rows: Rows) -> Pho
 
 def _holding(photo: PhotoFile[Rows], rows: Rows) -> PhotoFile[Rows]:
     return dataclasses.replace(photo, pixels=rows, icc=content.fitting(photo.icc, rows))
+
+
+def gamma_profile(photo: PhotoFile[Rows]) -> bytes | None:
+    """A profile that says what PNG's gAMA says, for formats without it; None where that is sRGB.
+
+    Also where a profile is there already, or chunks that say more than such a profile can.
+    """
+    chunks = dict(photo.encoding)
+    known = (
+        set(chunks) == {b"gAMA"} or set(chunks) == {b"gAMA", b"cHRM"} and chunks[b"cHRM"] == SRGB
+    )
+    if photo.icc or not known or curve_of(photo) is None:
+        return None
+    exponent = 100000 / int.from_bytes(chunks[b"gAMA"], "big")
+    space = content.PROFILES[photo.pixels.shape[-1]]
+    return icc.make(f"Gamma {exponent:.4g}", space, icc.power(exponent))
 
 
 @functools.lru_cache(16)

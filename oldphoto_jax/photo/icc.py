@@ -61,7 +61,12 @@ def srgb(black: float = 0.0) -> bytes:
 def linear(channels: int) -> bytes:
     """The profile of gray, or of RGB with the primaries of sRGB, in linear light."""
     space = b"GRAY" if channels == 1 else b"RGB "
-    return make("Linear light", space, struct.pack(">4sII", b"curv", 0, 0))
+    return make("Linear light", space, power(1))
+
+
+def power(exponent: float) -> bytes:
+    """The tag of a curve: light is the code to this power."""
+    return struct.pack(">4sIHHi", b"para", 0, 0, 0, round(65536 * exponent))
 
 
 def make(name: str, space: bytes, *curves: bytes) -> bytes:
