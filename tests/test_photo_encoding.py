@@ -41,7 +41,7 @@ ENCODED = {  # photo's fields; light of codes 0..1
     "gAMA linear": (dict(encoding=(gama(100000),)), lambda code: code),
     "gAMA 1.8": (dict(encoding=(gama(55556),)), lambda code: code**1.8),
     "cICP linear": (dict(encoding=(cicp(8),)), lambda code: code),
-    "cICP of video": (dict(encoding=(cicp(1),)), lambda code: code**2.4),
+    "cICP 2.8": (dict(encoding=(cicp(5),)), lambda code: code**2.8),
     "cICP wins": (dict(encoding=(cicp(8), gama(45455), SRGB_CHUNK), icc=icc.srgb()), lambda c: c),
     "linear profile": (dict(icc=LINEAR), lambda code: code),
     "a profile wins": (dict(icc=LINEAR, encoding=(SRGB_CHUNK, gama(45455))), lambda code: code),
@@ -58,6 +58,7 @@ ORDINARY = {
     "sRGB wins": dict(encoding=(SRGB_CHUNK, gama(100000))),
     "gAMA 2.2": dict(encoding=(gama(45455),)),
     "cICP of sRGB wins": dict(encoding=(cicp(13), gama(100000)), icc=LINEAR),
+    "cICP of video": dict(encoding=(cicp(1), gama(100000))),
     "profile of sRGB": dict(icc=icc.srgb()),
     "Adobe RGB": dict(icc=profile(curve(563 / 256))),
     "eciRGB": dict(icc=profile(curve(*(((n / 1023 + 0.16) / 1.16) ** 3 for n in range(1024))))),
@@ -115,8 +116,11 @@ def test_what_has_not_changed_comes_back_bit_for_bit(transfer, dtype):
 def test_there_and_back_is_exact_for_every_code_of_8_bits(fields, light):
     photo = PhotoFile(every_code(np.uint8), **fields)
     made = encoding.curve_of(photo)
-    back = encoding.Returned(made.codes, encoding.view(photo))
-    np.testing.assert_array_equal(back[:], photo.pixels)
+    seen = encoding.view(photo)
+    alone = seen > made.seen.min()  # of an exponent of 2.8 the two darkest codes look alike
+    back = encoding.Returned(made.codes, seen)[:]
+    np.testing.assert_array_equal(back[alone], photo.pixels[alone])
+    assert (photo.pixels[~alone] <= 1).all() and (back[~alone] <= 1).all()
 
 
 @pytest.mark.parametrize("fields, light", ENCODED.values(), ids=ENCODED)

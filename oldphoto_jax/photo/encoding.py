@@ -231,13 +231,12 @@ def _from_hlg(codes: np.ndarray) -> np.ndarray:
     return 1000 / HDR_WHITE * scene**1.2
 
 
-# By ITU-T H.273's numbers; 1, 6, 14 and 15 are of video, whose screens are those of BT.1886
+# By ITU-T H.273's numbers; those of video (1, 6, 14, 15) viewers of photos show as sRGB
 TRANSFERS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
-    **dict.fromkeys((1, 6, 14, 15), _power(2.4)),
+    **dict.fromkeys((1, 6, 13, 14, 15), _from_srgb),
     4: _power(2.2),
     5: _power(2.8),
     8: _power(1.0),
-    13: _from_srgb,
     16: _from_pq,
     17: _power(2.6),
     18: _from_hlg,
