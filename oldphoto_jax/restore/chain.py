@@ -14,8 +14,17 @@ import numpy as np
 
 from oldphoto_jax.photo import contained, encode, files, scratch
 from oldphoto_jax.photo.files import PhotoFile
-from oldphoto_jax.photo.types import Rows
-from oldphoto_jax.restore import batch, browse, colorize, detect, masks, page, sheet, stage
+from oldphoto_jax.restore import (
+    batch,
+    browse,
+    colorize,
+    detect,
+    masks,
+    page,
+    sheet,
+    stage,
+    written,
+)
 from oldphoto_jax.restore.report import Entry, Report
 from oldphoto_jax.restore.restorer import (
     PICTURES,
@@ -30,7 +39,6 @@ STAGE = "restore"  # what the report calls it
 MASK, PROBABILITY, SHEET = "mask", "prob", "sheet"
 FORMATS = ("same", "lossless", "png", "tif", "webp", "jpg")
 QUALITY = 95  # of JPEG and HEIC files; colours are kept at full size
-LOSSY = (".jpg", ".jpeg", ".jpe", ".heic", ".heif", ".hif")
 
 
 def suffix(photo: pathlib.Path, kind: str, form: str = FORMATS[0]) -> str:
@@ -44,7 +52,7 @@ def suffix(photo: pathlib.Path, kind: str, form: str = FORMATS[0]) -> str:
         return ".jpg"
     if form not in FORMATS[:2]:
         return f".{form}"
-    keeps = photo.suffix.lower() in (*batch.LOSSLESS, *(LOSSY if form == "same" else ()))
+    keeps = photo.suffix.lower() in (*batch.LOSSLESS, *(written.LOSSY if form == "same" else ()))
     return photo.suffix if keeps else ".png"
 
 
@@ -186,8 +194,7 @@ class Chain:
         self, job: batch.Job, photo: PhotoFile[np.ndarray], request: Request
     ) -> None:
         """Raises ValueError for pictures that their format cannot hold, before any is made."""
-        painter = self.restorer.colorizer
-        colored = painter is not None and painter.reason(request.kind) is None
+        colored = self._colored(request)
         shape = (*photo.pixels.shape[:2], 3)
         rgb = dataclasses.replace(photo, pixels=np.broadcast_to(photo.pixels, shape), icc=None)
         for kind in (name for name in PICTURES if name in job.outputs):
@@ -197,6 +204,11 @@ class Chain:
             if reason and not encode.refusal(".tif", one):  # no fault of the photo's own
                 asked, why = f"--format {ending[1:]}", reason.split(";")[0]
                 raise ValueError(f"{asked}: {why}; choose --format png or tif")
+
+    def _colored(self, request: Request) -> bool:
+        """Whether the photo gets colours."""
+        painter = self.restorer.colorizer
+        return painter is not None and painter.reason(request.kind) is None
 
     def _finish(
         self, ready: tuple[batch.Job, PhotoFile[np.ndarray], Request], answer: dict
@@ -209,6 +221,7 @@ class Chain:
             folder.mkdir(parents=True, exist_ok=True)
         restored = _settled(self.restorer.finish(request, answer, self.out))
         told = restored.report | {"files": self._names(job, restored)}
+        pictures: dict[str, Entry] = {}
         for kind, path in job.outputs.items():
             if kind not in told["files"]:
                 continue
@@ -220,11 +233,12 @@ class Chain:
                 made = {name: getattr(restored, name) for name in PICTURES}
                 sheet.write(path, [*browse.captioned(photo, restored.mask, made)])
             else:
-                told |= self._write(job, photo, kind, getattr(restored, kind))
+                colored = kind != RESTORED and self._colored(request)
+                pictures[kind] = self._write(job, photo, kind, restored, colored)
         if self.page:
             made = {kind: getattr(restored, kind) for kind in PICTURES if kind in job.outputs}
             browse.make(self.out, job.name, photo, restored.mask, made)
-        return told
+        return told | written.together(pictures, photo)
 
     def _names(self, job: batch.Job, restored: Restored) -> dict[str, str]:
         """The files that there will be, relative to `out`, by what they are."""
@@ -235,25 +249,29 @@ class Chain:
             if kind not in missing
         }
 
-    def _write(self, job: batch.Job, photo: PhotoFile[Rows], kind: str, rows: Rows) -> Entry:
-        """Writes one picture; returns what is to be told of its file.
-
-        What has not changed is copied byte by byte where that says all the same.
-        """
-        path = job.outputs[kind]
-        lossy = path.suffix.lower() in LOSSY
-        same = rows is photo.pixels and path.suffix == job.photo.suffix
-        as_it_came = same and lossy and not self.strip_gps
-        if as_it_came and contained.header(job.photo, self.max_pixels).orientation == 1:
-            files.copy(job.photo, path)
-            return {}
-        told: Entry = {"coded_anew": True} if lossy else {}
-        if photo.icc and rows.shape[-1] != photo.pixels.shape[-1]:
-            photo = dataclasses.replace(photo, icc=None)
-            told["profile"] = "gray ICC profile left out of pictures in colour"
-        quality = self.quality if lossy else None
-        files.write(path, dataclasses.replace(photo, pixels=rows), quality=quality)
-        return told
+    def _write(
+        self,
+        job: batch.Job,
+        photo: PhotoFile[np.ndarray],
+        kind: str,
+        restored: Restored,
+        colored: bool,
+    ) -> Entry:
+        """Writes one picture; returns what is to be told of its file."""
+        filler = self.restorer.inpainter
+        return written.put(
+            job.photo,
+            job.outputs[kind],
+            photo,
+            getattr(restored, kind),
+            mask=restored.mask,
+            feather=filler.feather if filler else 0,
+            colored=colored,
+            quality=self.quality,
+            anew=self.strip_gps,
+            max_pixels=self.max_pixels,
+            folder=self.out,
+        )
 
 
 def _settled(restored: Restored) -> Restored:

@@ -17,7 +17,7 @@ import numpy as np
 from oldphoto_jax.metrics import color as measure
 from oldphoto_jax.photo import color, contained, files, guided, image, tone
 from oldphoto_jax.photo.types import Rows
-from oldphoto_jax.restore import batch, report
+from oldphoto_jax.restore import batch, report, written
 from oldphoto_jax.restore import stage as stages
 
 if TYPE_CHECKING:
@@ -219,10 +219,10 @@ class Colorizer:
 
         `size` is [H,W], `kind` what `photo.tone` says of the photo as it came, `colorfulness`
         that of the result (Hasler and Suesstrunk, 2003), `working` the [h,w] at which colours were
-        guessed. `profile` says that a profile for gray pixels was left out.
+        guessed. Beside it what `written.put` tells, and `notes` on the photo's file.
         """
         photo = contained.read(job.photo)
-        kind = tone.kind(photo.pixels)
+        pixels, kind = photo.pixels, tone.kind(photo.pixels)
         told: dict[str, Any] = {"size": [*photo.pixels.shape[:2]], "kind": kind}
         if reason := self.reason(kind):
             hint = "; --force colours it anew" if self.strength else ""
@@ -230,16 +230,13 @@ class Colorizer:
         else:
             luma, chroma = guess(self.stage, photo.pixels, self.size)
             told["working"] = [*luma.shape[:2]]
-            if photo.icc and photo.pixels.shape[-1] == 1:
-                photo = dataclasses.replace(photo, icc=None)
-                told["profile"] = "gray ICC profile left out; values are the same"
             pixels = paint(photo.pixels, luma, chroma, self.strength)
-            photo = dataclasses.replace(photo, pixels=pixels)
-        told["colorfulness"] = colorfulness(photo.pixels)
-        for path in job.outputs.values():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            files.write(path, photo)
-        return told
+        told["colorfulness"] = colorfulness(pixels)
+        made = {
+            kind: written.put(job.photo, path, photo, pixels, colored=reason is None)
+            for kind, path in job.outputs.items()
+        }
+        return told | written.together(made, photo)
 
 
 def colorfulness(pixels: np.ndarray) -> float:

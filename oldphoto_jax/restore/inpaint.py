@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from oldphoto_jax.photo import contained, files, image, scratch
-from oldphoto_jax.restore import batch, masks, report, tiles
+from oldphoto_jax.photo import contained, image, scratch
+from oldphoto_jax.restore import batch, masks, report, tiles, written
 from oldphoto_jax.restore import holes as finder
 from oldphoto_jax.restore import stage as stages
 from oldphoto_jax.restore.classical import METHODS, REACH, Filler
@@ -122,14 +122,19 @@ class Inpainter:
         return None if stays else self.rule(hole)
 
     def __call__(self, job: batch.Job) -> dict[str, Any]:
-        """Writes the restored photo; returns its `size` [H,W] and what `mend` tells."""
+        """Writes the restored photo; returns its `size` [H,W] and what `mend` tells.
+
+        Beside it what `written.put` tells, and `notes` on the photo's file.
+        """
         photo = contained.read(job.photo)
         mask = masks.read(job.inputs["mask"], photo.pixels.shape[:2])
         pixels, told = self.mend(photo.pixels, mask)
-        for path in job.outputs.values():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            files.write(path, dataclasses.replace(photo, pixels=pixels))
-        return {"size": [int(n) for n in mask.shape]} | told
+        reach = None if pixels is photo.pixels else finder.grow(mask, self.grow)
+        made = {
+            kind: written.put(job.photo, path, photo, pixels, mask=reach, feather=self.feather)
+            for kind, path in job.outputs.items()
+        }
+        return {"size": [int(n) for n in mask.shape]} | told | written.together(made, photo)
 
     def mend(
         self,

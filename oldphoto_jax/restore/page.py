@@ -105,8 +105,8 @@ def write(
 
     `entries` are lines of the report by the photo's name. Told are `status`, `reason`, `size`
     [H,W], `kind` (of `photo.tone`), `marked`, `thickest`, `guessed`, `left`, `coded_anew`,
-    `profile` and `seconds`, where an entry has them, and its `files`: paths relative to `out`,
-    with slashes, by what they are. Of the thumbnails are shown, if they are there, that of the
+    `copied`, `notes`, `left_out`, `profile` and `seconds`, where an entry has them, and its
+    `files`: paths relative to `out`, with slashes, by what they are. Of the thumbnails are shown, if they are there, that of the
     original and those of `kinds`, in this order, each linked to its file; other files are linked
     by name. The page appears whole or not at all. `title` is the folder's name unless given.
     """
@@ -192,6 +192,11 @@ def _facts(entry: Entry) -> Iterator[str]:
         yield f"holes left as they are: {entry['left']}"
     if entry.get("coded_anew"):
         yield "coded anew, with loss"
+    if entry.get("copied"):
+        yield "copied byte for byte"
+    yield from entry.get("notes", ())
+    if lost := {words for words_of in entry.get("left_out", {}).values() for words in words_of}:
+        yield f"left out: {', '.join(sorted(lost))}"
     if "profile" in entry:
         yield entry["profile"]
     if "seconds" in entry:

@@ -1,0 +1,112 @@
+"""The pictures of a photo to their files: copied where nothing has changed, else written and told.
+
+A reader carries much of a file, but never all. So a photo that is not changed is copied byte for
+byte in every format, but for five reasons: another format is asked for, the place is to be taken
+out, the photo must be turned upright, its file has a fault, or an ending that is not its own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from oldphoto_jax.photo import contained, encode, files
+from oldphoto_jax.photo.content import PhotoFile
+from oldphoto_jax.photo.types import Rows
+from oldphoto_jax.restore import untouched
+from oldphoto_jax.restore.report import Entry
+
+PROFILE = "gray ICC profile left out of pictures in colour"
+LOSSY = (".jpg", ".jpeg", ".jpe", ".heic", ".heif", ".hif")
+ENDINGS = {  # of the formats, as `PhotoFile.format` calls them, those that tell the truth
+    "BMP": (".bmp",),
+    "HEIF": (".heic", ".heif", ".hif"),
+    "JPEG": (".jpg", ".jpeg", ".jpe"),
+    "PNG": (".png",),
+    "TIFF": (".tif", ".tiff"),
+    "WEBP": (".webp",),
+}
+TURNED = range(2, 9)  # EXIF's numbers of what must be turned
+
+
+def put(
+    source: pathlib.Path,
+    path: pathlib.Path,
+    photo: PhotoFile[np.ndarray],
+    rows: Rows,
+    *,
+    mask: np.ndarray | None = None,
+    feather: int = 0,
+    colored: bool = False,
+    quality: int | None = None,
+    anew: bool = False,
+    max_pixels: int = files.MAX_PIXELS,
+    folder: str | os.PathLike | None = None,
+) -> Entry:
+    """Writes one picture, `rows`, of a photo that was read from `source`; says what came of it.
+
+    Unless they are the photo's own, rows differ from them in mask [H,W] uint8 and within `feather`
+    pixels of it, or everywhere if `colored`. With `anew` nothing is copied. JPEG and HEIC need a
+    `quality`. Scratch space for large photos is taken in `folder`.
+
+    Told are `copied` and `coded_anew` where they are so, `profile` and `left_out` on what the file
+    lacks, and `untouched`. Raises as `files.write` and `untouched.compare` do.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if rows is photo.pixels and not anew and copyable(source, path, photo, max_pixels):
+        files.copy(source, path)
+        return {"copied": True, "untouched": untouched.copied(photo, source, path)}
+    told: Entry = {}
+    picture = dataclasses.replace(photo, pixels=rows)
+    if photo.icc and rows.shape[-1] != photo.pixels.shape[-1]:
+        picture = dataclasses.replace(picture, icc=None)
+        told["profile"] = PROFILE
+    if lost := encode.left_out(path.suffix, picture):
+        told["left_out"] = lost
+    if path.suffix.lower() in LOSSY:
+        files.write(path, picture, quality=quality)
+        return told | {"coded_anew": True, "untouched": untouched.CODED_ANEW}
+    files.write(path, picture)
+    if colored:
+        return told | {"untouched": untouched.COLORED}
+    filled = None if rows is photo.pixels else mask
+    reach: dict[str, Any] = dict(feather=feather, max_pixels=max_pixels, folder=folder)
+    return told | {"untouched": untouched.compare(photo, path, filled, **reach)}
+
+
+def copyable(
+    source: pathlib.Path,
+    path: pathlib.Path,
+    photo: PhotoFile[Rows],
+    max_pixels: int = files.MAX_PIXELS,
+) -> bool:
+    """Whether a copy of the photo's file says at `path` all that is to be said."""
+    ending = source.suffix.lower()
+    true = ending in ENDINGS.get(photo.format or "", ()) and ending == path.suffix.lower()
+    return (
+        true and not photo.faulty and contained.header(source, max_pixels).orientation not in TURNED
+    )
+
+
+def together(told: Mapping[str, Entry], photo: PhotoFile[Rows]) -> Entry:
+    """What `put` says of the pictures of a photo, by their kinds, as one line of the report.
+
+    `copied` lists the kinds that are copies; `left_out` is by kind, `untouched` too where there are
+    several. `notes` are those on the photo's file.
+    """
+    line: Entry = {"notes": [*photo.notes]} if photo.notes else {}
+    for one in told.values():
+        line |= {key: one[key] for key in ("coded_anew", "profile") if key in one}
+    if copied := [kind for kind, one in told.items() if "copied" in one]:
+        line["copied"] = copied
+    if lost := {kind: one["left_out"] for kind, one in told.items() if "left_out" in one}:
+        line["left_out"] = lost
+    found = {kind: one["untouched"] for kind, one in told.items() if "untouched" in one}
+    if found:
+        line["untouched"] = found if len(found) > 1 else [*found.values()][0]
+    return line
