@@ -106,9 +106,10 @@ def write(
     `entries` are lines of the report by the photo's name. Told are `status`, `reason`, `size`
     [H,W], `kind` (of `photo.tone`), `marked`, `thickest`, `guessed`, `left`, `coded_anew`,
     `copied`, `notes`, `left_out`, `profile` and `seconds`, where an entry has them, and its
-    `files`: paths relative to `out`, with slashes, by what they are. Of the thumbnails are shown, if they are there, that of the
-    original and those of `kinds`, in this order, each linked to its file; other files are linked
-    by name. The page appears whole or not at all. `title` is the folder's name unless given.
+    `files`: paths relative to `out`, with slashes, by what they are. Of the thumbnails are shown,
+    if they are there, that of the original and those of `kinds`, in this order, each linked to its
+    file; other files are linked by name. The page appears whole or not at all. `title` is the
+    folder's name unless given.
     """
     counts = Counter(entry["status"] for entry in entries.values())
     statuses = [*(status for status in WORDS if counts[status]), *sorted(counts.keys() - WORDS)]

@@ -56,12 +56,10 @@ def compare(
                 f"{path}: rows {rows.start}:{rows.stop} were written as {came.shape} "
                 f"{came.dtype} and are read again as {written.shape} {written.dtype}"
             )
-        if grown is not None:
-            good = grown[rows] == 0
-            came, written = came[good], written[good]
-        count += came.size // came.shape[-1]
-        for digest, samples in ((before, came), (after, written)):
-            digest.update(np.ascontiguousarray(samples, samples.dtype.newbyteorder("<")))
+        good = None if grown is None else grown[rows] == 0
+        count += came[..., 0].size if good is None else np.count_nonzero(good)
+        before.update(_bytes(came, good))
+        after.update(_bytes(written, good))
         top = rows.stop
         for array in (photo.pixels, mask, grown):
             scratch.release(array)
@@ -83,8 +81,7 @@ def copied(
     extra = 0 if photo.extra is None else photo.extra.shape[-1]
     channels = photo.pixels.shape[-1] + (photo.alpha is not None) + extra
     for band in scratch.bands(photo.pixels):
-        samples = _samples(photo, band, channels)
-        digest.update(np.ascontiguousarray(samples, samples.dtype.newbyteorder("<")))
+        digest.update(_bytes(_samples(photo, band, channels)))
     return _told(path, 1.0, digest.hexdigest(), digest.hexdigest())
 
 
@@ -95,6 +92,16 @@ def _told(path: str | os.PathLike, share: float, before: str, after: str) -> Ent
             f"{before} before, {after} after); check the disk, and report it if it happens again"
         )
     return {"share": round(share, 6), "identical": True, "sha256": [before, after]}
+
+
+def _bytes(samples: np.ndarray, good: np.ndarray | None = None) -> np.ndarray:
+    """Of samples [h,W,S] those of good [h,W] pixels, or of all, as bytes."""
+    samples = np.ascontiguousarray(samples, samples.dtype.newbyteorder("<"))
+    if good is None:
+        return samples
+    size = samples.shape[-1] * samples.dtype.itemsize
+    pixels = samples.view(f"V{size}")[..., 0]  # a pixel at a time is taken much faster
+    return pixels[good].view(np.uint8)
 
 
 def _samples(photo: PhotoFile[np.ndarray], rows: slice, channels: int) -> np.ndarray:
