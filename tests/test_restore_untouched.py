@@ -95,11 +95,11 @@ def test_a_copy_is_untouched_and_a_copy_of_something_else_is_none(tmp_path):
     came = photo(dtype=np.uint16, alpha=True)
     files.write(tmp_path / "a.tif", came)
     files.copy(tmp_path / "a.tif", tmp_path / "b.tif")
-    found = untouched.copied(came, tmp_path / "a.tif", tmp_path / "b.tif")
-    assert found == untouched.compare(came, tmp_path / "b.tif", None, **MOST)
+    untouched.check_copy(tmp_path / "a.tif", tmp_path / "b.tif")
+    assert untouched.copied(came) == untouched.compare(came, tmp_path / "b.tif", None, **MOST)
     files.write(tmp_path / "b.tif", PhotoFile(came.pixels))
     with pytest.raises(ValueError, match="no true copy"):
-        untouched.copied(came, tmp_path / "a.tif", tmp_path / "b.tif")
+        untouched.check_copy(tmp_path / "a.tif", tmp_path / "b.tif")
 
 
 def test_all_in_a_hole_leaves_nothing_untouched(tmp_path):

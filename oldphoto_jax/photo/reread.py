@@ -25,11 +25,11 @@ NONE, SUB, UP = 0, 1, 2  # PNG's filters, as far as they are written here
 
 
 def bands(
-    path: str | os.PathLike, max_pixels: int = files.MAX_PIXELS, page: int = 1
+    path: str | os.PathLike, max_pixels: int = files.MAX_PIXELS, page: int = 0
 ) -> Iterator[np.ndarray]:
     """All samples [h,W,S] of a written picture from the top, colours first and alpha behind them.
 
-    Of a TIFF file `page` says which of its pages, counted from 1. Raises PhotoError where the file
+    Of a TIFF file `page` says which of its pages, counted from 0. Raises PhotoError where the file
     is not whole, or was not written by `files.write`.
     """
     path = Path(path)
@@ -50,7 +50,7 @@ def bands(
 
 def _tiff(path: Path, page: int) -> Iterator[np.ndarray]:
     with tifffile.TiffFile(path) as tiff:
-        found = tiff.pages[page - 1]
+        found = tiff.pages[page]
         for strip, _, _ in found.segments(maxworkers=1):
             if strip is None:
                 raise PhotoError(f"{path}: a strip of its pixels is missing")

@@ -32,15 +32,16 @@ def compare(
     mask: np.ndarray | None,
     feather: int = 0,
     *,
-    page: int = 1,
+    page: int = 0,
     max_pixels: int,
     folder: str | os.PathLike | None = None,
 ) -> Entry:
     """What of a photo is untouched in the file at `path`, which was written of it without loss.
 
-    mask [H,W] uint8 is 1 where something was filled; None says that nothing was. The file is read
-    again, a band of rows at a time; scratch space for large masks is taken in `folder`. Raises
-    ValueError where a pixel that should be untouched is another one, or cannot be read.
+    mask [H,W] uint8 is 1 where something was filled; None says that nothing was. The file, or one
+    `page` of it counted from 0, is read again, a band of rows at a time; scratch space for large
+    masks is taken in `folder`. Raises ValueError where a pixel that should be untouched is another
+    one, or cannot be read.
     """
     height, width = photo.pixels.shape[:2]
     grown = None if mask is None else holes.grow(mask, feather, folder)
@@ -68,21 +69,23 @@ def compare(
     return _told(path, count / (height * width), before.hexdigest(), after.hexdigest())
 
 
-def copied(
-    photo: PhotoFile[np.ndarray], source: str | os.PathLike, path: str | os.PathLike
-) -> Entry:
-    """What of a photo is untouched in a copy of its file: all, or else raises ValueError.
+def check_copy(source: str | os.PathLike, path: str | os.PathLike) -> None:
+    """Raises ValueError unless a file is a true copy of another one, read again."""
+    if not filecmp.cmp(source, path, shallow=False):
+        raise ValueError(f"{path}: is no true copy of {source}; check the disk")
+
+
+def copied(photo: PhotoFile[np.ndarray]) -> Entry:
+    """What of a photo is untouched in a true copy of its file: all.
 
     Bytes that are the same are the same pixels, and need not be decoded again.
     """
-    if not filecmp.cmp(source, path, shallow=False):
-        raise ValueError(f"{path}: is no true copy of {source}; check the disk")
     digest = hashlib.sha256()
     extra = 0 if photo.extra is None else photo.extra.shape[-1]
     channels = photo.pixels.shape[-1] + (photo.alpha is not None) + extra
     for band in scratch.bands(photo.pixels):
         digest.update(_bytes(_samples(photo, band, channels)))
-    return _told(path, 1.0, digest.hexdigest(), digest.hexdigest())
+    return {"share": 1.0, "identical": True, "sha256": [digest.hexdigest()] * 2}
 
 
 def _told(path: str | os.PathLike, share: float, before: str, after: str) -> Entry:

@@ -60,7 +60,8 @@ def put(
     path.parent.mkdir(parents=True, exist_ok=True)
     if rows is photo.pixels and not anew and copyable(source, path, photo, max_pixels):
         files.copy(source, path)
-        return {"copied": True, "untouched": untouched.copied(photo, source, path)}
+        untouched.check_copy(source, path)
+        return {"copied": True, "untouched": untouched.copied(photo)}
     told: Entry = {}
     picture = dataclasses.replace(photo, pixels=rows)
     if photo.icc and rows.shape[-1] != photo.pixels.shape[-1]:
