@@ -62,22 +62,27 @@ def put(
         files.copy(source, path)
         untouched.check_copy(source, path)
         return {"copied": True, "untouched": untouched.copied(photo)}
-    told: Entry = {}
-    picture = dataclasses.replace(photo, pixels=rows)
-    if photo.icc and rows.shape[-1] != photo.pixels.shape[-1]:
-        picture = dataclasses.replace(picture, icc=None)
-        told["profile"] = PROFILE
-    if lost := encode.left_out(path.suffix, picture):
-        told["left_out"] = lost
+    made, told = picture(photo, rows, path.suffix)
     if path.suffix.lower() in LOSSY:
-        files.write(path, picture, quality=quality)
+        files.write(path, made, quality=quality)
         return told | {"coded_anew": True, "untouched": untouched.CODED_ANEW}
-    files.write(path, picture)
+    files.write(path, made)
     if colored:
         return told | {"untouched": untouched.COLORED}
     filled = None if rows is photo.pixels else mask
     reach: dict[str, Any] = dict(feather=feather, max_pixels=max_pixels, folder=folder)
     return told | {"untouched": untouched.compare(photo, path, filled, **reach)}
+
+
+def picture(photo: PhotoFile[np.ndarray], rows: Rows, suffix: str) -> tuple[PhotoFile[Rows], Entry]:
+    """The photo with `rows` as its pixels; what a file of this suffix lacks, to be told."""
+    made: PhotoFile[Rows] = dataclasses.replace(photo, pixels=rows)
+    told: Entry = {}
+    if photo.icc and rows.shape[-1] != photo.pixels.shape[-1]:
+        made, told = dataclasses.replace(made, icc=None), {"profile": PROFILE}
+    if lost := encode.left_out(suffix, made):
+        told["left_out"] = lost
+    return made, told
 
 
 def copyable(
