@@ -72,16 +72,18 @@ class PhotoFile(Generic[Pixels]):
 
 @dataclasses.dataclass(frozen=True)
 class Page:
-    """A page of a photo file: its number, what it is, and its size, upright.
+    """A page of a photo file: its number, what it is, its size, upright, and how it is stored.
 
     The role is "photo", "preview" (of another page), "mask" or "infrared" (of the photo before it).
-    Page 0 is the photo, or the first of them, wherever it lies in the file.
+    Page 0 is the photo, or the first of them, wherever it lies in the file. `orientation` is EXIF's
+    number, as in `Header`.
     """
 
     index: int
     role: str
     height: int
     width: int
+    orientation: int
 
 
 NO_PIXELS = np.empty((0, 0, 1), np.uint8)  # of what is known of a photo before they are decoded
