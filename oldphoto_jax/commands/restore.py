@@ -118,7 +118,9 @@ def run(args: Namespace) -> int:
     work = factory(maps={})  # settings that don't fit end the run before anything is written
     seed = sample.SEED if args.seed is None else args.seed
     photos = sample.write(args.out, seed) if args.sample else args.photos
-    jobs = batch.plan(photos, args.out, kinds, functools.partial(chain.suffix, form=args.format))
+    endings = functools.partial(chain.suffix, form=args.format)
+    pages = functools.partial(chain.pages, max_pixels=args.max_pixels)
+    jobs = batch.plan(photos, args.out, kinds, endings, pages)
     jobs = _given(args, jobs)
     report = batch.Report(args.out, chain.STAGE)
     work.maps = chain.stored(jobs, report, work.settings)

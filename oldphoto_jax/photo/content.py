@@ -12,6 +12,7 @@ from oldphoto_jax.photo.types import Rows
 
 PROFILES = {1: b"GRAY", 3: b"RGB "}  # by channels: what an ICC profile says it is for
 Pixels = TypeVar("Pixels", bound=Rows, covariant=True)
+PHOTO = "photo"  # the role of a page that is one
 
 
 class PhotoError(ValueError):
@@ -67,7 +68,7 @@ class PhotoFile(Generic[Pixels]):
     notes: tuple[str, ...] = ()
     left_behind: tuple[str, ...] = ()
     faulty: bool = False
-    role: str = "photo"
+    role: str = PHOTO
 
 
 @dataclasses.dataclass(frozen=True)

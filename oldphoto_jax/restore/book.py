@@ -5,16 +5,47 @@ from __future__ import annotations
 import contextlib
 import os
 import pathlib
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from oldphoto_jax.photo import files
-from oldphoto_jax.photo.content import PhotoFile
+from oldphoto_jax.photo.content import Page, PhotoFile
 from oldphoto_jax.photo.types import Rows
-from oldphoto_jax.restore import untouched, written
+from oldphoto_jax.restore import batch, report, untouched, written
 from oldphoto_jax.restore.report import Entry
+
+
+def bind(
+    job: batch.Job,
+    books: Mapping[str, Book],
+    work: Callable[[batch.Job, Page, Mapping[str, Book]], Entry],
+) -> Entry:
+    """Does `work` for one page of a photo after the other, and finishes the books by their kinds.
+
+    `work` adds its page to each book and returns what is to be told of it, but for the books. In
+    the entry of the first page those of the others are FURTHER. Raises ValueError where a page
+    cannot be done: then there is no book.
+    """
+    lines: list[Entry] = []
+    for page in job.pages:
+        start = time.perf_counter()
+        try:
+            line = work(job.of_page(page.index), page, books)
+        except batch.FAULTS as error:
+            told = ValueError(f"page {page.index + 1}: {error}")
+            for note in getattr(error, "__notes__", ()):
+                told.add_note(note)
+            raise told from error
+        line["seconds"] = round(time.perf_counter() - start, 3)
+        lines.append({"page": page.index + 1, **line})
+    made = {kind: book.finish() for kind, book in books.items()}
+    for number, line in enumerate(lines):
+        line |= written.together({kind: told[number] for kind, told in made.items()})
+    first, *further = lines
+    return {"pages": len(lines), **first, report.FURTHER: further}
 
 
 class Book:

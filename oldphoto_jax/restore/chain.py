@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import os
 import pathlib
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent import futures
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from oldphoto_jax.photo import contained, encode, files, scratch
-from oldphoto_jax.photo.files import PhotoFile
+from oldphoto_jax.photo import contained, encode, files, names, scratch
+from oldphoto_jax.photo import kinds as formats
+from oldphoto_jax.photo.content import PHOTO, Page, PhotoFile
+from oldphoto_jax.photo.types import Rows
 from oldphoto_jax.restore import (
     batch,
+    book,
     browse,
     colorize,
     detect,
@@ -25,7 +30,7 @@ from oldphoto_jax.restore import (
     stage,
     written,
 )
-from oldphoto_jax.restore.report import Entry, Report
+from oldphoto_jax.restore.report import NOTHING, Entry, Report
 from oldphoto_jax.restore.restorer import (
     PICTURES,
     RESTORED,
@@ -38,6 +43,11 @@ from oldphoto_jax.restore.restorer import (
 STAGE = "restore"  # what the report calls it
 MASK, PROBABILITY, SHEET = "mask", "prob", "sheet"
 FORMATS = ("same", "lossless", "png", "tif", "webp", "jpg")
+ROLES = {
+    "preview": "a preview of another page",
+    "mask": "a mask of another page",
+    "infrared": "the infra-red channel of the page before",
+}
 QUALITY = 95  # of JPEG and HEIC files; colours are kept at full size
 
 
@@ -90,15 +100,19 @@ def stored(
     """
     found = {}
     for job in jobs:
-        before, path = report.done.get(job.name), job.outputs.get(PROBABILITY)
-        if not before or not path or not path.exists() or job.name in report.remains:
+        before = report.done.get(job.name)
+        if not before or job.name in report.remains:
             continue
-        if "probability" in before.get("inputs", {}):
+        if before.get("source") != batch.identity(job.photo):
             continue
-        if before.get("source") == batch.identity(job.photo) and _detecting(
-            before["settings"]
-        ) == _detecting(settings):
-            found[job.name] = path
+        if _detecting(before["settings"]) != _detecting(settings):
+            continue
+        for number in range(max(1, len(job.pages))):
+            one = job.of_page(number)
+            path = one.outputs.get(PROBABILITY)
+            given = names.of_page("probability", number) in before.get("inputs", {})
+            if path and path.exists() and not given:
+                found[one.name] = path
     return found
 
 
@@ -106,6 +120,15 @@ def _detecting(settings: Mapping[str, Any]) -> dict[str, Any]:
     """What probabilities depend on."""
     told = settings.get("detect", {})
     return {name: told.get(name) for name in ("weights", "tta", "tile", "overlap", "coarse")}
+
+
+def pages(photo: pathlib.Path, max_pixels: int = files.MAX_PIXELS) -> tuple[Page, ...]:
+    """The pages of a photo that has several; what is wrong with it, reading it will say."""
+    try:
+        found = files.pages(photo, max_pixels) if formats.of(photo) == "TIFF" else ()
+    except batch.FAULTS:
+        return ()
+    return found if len(found) > 1 else ()
 
 
 def write_page(
@@ -152,6 +175,8 @@ class Chain:
 
     def key(self, job: batch.Job) -> Hashable:
         """Photos of equal keys can be worked on together: by their headers, and what is given."""
+        if job.pages:
+            return job.name  # its pages come one after the other
         try:
             header = contained.header(job.photo, self.max_pixels)
         except batch.FAULTS:
@@ -163,6 +188,8 @@ class Chain:
 
     def __call__(self, jobs: Sequence[batch.Job]) -> list[Entry | Exception]:
         """Writes the files of jobs of one key; says of each how it went, or what went wrong."""
+        if jobs[0].pages:
+            return [_caught(self._bind)(job) for job in jobs]
         with futures.ThreadPoolExecutor(self.threads) as pool:
             opened = [*pool.map(_caught(self._open), jobs)]
             good = [n for n, one in enumerate(opened) if not isinstance(one, Exception)]
@@ -175,9 +202,49 @@ class Chain:
                     outcomes[n] = outcome
         return outcomes
 
-    def _open(self, job: batch.Job) -> tuple[PhotoFile[np.ndarray], Request]:
+    def _bind(self, job: batch.Job) -> Entry:
+        """Writes the files of a photo of several pages."""
+        upright = all(page.orientation not in written.TURNED for page in job.pages)
+
+        def read(page: int) -> PhotoFile[np.ndarray]:
+            photo = contained.read(job.photo, self.max_pixels, page, folder=self.out)
+            return files.strip_gps(photo) if self.strip_gps else photo
+
+        with contextlib.ExitStack() as stack:
+            books = {}
+            for kind in (kind for kind in job.shared if kind in job.outputs):
+                path = job.outputs[kind]
+                path.parent.mkdir(parents=True, exist_ok=True)
+                same = upright and not self.strip_gps and written.same_format(job.photo, path)
+                one = book.Book(
+                    job.photo,
+                    path,
+                    read,
+                    copyable=same,
+                    max_pixels=self.max_pixels,
+                    folder=self.out,
+                )
+                books[kind] = stack.enter_context(one)
+            return book.bind(job, books, self._page)
+
+    def _page(self, job: batch.Job, page: Page, books: Mapping[str, book.Book]) -> Entry:
+        """Restores a page of a photo, or carries along what is none; returns its entry."""
+        if page.role == PHOTO:
+            opened = self._open(job, page.index)
+            [answer] = self.restorer.answer([opened[1]])
+            return self._finish((job, *opened), answer, books)
+        photo = contained.read(job.photo, self.max_pixels, page.index, folder=self.out)
+        for one in books.values():
+            one.add(photo, photo.pixels)
+        told: Entry = {"size": [page.height, page.width], "status": NOTHING, "role": page.role}
+        if job.shared:
+            return told | {"reason": f"{ROLES[page.role]}: kept as it came"}
+        reason = f"{ROLES[page.role]}: left out, for only TIFF holds several pages"
+        return told | {"reason": reason}
+
+    def _open(self, job: batch.Job, page: int = 0) -> tuple[PhotoFile[np.ndarray], Request]:
         """The photo, and the request to restore it by all that is known of its damage."""
-        photo = contained.read(job.photo, self.max_pixels, folder=self.out)
+        photo = contained.read(job.photo, self.max_pixels, page, folder=self.out)
         size = photo.pixels.shape[:2]
         given: dict[str, np.ndarray] = {}
         for name in (MASK, "add", "remove"):
@@ -211,9 +278,12 @@ class Chain:
         return painter is not None and painter.reason(request.kind) is None
 
     def _finish(
-        self, ready: tuple[batch.Job, PhotoFile[np.ndarray], Request], answer: dict
+        self,
+        ready: tuple[batch.Job, PhotoFile[np.ndarray], Request],
+        answer: dict,
+        books: Mapping[str, book.Book] = MappingProxyType({}),
     ) -> Entry:
-        """Writes the files of one photo, the pictures last."""
+        """Writes the files of one photo, the pictures last; those of a page go into the books."""
         job, photo, request = ready
         if self.strip_gps:
             photo = files.strip_gps(photo)
@@ -233,8 +303,12 @@ class Chain:
                 made = {name: getattr(restored, name) for name in PICTURES}
                 sheet.write(path, [*browse.captioned(photo, restored.mask, made)])
             else:
-                colored = kind != RESTORED and self._colored(request)
-                pictures[kind] = self._write(job, photo, kind, restored, colored)
+                changes = self._changes(kind, request, restored)
+                rows = getattr(restored, kind)
+                if kind in books:
+                    books[kind].add(photo, rows, **changes)
+                else:
+                    pictures[kind] = self._write(job.photo, path, photo, rows, changes)
         if self.page:
             made = {kind: getattr(restored, kind) for kind in PICTURES if kind in job.outputs}
             browse.make(self.out, job.name, photo, restored.mask, made)
@@ -249,28 +323,34 @@ class Chain:
             if kind not in missing
         }
 
+    def _changes(self, kind: str, request: Request, restored: Restored) -> dict[str, Any]:
+        """Where a picture differs from the photo, as `written.put` takes it."""
+        filler = self.restorer.inpainter
+        return {
+            "mask": restored.mask,
+            "feather": filler.feather if filler else 0,
+            "colored": kind != RESTORED and self._colored(request),
+        }
+
     def _write(
         self,
-        job: batch.Job,
+        source: pathlib.Path,
+        path: pathlib.Path,
         photo: PhotoFile[np.ndarray],
-        kind: str,
-        restored: Restored,
-        colored: bool,
+        rows: Rows,
+        changes: Mapping[str, Any],
     ) -> Entry:
         """Writes one picture; returns what is to be told of its file."""
-        filler = self.restorer.inpainter
         return written.put(
-            job.photo,
-            job.outputs[kind],
+            source,
+            path,
             photo,
-            getattr(restored, kind),
-            mask=restored.mask,
-            feather=filler.feather if filler else 0,
-            colored=colored,
+            rows,
             quality=self.quality,
             anew=self.strip_gps,
             max_pixels=self.max_pixels,
             folder=self.out,
+            **changes,
         )
 
 

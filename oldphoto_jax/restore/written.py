@@ -1,8 +1,8 @@
 """The pictures of a photo to their files: copied where nothing has changed, else written and told.
 
 A reader carries much of a file, but never all. So a photo that is not changed is copied byte for
-byte in every format, but for five reasons: another format is asked for, the place is to be taken
-out, the photo must be turned upright, its file has a fault, or an ending that is not its own.
+byte in every format, but for four reasons: another format is asked for, the place is to be taken
+out, the photo must be turned upright, or its file was read in spite of a fault.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from oldphoto_jax.photo import contained, encode, files
+from oldphoto_jax.photo import contained, encode, files, kinds
 from oldphoto_jax.photo.content import PhotoFile
 from oldphoto_jax.photo.types import Rows
 from oldphoto_jax.restore import untouched
@@ -23,14 +23,6 @@ from oldphoto_jax.restore.report import Entry
 
 PROFILE = "gray ICC profile left out of pictures in colour"
 LOSSY = (".jpg", ".jpeg", ".jpe", ".heic", ".heif", ".hif")
-ENDINGS = {  # of the formats, as `PhotoFile.format` calls them, those that tell the truth
-    "BMP": (".bmp",),
-    "HEIF": (".heic", ".heif", ".hif"),
-    "JPEG": (".jpg", ".jpeg", ".jpe"),
-    "PNG": (".png",),
-    "TIFF": (".tif", ".tiff"),
-    "WEBP": (".webp",),
-}
 TURNED = range(2, 9)  # EXIF's numbers of what must be turned
 
 
@@ -92,20 +84,22 @@ def copyable(
     max_pixels: int = files.MAX_PIXELS,
 ) -> bool:
     """Whether a copy of the photo's file says at `path` all that is to be said."""
-    ending = source.suffix.lower()
-    true = ending in ENDINGS.get(photo.format or "", ()) and ending == path.suffix.lower()
-    return (
-        true and not photo.faulty and contained.header(source, max_pixels).orientation not in TURNED
-    )
+    upright = not photo.faulty and contained.header(source, max_pixels).orientation not in TURNED
+    return upright and same_format(source, path)
 
 
-def together(told: Mapping[str, Entry], photo: PhotoFile[Rows]) -> Entry:
+def same_format(source: pathlib.Path, path: pathlib.Path) -> bool:
+    """Whether the file at `path` is to have the format that the photo has."""
+    return path.suffix.lower() == kinds.ending(source).lower()
+
+
+def together(told: Mapping[str, Entry], photo: PhotoFile[Rows] | None = None) -> Entry:
     """What `put` says of the pictures of a photo, by their kinds, as one line of the report.
 
     `copied` lists the kinds that are copies; `left_out` is by kind, `untouched` too where there are
     several. `notes` are those on the photo's file.
     """
-    line: Entry = {"notes": [*photo.notes]} if photo.notes else {}
+    line: Entry = {"notes": [*photo.notes]} if photo and photo.notes else {}
     for one in told.values():
         line |= {key: one[key] for key in ("coded_anew", "profile") if key in one}
     if copied := [kind for kind, one in told.items() if "copied" in one]:
