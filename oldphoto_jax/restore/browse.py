@@ -59,17 +59,32 @@ def catch_up(
     cannot be read are said on stderr; their photo stays without.
     """
     for job in jobs:
-        entry = entries.get(job.name)
-        if not entry or entry["status"] == FAILED:
-            continue
-        try:
-            for kind, path in _late(out, job, entry.get("files", {}), kinds):
-                picture = contained.read(path, max_pixels)
-                if kind == page.FOUND:
-                    picture = _found(contained.read(job.photo, max_pixels), picture.pixels)
-                page.thumbnail(out, job.name, kind, picture.pixels, picture.icc)
-        except batch.FAULTS as error:
-            print(f"no thumbnails of {job.name}: {error}", file=sys.stderr)
+        for number in range(max(1, len(job.pages))):
+            one = job.of_page(number)
+            entry = entries.get(one.name)
+            if not entry or entry["status"] == FAILED or "role" in entry:
+                continue
+            try:
+                _catch_up(out, one, number, entry, kinds, max_pixels)
+            except batch.FAULTS as error:
+                print(f"no thumbnails of {one.name}: {error}", file=sys.stderr)
+
+
+def _catch_up(
+    out: pathlib.Path,
+    job: batch.Job,
+    number: int,
+    entry: Entry,
+    kinds: Sequence[str],
+    max_pixels: int,
+) -> None:
+    """Those of one page of a photo, counted from 0."""
+    for kind, path in _late(out, job, entry.get("files", {}), kinds):
+        shared = kind == page.ORIGINAL or kind in job.shared
+        picture = contained.read(path, max_pixels, number if shared else 0)
+        if kind == page.FOUND:
+            picture = _found(contained.read(job.photo, max_pixels, number), picture.pixels)
+        page.thumbnail(out, job.name, kind, picture.pixels, picture.icc)
 
 
 def _found(photo: PhotoFile[np.ndarray], mask: np.ndarray) -> PhotoFile[np.ndarray]:
