@@ -18,7 +18,7 @@ from typing import BinaryIO
 import numpy as np
 import tifffile
 
-from oldphoto_jax.photo import files, headers, rows
+from oldphoto_jax.photo import files, rows
 from oldphoto_jax.photo.content import PhotoError
 
 NONE, SUB, UP = 0, 1, 2  # PNG's filters, as far as they are written here
@@ -60,7 +60,7 @@ def _tiff(path: Path, page: int) -> Iterator[np.ndarray]:
 
 def _png(path: Path) -> Iterator[np.ndarray]:
     with path.open("rb") as file, contextlib.closing(_chunks(file)) as parts:
-        _, head = next(parts)
+        head = next(parts)[1]
         width, height, depth, kind = struct.unpack(">IIBB", head[:10])
         samples, size = {0: 1, 2: 3, 4: 2, 6: 4}[kind], depth // 8
         step = samples * size
@@ -69,9 +69,7 @@ def _png(path: Path) -> Iterator[np.ndarray]:
         packed = zlib.decompressobj()
         above = np.zeros(line - 1, np.uint8)
         data, top = b"", 0
-        for name, part in parts:
-            if name != b"IDAT":
-                continue
+        for _, part in parts:
             while part:
                 data += packed.decompress(part, most)
                 part = packed.unconsumed_tail
@@ -89,13 +87,18 @@ def _png(path: Path) -> Iterator[np.ndarray]:
 
 
 def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
-    """The chunks of a PNG file by name; raises ValueError where one's checksum is not its own."""
-    for part in headers.chunks(file):
-        file.seek(part.start)
-        data = file.read(part.size)
-        if file.read(4) != struct.pack(">I", zlib.crc32(data, zlib.crc32(part.name))):
-            raise ValueError(f"its chunk {part.name!r} is damaged")
-        yield part.name, data
+    """The chunks of a PNG file that make its pixels; each must be whole and have its checksum."""
+    file.seek(8)
+    name = b""
+    while name != b"IEND":
+        size, name = struct.unpack(">I4s", file.read(8))
+        if name not in (b"IHDR", b"IDAT"):
+            file.seek(size + 4, os.SEEK_CUR)
+            continue
+        data = file.read(size)
+        if file.read(4) != struct.pack(">I", zlib.crc32(data, zlib.crc32(name))):
+            raise ValueError(f"its chunk {name!r} is damaged")
+        yield name, data
 
 
 def _unfilter(lines: np.ndarray, above: np.ndarray, step: int) -> np.ndarray:
