@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from oldphoto_jax.photo import files, kinds
+from oldphoto_jax.photo import contained, files, kinds
 from oldphoto_jax.photo.files import PhotoFile
 from oldphoto_jax.restore import batch, chain, page, stage
 from oldphoto_jax.restore.report import Report
@@ -314,12 +314,12 @@ def test_what_does_not_change_is_copied_byte_for_byte(tmp_path, ending):
 def test_what_else_is_written_anew(tmp_path, monkeypatch, case, ending):
     photo = clean(tmp_path / f"a{ending}", exif=tags(3 if case == "turned" else 1))
     if case == "fault":
-        real = files.read
+        real = contained.read
 
-        def read(path, *more):
-            return dataclasses.replace(real(path, *more), faulty=path == photo, notes=("cut",))
+        def read(*more, **others):
+            return dataclasses.replace(real(*more, **others), faulty=True, notes=("cut",))
 
-        monkeypatch.setattr(files, "read", read)
+        monkeypatch.setattr(contained, "read", read)
     form = "same" if case != "other format" else "tif" if ending == ".png" else "png"
     other = ending if form == "same" else f".{form}"
     go(photo, tmp_path / "out", strip_gps=case == "no place", form=form, kinds=["restored"])
@@ -389,11 +389,9 @@ def test_a_file_that_holds_other_pixels_fails_its_photo(tmp_path, monkeypatch):
     assert not [*(tmp_path / "out").glob("b_*")]
 
 
-def test_what_a_format_cannot_hold_is_told_by_picture(tmp_path, monkeypatch):
-    photo, out = save(tmp_path / "a.png", scratched()), tmp_path / "out"
-    real = files.read
+def test_what_a_format_cannot_hold_is_told_by_picture(tmp_path):
     texts = ((b"tEXt", b"Title\0Summer"),)
-    monkeypatch.setattr(files, "read", lambda *a: dataclasses.replace(real(*a), texts=texts))
+    photo, out = save(tmp_path / "a.png", scratched(), texts=texts), tmp_path / "out"
     go(photo, out, form="jpg", kinds=["restored", "color"])
     told = lines(out)[0]["left_out"]
     assert told.keys() == {"restored", "color"} and "Title" in str(told["color"])
