@@ -16,7 +16,7 @@ from PIL import Image, ImageCms
 
 from oldphoto_jax.photo import contained, files, kinds
 from oldphoto_jax.photo.files import PhotoFile
-from oldphoto_jax.restore import batch, chain, page, stage
+from oldphoto_jax.restore import batch, chain, masks, page, stage
 from oldphoto_jax.restore.report import Report
 from oldphoto_jax.restore.restorer import Restorer
 from oldphoto_jax.tasks.colorize import Colorize
@@ -109,11 +109,15 @@ def restorer(options):
     return Restorer.from_weights(**ast.literal_eval(options))
 
 
-def go(photos, out, *, force=False, kinds=None, given=None, form="same", most=1, **options):
+def go(
+    photos, out, *, force=False, kinds=None, given=None, form="same", most=1, pair=None, **options
+):
     """As the command does it; returns how the photos ended."""
     wanted = kinds or ["prob", "mask", *PICTURES]
-    jobs = batch.plan(photos, out, wanted, functools.partial(chain.suffix, form=form))
+    endings = functools.partial(chain.suffix, form=form)
+    jobs = batch.plan(photos, out, wanted, endings, chain.pages)
     jobs = [dataclasses.replace(job, inputs=given or {}) for job in jobs]
+    jobs = masks.pair(jobs, pair) if pair else jobs
     filing = {
         name: options.pop(name) for name in ("quality", "strip_gps", "page") if name in options
     }
