@@ -8,7 +8,7 @@ import pytest
 
 from oldphoto_jax.photo import files
 from oldphoto_jax.photo.files import PhotoFile
-from oldphoto_jax.restore import batch, chain, page
+from oldphoto_jax.restore import batch, chain, inpaint, page, written
 from tests import test_restore_chain
 from tests.test_restore_chain import PICTURES, SIZE, go, last, lines, scratched
 
@@ -197,9 +197,25 @@ def test_masks_of_further_pages_have_their_number(tmp_path, three):
     assert "has 3 pages and one mask" in lines(tmp_path / "one")[0]["reason"]
 
 
+@pytest.mark.parametrize("changed", [True, False])
+def test_single_steps_carry_further_pages_and_say_so(tmp_path, three, changed):
+    mask = np.zeros((*SIZE, 1), np.uint8)
+    mask[3:6, 4:20] = 255 * changed
+    given = {"mask": test_restore_chain.save(tmp_path / "m.png", mask)}
+    for ending in (".tif", ".png"):
+        job = batch.Job(three, "a.tif", {"restored": tmp_path / f"b{ending}"}, given)
+        told = inpaint.Inpainter(method="telea")(job)
+        assert told["notes"] == ["2 further pages: `oldphoto restore` looks at all of them"]
+    assert told["left_out"] == {"restored": ["2 further pages"]}
+    came, restored = read(three), read(tmp_path / "b.tif")
+    same = [np.array_equal(*(one.pixels for one in pair)) for pair in zip(came, restored, strict=True)]
+    assert same == [not changed, True, True]
+    assert ((tmp_path / "b.tif").read_bytes() == three.read_bytes()) == (not changed)
+
+
 def test_no_file_of_a_page_is_called_as_that_of_another_photo(tmp_path, three):
     test_restore_chain.save(three.parent / "a_p2.png", scratched(seed=4))
-    jobs = batch.plan(three.parent, tmp_path / "out", ["mask"], pages=chain.pages)
+    jobs = batch.plan(three.parent, tmp_path / "out", ["mask"], pages=written.pages)
     paths = [path for job in jobs for path in job.outputs.values()]
     assert len({*paths}) == len(paths) == 4
 
@@ -209,7 +225,7 @@ def test_the_contact_page_shows_all_pages(tmp_path, three):
     for name, early in {"early": True, "late": False}.items():
         out = tmp_path / name
         go(three, out, page=early, kinds=["mask", "restored"])
-        jobs = batch.plan(three, out, ["mask", "restored"], chain.suffix, chain.pages)
+        jobs = batch.plan(three, out, ["mask", "restored"], chain.suffix, written.pages)
         chain.write_page(out, jobs)
         text = (out / "index.html").read_text("utf-8")
         assert "a.tif, page 2" in text and "a.tif, page 3" in text

@@ -16,7 +16,7 @@ from PIL import Image, ImageCms
 
 from oldphoto_jax.photo import contained, files, kinds
 from oldphoto_jax.photo.files import PhotoFile
-from oldphoto_jax.restore import batch, chain, masks, page, stage
+from oldphoto_jax.restore import batch, chain, masks, page, stage, written
 from oldphoto_jax.restore.report import Report
 from oldphoto_jax.restore.restorer import Restorer
 from oldphoto_jax.tasks.colorize import Colorize
@@ -115,7 +115,7 @@ def go(
     """As the command does it; returns how the photos ended."""
     wanted = kinds or ["prob", "mask", *PICTURES]
     endings = functools.partial(chain.suffix, form=form)
-    jobs = batch.plan(photos, out, wanted, endings, chain.pages)
+    jobs = batch.plan(photos, out, wanted, endings, written.pages)
     jobs = [dataclasses.replace(job, inputs=given or {}) for job in jobs]
     jobs = masks.pair(jobs, pair) if pair else jobs
     filing = {

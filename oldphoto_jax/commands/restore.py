@@ -101,7 +101,7 @@ def run(args: Namespace) -> int:
     if args.offline:
         os.environ["OLDPHOTO_OFFLINE"] = "1"
     options.start_reading()
-    from oldphoto_jax.restore import apart, batch, chain, sample, stage
+    from oldphoto_jax.restore import apart, batch, chain, sample, stage, written
 
     if args.ray:  # workers have another working directory
         for name in ("out", "detector", "inpainter", "colorizer"):
@@ -119,7 +119,7 @@ def run(args: Namespace) -> int:
     seed = sample.SEED if args.seed is None else args.seed
     photos = sample.write(args.out, seed) if args.sample else args.photos
     endings = functools.partial(chain.suffix, form=args.format)
-    pages = functools.partial(chain.pages, max_pixels=args.max_pixels)
+    pages = functools.partial(written.pages, max_pixels=args.max_pixels)
     jobs = batch.plan(photos, args.out, kinds, endings, pages)
     jobs = _given(args, jobs)
     report = batch.Report(args.out, chain.STAGE)

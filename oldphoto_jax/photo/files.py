@@ -178,12 +178,12 @@ def appending(path: str | os.PathLike) -> Iterator[Callable[[PhotoFile[Rows]], N
         count += 1
         if reason := refusal(path.suffix, photo):
             raise PhotoError(f"{path}: page {count}: {reason}")
-        pages.add(photo)
+        binder.add(photo)
 
     with _appearing(path) as file:
-        pages = encode_tiff.Pages(file)
+        binder = encode_tiff.Pages(file)
         yield add
-        pages.close()
+        binder.close()
         if not count:
             raise PhotoError(f"{path}: no page to write; give one at least")
 

@@ -7,7 +7,6 @@ strip. Other files are taken whole, by `files.read`.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import struct
 import zlib
@@ -50,7 +49,7 @@ def bands(
 
 def _tiff(path: Path, page: int) -> Iterator[np.ndarray]:
     with tifffile.TiffFile(path) as tiff:
-        found = tiff.pages[page]
+        found = tiff.pages[page].aspage()
         for strip, _, _ in found.segments(maxworkers=1):
             if strip is None:
                 raise PhotoError(f"{path}: a strip of its pixels is missing")
@@ -59,7 +58,8 @@ def _tiff(path: Path, page: int) -> Iterator[np.ndarray]:
 
 
 def _png(path: Path) -> Iterator[np.ndarray]:
-    with path.open("rb") as file, contextlib.closing(_chunks(file)) as parts:
+    with path.open("rb") as file:
+        parts = _chunks(file)
         head = next(parts)[1]
         width, height, depth, kind = struct.unpack(">IIBB", head[:10])
         samples, size = {0: 1, 2: 3, 4: 2, 6: 4}[kind], depth // 8

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from oldphoto_jax.photo import contained, encode, files, names, scratch
-from oldphoto_jax.photo import kinds as formats
 from oldphoto_jax.photo.content import PHOTO, Page, PhotoFile
 from oldphoto_jax.photo.types import Rows
 from oldphoto_jax.restore import (
@@ -120,15 +119,6 @@ def _detecting(settings: Mapping[str, Any]) -> dict[str, Any]:
     """What probabilities depend on."""
     told = settings.get("detect", {})
     return {name: told.get(name) for name in ("weights", "tta", "tile", "overlap", "coarse")}
-
-
-def pages(photo: pathlib.Path, max_pixels: int = files.MAX_PIXELS) -> tuple[Page, ...]:
-    """The pages of a photo that has several; what is wrong with it, reading it will say."""
-    try:
-        found = files.pages(photo, max_pixels) if formats.of(photo) == "TIFF" else ()
-    except batch.FAULTS:
-        return ()
-    return found if len(found) > 1 else ()
 
 
 def write_page(
@@ -312,7 +302,7 @@ class Chain:
         if self.page:
             made = {kind: getattr(restored, kind) for kind in PICTURES if kind in job.outputs}
             browse.make(self.out, job.name, photo, restored.mask, made)
-        return told | written.together(pictures, photo)
+        return told | written.together(pictures, photo.notes)
 
     def _names(self, job: batch.Job, restored: Restored) -> dict[str, str]:
         """The files that there will be, relative to `out`, by what they are."""

@@ -233,10 +233,10 @@ class Colorizer:
             pixels = paint(photo.pixels, luma, chroma, self.strength)
         told["colorfulness"] = colorfulness(pixels)
         made = {
-            kind: written.put(job.photo, path, photo, pixels, colored=reason is None)
+            kind: written.put(job.photo, path, photo, pixels, colored=reason is None, further=True)
             for kind, path in job.outputs.items()
         }
-        return told | written.together(made, photo)
+        return told | written.together(made, [*photo.notes, *written.unseen(job.photo)])
 
 
 def colorfulness(pixels: np.ndarray) -> float:

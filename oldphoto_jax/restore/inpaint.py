@@ -131,10 +131,13 @@ class Inpainter:
         pixels, told = self.mend(photo.pixels, mask)
         reach = None if pixels is photo.pixels else finder.grow(mask, self.grow)
         made = {
-            kind: written.put(job.photo, path, photo, pixels, mask=reach, feather=self.feather)
+            kind: written.put(
+                job.photo, path, photo, pixels, mask=reach, feather=self.feather, further=True
+            )
             for kind, path in job.outputs.items()
         }
-        return {"size": [int(n) for n in mask.shape]} | told | written.together(made, photo)
+        notes = [*photo.notes, *written.unseen(job.photo)]
+        return {"size": [int(n) for n in mask.shape]} | told | written.together(made, notes)
 
     def mend(
         self,

@@ -58,7 +58,7 @@ def compare(
                 f"{came.dtype} and are read again as {written.shape} {written.dtype}"
             )
         good = None if grown is None else grown[rows] == 0
-        count += came[..., 0].size if good is None else np.count_nonzero(good)
+        count += came[..., 0].size if good is None else int(np.count_nonzero(good))
         before.update(_bytes(came, good))
         after.update(_bytes(written, good))
         top = rows.stop

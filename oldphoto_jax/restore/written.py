@@ -8,15 +8,16 @@ out, the photo must be turned upright, or its file was read in spite of a fault.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from oldphoto_jax.photo import contained, encode, files, kinds
-from oldphoto_jax.photo.content import PhotoFile
+from oldphoto_jax.photo.content import Page, PhotoFile
 from oldphoto_jax.photo.types import Rows
 from oldphoto_jax.restore import untouched
 from oldphoto_jax.restore.report import Entry
@@ -24,6 +25,15 @@ from oldphoto_jax.restore.report import Entry
 PROFILE = "gray ICC profile left out of pictures in colour"
 LOSSY = (".jpg", ".jpeg", ".jpe", ".heic", ".heif", ".hif")
 TURNED = range(2, 9)  # EXIF's numbers of what must be turned
+
+
+def pages(photo: pathlib.Path, max_pixels: int = files.MAX_PIXELS) -> tuple[Page, ...]:
+    """The pages of a photo that has several; what is wrong with it, reading it will say."""
+    try:
+        found = files.pages(photo, max_pixels) if kinds.of(photo) == "TIFF" else ()
+    except (OSError, ValueError):
+        return ()
+    return found if len(found) > 1 else ()
 
 
 def put(
@@ -39,12 +49,14 @@ def put(
     anew: bool = False,
     max_pixels: int = files.MAX_PIXELS,
     folder: str | os.PathLike | None = None,
+    further: bool = False,
 ) -> Entry:
     """Writes one picture, `rows`, of a photo that was read from `source`; says what came of it.
 
     Unless they are the photo's own, rows differ from them in mask [H,W] uint8 and within `feather`
     pixels of it, or everywhere if `colored`. With `anew` nothing is copied. JPEG and HEIC need a
-    `quality`. Scratch space for large photos is taken in `folder`.
+    `quality`. Scratch space for large photos is taken in `folder`. With `further` the other pages
+    of the photo come along behind this one, where the format holds them.
 
     Told are `copied` and `coded_anew` where they are so, `profile` and `left_out` on what the file
     lacks, and `untouched`. Raises as `files.write` and `untouched.compare` do.
@@ -58,7 +70,15 @@ def put(
     if path.suffix.lower() in LOSSY:
         files.write(path, made, quality=quality)
         return told | {"coded_anew": True, "untouched": untouched.CODED_ANEW}
-    files.write(path, made)
+    others = pages(source, max_pixels)[1:] if further else ()
+    if others and path.suffix.lower() in files.TIFF:
+        behind = (contained.read(source, max_pixels, page.index, folder) for page in others)
+        files.write_pages(path, itertools.chain([made], behind))
+    else:
+        files.write(path, made)
+        if others:
+            left = f"{len(others)} further page{'s' * (len(others) > 1)}"
+            told["left_out"] = [*told.get("left_out", ()), left]
     if colored:
         return told | {"untouched": untouched.COLORED}
     filled = None if rows is photo.pixels else mask
@@ -68,7 +88,8 @@ def put(
 
 def picture(photo: PhotoFile[np.ndarray], rows: Rows, suffix: str) -> tuple[PhotoFile[Rows], Entry]:
     """The photo with `rows` as its pixels; what a file of this suffix lacks, to be told."""
-    made: PhotoFile[Rows] = dataclasses.replace(photo, pixels=rows)
+    came: PhotoFile[Rows] = photo
+    made = dataclasses.replace(came, pixels=rows)
     told: Entry = {}
     if photo.icc and rows.shape[-1] != photo.pixels.shape[-1]:
         made, told = dataclasses.replace(made, icc=None), {"profile": PROFILE}
@@ -93,13 +114,20 @@ def same_format(source: pathlib.Path, path: pathlib.Path) -> bool:
     return path.suffix.lower() == kinds.ending(source).lower()
 
 
-def together(told: Mapping[str, Entry], photo: PhotoFile[Rows] | None = None) -> Entry:
+def unseen(source: pathlib.Path) -> list[str]:
+    """What a command has to note that looks at the first page of a photo alone."""
+    count = len(pages(source)[1:])
+    what = f"{count} further page{'s' * (count > 1)}: `oldphoto restore` looks at all of them"
+    return [what] if count else []
+
+
+def together(told: Mapping[str, Entry], notes: Sequence[str] = ()) -> Entry:
     """What `put` says of the pictures of a photo, by their kinds, as one line of the report.
 
     `copied` lists the kinds that are copies; `left_out` is by kind, `untouched` too where there are
     several. `notes` are those on the photo's file.
     """
-    line: Entry = {"notes": [*photo.notes]} if photo and photo.notes else {}
+    line: Entry = {"notes": [*notes]} if notes else {}
     for one in told.values():
         line |= {key: one[key] for key in ("coded_anew", "profile") if key in one}
     if copied := [kind for kind, one in told.items() if "copied" in one]:
