@@ -208,7 +208,9 @@ def test_single_steps_carry_further_pages_and_say_so(tmp_path, three, changed):
         assert told["notes"] == ["2 further pages: `oldphoto restore` looks at all of them"]
     assert told["left_out"] == {"restored": ["2 further pages"]}
     came, restored = read(three), read(tmp_path / "b.tif")
-    same = [np.array_equal(*(one.pixels for one in pair)) for pair in zip(came, restored, strict=True)]
+    same = [
+        np.array_equal(*(one.pixels for one in pair)) for pair in zip(came, restored, strict=True)
+    ]
     assert same == [not changed, True, True]
     assert ((tmp_path / "b.tif").read_bytes() == three.read_bytes()) == (not changed)
 

@@ -115,7 +115,8 @@ def go(
     """As the command does it; returns how the photos ended."""
     wanted = kinds or ["prob", "mask", *PICTURES]
     endings = functools.partial(chain.suffix, form=form)
-    jobs = batch.plan(photos, out, wanted, endings, written.pages)
+    copied = [kind for kind in wanted if kind in PICTURES and form == "same"]
+    jobs = batch.plan(photos, out, wanted, endings, written.pages, copied)
     jobs = [dataclasses.replace(job, inputs=given or {}) for job in jobs]
     jobs = masks.pair(jobs, pair) if pair else jobs
     filing = {
@@ -348,6 +349,25 @@ def test_a_copy_ends_as_its_content_is(tmp_path, form):
     [made] = [*(tmp_path / "out").glob("a_restored.*")]
     assert made.suffix == {"WEBP": ".webp", "JPEG": ".jpg"}[form]
     assert made.read_bytes() == photo.read_bytes()
+
+
+@pytest.mark.parametrize("ending", [".bmp", ".jfif"])
+def test_a_copy_of_what_is_not_written_keeps_its_ending(tmp_path, ending):
+    photo, out = clean(tmp_path / f"a{ending}"), tmp_path / "out"
+    other = {".bmp": ".png", ".jfif": ".jpg"}[ending]
+    wanted = dict(kinds=["mask", "restored"], page=True)
+    assert go(photo, out, **wanted) == {"nothing_to_do": 1}
+    assert (out / f"a_restored{ending}").read_bytes() == photo.read_bytes()
+    assert not (out / f"a_restored{other}").exists()
+    assert lines(out)[0]["files"]["restored"] == f"a_restored{ending}"
+    assert go(photo, out, **wanted) == {"nothing_to_do": 1} and len(lines(out)) == 2
+    assert go(photo, out, **wanted, threshold=0.2) == {"failed": 1}
+    assert go(photo, out, **wanted, threshold=0.2, force=True) == {"beyond_training": 1}
+    assert {path.name for path in out.glob("a_r*")} == {f"a_restored{other}"}
+    assert go(photo, out, **wanted, force=True) == {"nothing_to_do": 1}
+    assert {path.name for path in out.glob("a_r*")} == {f"a_restored{ending}"}
+    go(photo, tmp_path / "png", form="png", kinds=["restored"])
+    assert (tmp_path / "png" / "a_restored.png").exists()
 
 
 def test_a_jpeg_of_another_ending_is_coded_anew(tmp_path):

@@ -120,7 +120,8 @@ def run(args: Namespace) -> int:
     photos = sample.write(args.out, seed) if args.sample else args.photos
     endings = functools.partial(chain.suffix, form=args.format)
     pages = functools.partial(written.pages, max_pixels=args.max_pixels)
-    jobs = batch.plan(photos, args.out, kinds, endings, pages)
+    copied = [kind for kind in pictures if args.format == FORMATS[0]]
+    jobs = batch.plan(photos, args.out, kinds, endings, pages, copied)
     jobs = _given(args, jobs)
     report = batch.Report(args.out, chain.STAGE)
     work.maps = chain.stored(jobs, report, work.settings)

@@ -56,7 +56,8 @@ class Job:
     `inputs` are further files that the outputs depend on, such as its mask. A job with a
     `problem` cannot be done and fails with these words. `called` is NAME in the names of files
     that an earlier run made of the photo. What is `passed_over` is no photo, and only told of; it
-    fails where it cannot be read.
+    fails where it cannot be read. A photo that has not changed is copied to `copies`, by the kinds
+    of outputs, where its own ending is not theirs.
 
     Of a photo of several, `pages` are all of them. Files of the `shared` kinds hold all pages; each
     page but the first has others of its own, of kinds such as "p2_mask", inputs too.
@@ -71,6 +72,17 @@ class Job:
     passed_over: Left | None = None
     pages: tuple[Page, ...] = ()
     shared: tuple[str, ...] = ()
+    copies: dict[str, pathlib.Path] = dataclasses.field(default_factory=dict)
+
+    @property
+    def paths(self) -> list[pathlib.Path]:
+        """All files that there may be."""
+        return [*self.outputs.values(), *self.copies.values()]
+
+    def has(self, kind: str) -> bool:
+        """Whether there is such an output, or the copy that stands for it."""
+        there = (self.outputs[kind], self.copies.get(kind))
+        return any(path is not None and path.exists() for path in there)
 
     def of_page(self, page: int) -> Job:
         """The job of one page, counted from 0, with the kinds of a photo that has no other."""
@@ -95,6 +107,7 @@ def plan(
     kinds: Sequence[str],
     suffix: Callable[[pathlib.Path, str], str] = lambda photo, kind: ".png",
     pages: Callable[[pathlib.Path], tuple[Page, ...]] = lambda photo: (),
+    copied: Sequence[str] = (),
 ) -> list[Job]:
     """What to make of a photo or, keeping the tree, of all photos in a folder.
 
@@ -105,8 +118,9 @@ def plan(
     long for the file system are shortened. Photos inside `out` are passed over; so is all else that
     is no photo, each with a job of its own, behind those of the photos. `pages` finds those of a
     photo that has several: kinds that end in .tif hold them all, of others each further photo among
-    them has its own, NAME_p2_mask.png. Raises ValueError rather than overwrite a photo, and for a
-    folder without any.
+    them has its own, NAME_p2_mask.png. Kinds that may be `copied` get a name for copies that ends
+    as the photo does. Raises ValueError rather than overwrite a photo, and for a folder without
+    any.
     """
     source, out = pathlib.Path(source), pathlib.Path(out)
     if source.is_dir() and source.resolve() == out.resolve():
@@ -127,12 +141,15 @@ def plan(
         own = [kind for kind in further.get(photo, ()) if names.page_of(kind)[1] not in shared]
         ends |= {kind: ends[names.page_of(kind)[1]] for kind in own}
         outputs = {kind: place / f"{label}_{kind}{ending}" for kind, ending in ends.items()}
-        job = Job(photo, name, outputs, called=kept.get(photo, ""))
+        ending = formats.own_ending(photo)
+        other = [kind for kind in copied if ends[kind].lower() != ending.lower()]
+        copies = {kind: place / f"{label}_{kind}{ending}" for kind in other}
+        job = Job(photo, name, outputs, called=kept.get(photo, ""), copies=copies)
         if photo in several:
             job = dataclasses.replace(job, pages=several[photo], shared=shared)
         jobs.append(job)
     sources = {photo.resolve() for photo in photos}
-    for path in (path for job in jobs for path in job.outputs.values()):
+    for path in (path for job in jobs for path in job.paths):
         if path.resolve() in sources:
             raise ValueError(f"--out {out}: {path} would overwrite a photo; choose another folder")
     for one in others:
@@ -334,7 +351,7 @@ def _names(job: Job) -> dict[str, str]:
 
 def _there(job: Job) -> dict[pathlib.Path, list[int]]:
     """The outputs of a job that are there, as they are now."""
-    return {path: identity(path) for path in job.outputs.values() if os.path.exists(path)}
+    return {path: identity(path) for path in job.paths if os.path.exists(path)}
 
 
 def _sparing(job: Job) -> Job:
@@ -359,7 +376,7 @@ def _unfinished(job: Job, entry: Entry, report: Report) -> Job:
     """The job without what is done; raises ValueError where doing it would destroy something."""
     if job.name in report.remains:
         return job
-    there = {kind for kind, path in job.outputs.items() if path.exists()}
+    there = {kind for kind in job.outputs if job.has(kind)}
     before = report.done.get(job.name)
     changed = [how for key, how in SAME.items() if before and _differ(before, entry, key)]
     if before and not changed:

@@ -43,7 +43,9 @@ def bind(
         lines.append({"page": page.index + 1, **line})
     made = {kind: book.finish() for kind, book in books.items()}
     for number, line in enumerate(lines):
-        line |= written.together({kind: told[number] for kind, told in made.items()})
+        of_page = {kind: told[number] for kind, told in made.items()}
+        line |= written.together(of_page)
+        line["files"] = written.named(line.get("files", {}), of_page, job.copies)
     first, *further = lines
     return {"pages": len(lines), **first, report.FURTHER: further}
 
@@ -52,7 +54,8 @@ class Book:
     """The file at `path`, made of all pages of the photo at `source` in their order.
 
     `read` gives a page of the photo by its number from 0. While no page has changed nothing is
-    written, and if none has in the end the file is copied byte for byte, if that is `copyable`.
+    written, and if none has in the end the file is copied byte for byte, if that is `copyable`,
+    and to `copy` if that is given.
     Only the page at hand is held, and of those before it where they were filled. To be used in a
     `with` statement; the file is there after `finish`, or never.
     """
@@ -64,10 +67,12 @@ class Book:
         read: Callable[[int], PhotoFile[np.ndarray]],
         *,
         copyable: bool,
+        copy: pathlib.Path | None = None,
         max_pixels: int = files.MAX_PIXELS,
         folder: str | os.PathLike | None = None,
     ):
         self.source, self.path, self.read, self.copyable = source, path, read, copyable
+        self.copy = copy
         self._reach: dict[str, Any] = dict(max_pixels=max_pixels, folder=folder)
         self._told: list[Entry] = []
         self._filled: list[tuple[np.ndarray, int] | None] = []  # mask, packed to bits, and feather
@@ -108,11 +113,12 @@ class Book:
         Raises ValueError where more has changed in the file than what was filled.
         """
         if self._write is None:
-            files.copy(self.source, self.path)
-            untouched.check_copy(self.source, self.path)
+            written.copy_to(self.source, self.copy or self.path, self.path)
             pages = range(len(self._told))
             return [{"copied": True, "untouched": untouched.copied(self.read(n))} for n in pages]
         self._stack.close()
+        if self.copy:
+            self.copy.unlink(missing_ok=True)
         for number, (told, filled) in enumerate(zip(self._told, self._filled, strict=True)):
             if "untouched" in told:
                 continue

@@ -205,12 +205,14 @@ class Chain:
             for kind in (kind for kind in job.shared if kind in job.outputs):
                 path = job.outputs[kind]
                 path.parent.mkdir(parents=True, exist_ok=True)
-                same = upright and not self.strip_gps and written.same_format(job.photo, path)
+                target = job.copies.get(kind, path)
+                same = upright and not self.strip_gps and written.same_format(job.photo, target)
                 one = book.Book(
                     job.photo,
                     path,
                     read,
                     copyable=same,
+                    copy=job.copies.get(kind),
                     max_pixels=self.max_pixels,
                     folder=self.out,
                 )
@@ -298,10 +300,12 @@ class Chain:
                 if kind in books:
                     books[kind].add(photo, rows, **changes)
                 else:
+                    changes["copy"] = job.copies.get(kind)
                     pictures[kind] = self._write(job.photo, path, photo, rows, changes)
         if self.page:
             made = {kind: getattr(restored, kind) for kind in PICTURES if kind in job.outputs}
             browse.make(self.out, job.name, photo, restored.mask, made)
+        told["files"] = written.named(told["files"], pictures, job.copies)
         return told | written.together(pictures, photo.notes)
 
     def _names(self, job: batch.Job, restored: Restored) -> dict[str, str]:
@@ -330,7 +334,7 @@ class Chain:
         rows: Rows,
         changes: Mapping[str, Any],
     ) -> Entry:
-        """Writes one picture; returns what is to be told of its file."""
+        """Writes one picture, with more that `written.put` takes; returns what it tells."""
         return written.put(
             source,
             path,

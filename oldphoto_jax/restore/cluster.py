@@ -216,11 +216,11 @@ def _task(number: int, pairs: Sequence[tuple[Job, Entry]]) -> Task:
         return {kind: path.absolute() for kind, path in paths.items()}
 
     def moved(job: Job) -> Job:
-        outputs, inputs = absolute(job.outputs), absolute(job.inputs)
-        return dataclasses.replace(job, photo=job.photo.absolute(), outputs=outputs, inputs=inputs)
+        paths = {name: absolute(getattr(job, name)) for name in ("outputs", "inputs", "copies")}
+        return dataclasses.replace(job, photo=job.photo.absolute(), **paths)
 
     pairs = [(moved(job), entry) for job, entry in pairs]
-    new = [path for job, _ in pairs for path in job.outputs.values() if not path.exists()]
+    new = [path for job, _ in pairs for path in job.paths if not path.exists()]
     return Task(number, pairs, new)
 
 

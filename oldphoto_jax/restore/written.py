@@ -50,23 +50,27 @@ def put(
     max_pixels: int = files.MAX_PIXELS,
     folder: str | os.PathLike | None = None,
     further: bool = False,
+    copy: pathlib.Path | None = None,
 ) -> Entry:
     """Writes one picture, `rows`, of a photo that was read from `source`; says what came of it.
 
     Unless they are the photo's own, rows differ from them in mask [H,W] uint8 and within `feather`
     pixels of it, or everywhere if `colored`. With `anew` nothing is copied. JPEG and HEIC need a
     `quality`. Scratch space for large photos is taken in `folder`. With `further` the other pages
-    of the photo come along behind this one, where the format holds them.
+    of the photo come along behind this one, where the format holds them. A copy goes to `copy`, if
+    that is given, and what earlier runs left at the other path is taken away.
 
     Told are `copied` and `coded_anew` where they are so, `profile` and `left_out` on what the file
     lacks, and `untouched`. Raises as `files.write` and `untouched.compare` do.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    if rows is photo.pixels and not anew and copyable(source, path, photo, max_pixels):
-        files.copy(source, path)
-        untouched.check_copy(source, path)
+    target = copy or path
+    if rows is photo.pixels and not anew and copyable(source, target, photo, max_pixels):
+        copy_to(source, target, path)
         return {"copied": True, "untouched": untouched.copied(photo)}
     made, told = picture(photo, rows, path.suffix)
+    if copy:
+        copy.unlink(missing_ok=True)
     if path.suffix.lower() in LOSSY:
         files.write(path, made, quality=quality)
         return told | {"coded_anew": True, "untouched": untouched.CODED_ANEW}
@@ -84,6 +88,25 @@ def put(
     filled = None if rows is photo.pixels else mask
     reach: dict[str, Any] = dict(feather=feather, max_pixels=max_pixels, folder=folder)
     return told | {"untouched": untouched.compare(photo, path, filled, **reach)}
+
+
+def copy_to(source: pathlib.Path, target: pathlib.Path, path: pathlib.Path) -> None:
+    """Copies a photo to `target`, which stands for `path` from then on, and checks the copy."""
+    files.copy(source, target)
+    untouched.check_copy(source, target)
+    if target != path:
+        path.unlink(missing_ok=True)
+
+
+def named(
+    names: Mapping[str, str], told: Mapping[str, Entry], copies: Mapping[str, pathlib.Path]
+) -> dict[str, str]:
+    """The names of files by their kinds, those of copies in place of the pictures' own."""
+    copied = {kind for kind in names if "copied" in told.get(kind, ()) and kind in copies}
+    return dict(names) | {
+        kind: pathlib.PurePosixPath(names[kind]).with_name(copies[kind].name).as_posix()
+        for kind in copied
+    }
 
 
 def picture(photo: PhotoFile[np.ndarray], rows: Rows, suffix: str) -> tuple[PhotoFile[Rows], Entry]:
@@ -111,7 +134,8 @@ def copyable(
 
 def same_format(source: pathlib.Path, path: pathlib.Path) -> bool:
     """Whether the file at `path` is to have the format that the photo has."""
-    return path.suffix.lower() == kinds.ending(source).lower()
+    ending = path.suffix.lower()
+    return ending in (kinds.own_ending(source).lower(), kinds.ending(source).lower())
 
 
 def unseen(source: pathlib.Path) -> list[str]:
