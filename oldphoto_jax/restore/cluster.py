@@ -216,8 +216,13 @@ def _task(number: int, pairs: Sequence[tuple[Job, Entry]]) -> Task:
         return {kind: path.absolute() for kind, path in paths.items()}
 
     def moved(job: Job) -> Job:
-        paths = {name: absolute(getattr(job, name)) for name in ("outputs", "inputs", "copies")}
-        return dataclasses.replace(job, photo=job.photo.absolute(), **paths)
+        return dataclasses.replace(
+            job,
+            photo=job.photo.absolute(),
+            outputs=absolute(job.outputs),
+            inputs=absolute(job.inputs),
+            copies=absolute(job.copies),
+        )
 
     pairs = [(moved(job), entry) for job, entry in pairs]
     new = [path for job, _ in pairs for path in job.paths if not path.exists()]
