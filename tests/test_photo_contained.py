@@ -50,6 +50,16 @@ def outcome(read, *arguments):
         return str(error)
 
 
+def test_any_page_is_read(tmp_path):
+    pages = [files.PhotoFile(PIXELS), files.PhotoFile(PIXELS[:9, :, :1].repeat(9, axis=1))]
+    files.write_pages(tmp_path / "a.tif", pages)
+    for number, one in enumerate(pages):
+        assert np.array_equal(contained.read(tmp_path / "a.tif", page=number).pixels, one.pixels)
+    for read in (files.read, contained.read):
+        with pytest.raises(files.PhotoError, match="there is no page 3"):
+            read(tmp_path / "a.tif", page=2)
+
+
 def test_all_is_read_and_refused_as_in_this_process(photos):
     for path in [*sorted(photos.iterdir()), photos / "none.png", photos]:
         for here, there in ((files.read, contained.read), (files.header, contained.header)):

@@ -4,6 +4,7 @@ import ast
 import dataclasses
 import errno
 import functools
+import hashlib
 import json
 import os
 import pathlib
@@ -13,9 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from oldphoto_jax.photo import encoding, files, icc, kinds
+from oldphoto_jax.photo import contained, encoding, files, icc, kinds
 from oldphoto_jax.photo.files import PhotoFile
-from oldphoto_jax.restore import batch, chain, page, stage
+from oldphoto_jax.restore import batch, chain, masks, page, stage, written
 from oldphoto_jax.restore.report import Report
 from oldphoto_jax.restore.restorer import Restorer
 from oldphoto_jax.tasks.colorize import Colorize
@@ -108,11 +109,16 @@ def restorer(options):
     return Restorer.from_weights(**ast.literal_eval(options))
 
 
-def go(photos, out, *, force=False, kinds=None, given=None, form="same", most=1, **options):
+def go(
+    photos, out, *, force=False, kinds=None, given=None, form="same", most=1, pair=None, **options
+):
     """As the command does it; returns how the photos ended."""
     wanted = kinds or ["prob", "mask", *PICTURES]
-    jobs = batch.plan(photos, out, wanted, functools.partial(chain.suffix, form=form))
+    endings = functools.partial(chain.suffix, form=form)
+    copied = [kind for kind in wanted if kind in PICTURES and form == "same"]
+    jobs = batch.plan(photos, out, wanted, endings, written.pages, copied)
     jobs = [dataclasses.replace(job, inputs=given or {}) for job in jobs]
+    jobs = masks.pair(jobs, pair) if pair else jobs
     filing = {
         name: options.pop(name) for name in ("quality", "strip_gps", "page") if name in options
     }
@@ -277,35 +283,147 @@ def test_a_gray_profile_stays_with_gray_pictures_and_is_told(tmp_path):
     assert "gray ICC profile left out" in lines(tmp_path / "out")[0]["profile"]
 
 
-# JPEG
+# What has not changed
 
 
-def clean_jpeg(path, **more):
-    """One where nothing is to be done: dark, and in colour."""
+def clean(path, **more):
+    """A photo where nothing is to be done: dark, and in colour."""
     pixels = np.zeros((*SIZE, 3), np.uint8)
     pixels[:15], pixels[15:] = (120, 10, 10), (10, 60, 110)
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path, quality=70, **more)
+    Image.fromarray(pixels).save(path, **more)
     return path
 
 
-def test_a_jpeg_in_which_nothing_changes_is_copied_byte_for_byte(tmp_path):
-    photo = clean_jpeg(tmp_path / "a.JPG", comment=b"of the maker")
+ENDINGS = [".JPG", ".png", ".tif", ".TIFF", ".webp"]
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_what_does_not_change_is_copied_byte_for_byte(tmp_path, ending):
+    photo = clean(tmp_path / f"a{ending}", quality=70)
+    with photo.open("ab") as file:
+        file.write(b"of the maker, known to no reader")
     assert go(photo, tmp_path / "out") == {"nothing_to_do": 1}
     for kind in PICTURES:
-        assert (tmp_path / "out" / f"a_{kind}.JPG").read_bytes() == photo.read_bytes()
-    assert "coded_anew" not in lines(tmp_path / "out")[0]
+        assert (tmp_path / "out" / f"a_{kind}{ending}").read_bytes() == photo.read_bytes()
+    [entry] = lines(tmp_path / "out")
+    assert entry["copied"] == [*PICTURES] and "coded_anew" not in entry
+    whole = files.read(photo).pixels
+    digest = hashlib.sha256(whole.tobytes()).hexdigest()
+    same = {"share": 1.0, "identical": True, "sha256": [digest, digest]}
+    assert entry["untouched"] == dict.fromkeys(PICTURES, same)
 
 
-@pytest.mark.parametrize("case", ["turned", "no place", "other suffix"])
-def test_other_jpegs_are_coded_anew_and_that_is_told(tmp_path, case):
-    photo = clean_jpeg(tmp_path / "a.jpeg", exif=tags(3 if case == "turned" else 1))
-    form = "jpg" if case == "other suffix" else "same"
-    go(photo, tmp_path / "out", strip_gps=case == "no place", form=form)
-    made = tmp_path / "out" / f"a_restored.{'jpg' if form == 'jpg' else 'jpeg'}"
+@pytest.mark.parametrize("case", ["turned", "no place", "other format", "fault"])
+@pytest.mark.parametrize("ending", [".jpeg", ".png", ".tif"])
+def test_what_else_is_written_anew(tmp_path, monkeypatch, case, ending):
+    photo = clean(tmp_path / f"a{ending}", exif=tags(3 if case == "turned" else 1))
+    if case == "fault":
+        real = contained.read
+
+        def read(*more, **others):
+            return dataclasses.replace(real(*more, **others), faulty=True, notes=("cut",))
+
+        monkeypatch.setattr(contained, "read", read)
+    form = "same" if case != "other format" else "tif" if ending == ".png" else "png"
+    other = ending if form == "same" else f".{form}"
+    go(photo, tmp_path / "out", strip_gps=case == "no place", form=form, kinds=["restored"])
+    made = tmp_path / "out" / f"a_restored{other}"
     assert made.read_bytes() != photo.read_bytes()
-    assert lines(tmp_path / "out")[0]["coded_anew"] is True
+    [entry] = lines(tmp_path / "out")
+    assert "copied" not in entry and entry.get("notes", []) == (["cut"] if case == "fault" else [])
+    assert entry.get("coded_anew", False) == (other == ".jpeg")
+    if other == ".jpeg":
+        assert entry["untouched"] == {"share": 0.0, "coded_anew": True}
+    else:
+        assert entry["untouched"]["share"] == 1 and entry["untouched"]["identical"]
+        assert np.array_equal(files.read(made).pixels, files.read(photo).pixels)
     assert read_tags(made)[0].get(0x0112, 1) == 1
+
+
+@pytest.mark.parametrize("form", ["WEBP", "JPEG"])
+def test_a_copy_ends_as_its_content_is(tmp_path, form):
+    photo = clean(tmp_path / "a.png")
+    Image.open(photo).save(photo, form)
+    go(photo, tmp_path / "out", kinds=["restored"])
+    [made] = [*(tmp_path / "out").glob("a_restored.*")]
+    assert made.suffix == {"WEBP": ".webp", "JPEG": ".jpg"}[form]
+    assert made.read_bytes() == photo.read_bytes()
+
+
+@pytest.mark.parametrize("ending", [".bmp", ".jfif"])
+def test_a_copy_of_what_is_not_written_keeps_its_ending(tmp_path, ending):
+    photo, out = clean(tmp_path / f"a{ending}"), tmp_path / "out"
+    other = {".bmp": ".png", ".jfif": ".jpg"}[ending]
+    wanted = dict(kinds=["mask", "restored"], page=True)
+    assert go(photo, out, **wanted) == {"nothing_to_do": 1}
+    assert (out / f"a_restored{ending}").read_bytes() == photo.read_bytes()
+    assert not (out / f"a_restored{other}").exists()
+    assert lines(out)[0]["files"]["restored"] == f"a_restored{ending}"
+    assert go(photo, out, **wanted) == {"nothing_to_do": 1} and len(lines(out)) == 2
+    assert go(photo, out, **wanted, threshold=0.2) == {"failed": 1}
+    assert go(photo, out, **wanted, threshold=0.2, force=True) == {"beyond_training": 1}
+    assert {path.name for path in out.glob("a_r*")} == {f"a_restored{other}"}
+    assert go(photo, out, **wanted, force=True) == {"nothing_to_do": 1}
+    assert {path.name for path in out.glob("a_r*")} == {f"a_restored{ending}"}
+    go(photo, tmp_path / "png", form="png", kinds=["restored"])
+    assert (tmp_path / "png" / "a_restored.png").exists()
+
+
+def test_a_jpeg_of_another_ending_is_coded_anew(tmp_path):
+    photo = clean(tmp_path / "a.jpeg")
+    go(photo, tmp_path / "out", form="jpg")
+    assert (tmp_path / "out" / "a_restored.jpg").read_bytes() != photo.read_bytes()
+    assert lines(tmp_path / "out")[0]["coded_anew"] is True
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_the_report_says_what_was_not_touched(tmp_path, most):
+    photo, out = save(tmp_path / "a.png", scratched(dtype=np.uint16)), tmp_path / "out"
+    go(photo, out, most=most)
+    said = lines(out)[0]["untouched"]
+    mask = files.read(out / "a_mask.png").pixels[..., 0] > 0
+    near = cv2.dilate(mask.astype(np.uint8), np.uint8([[0, 1, 0], [1, 1, 1], [0, 1, 0]])) > 0
+    came, made = (cv2.imread(str(p), -1) for p in (photo, out / "a_restored.png"))
+    digest = [hashlib.sha256(pixels[~near].tobytes()).hexdigest() for pixels in (came, made)]
+    share = pytest.approx(1 - near.mean(), abs=1e-6)
+    assert said["restored"] == {"share": share, "identical": True, "sha256": digest}
+    assert 0.6 < said["restored"]["share"] < 0.7
+    coloured = {"share": 0.0, "coloured": True}
+    assert said["color"] == said["restored_color"] == coloured
+    (out / "a_color.png").unlink()  # and the one picture that is made again tells of itself
+    go(photo, out, most=most)
+    assert lines(out)[-1]["untouched"] == coloured
+
+
+def test_a_file_that_holds_other_pixels_fails_its_photo(tmp_path, monkeypatch):
+    for name in "ab":
+        save(tmp_path / "in" / f"{name}.png", scratched())
+    real = files.write
+
+    def write(path, photo, **more):
+        if path.name == "b_restored.png":
+            photo.pixels[0, 0] ^= 1
+        real(path, photo, **more)
+
+    monkeypatch.setattr(files, "write", write)
+    assert go(tmp_path / "in", tmp_path / "out") == {"ok": 1, "failed": 1}
+    reason = last(tmp_path / "out")["b.png"]["reason"]
+    assert "b_restored.png: pixels outside mask and feather are not those of the photo" in reason
+    assert not [*(tmp_path / "out").glob("b_*")]
+
+
+def test_what_a_format_cannot_hold_is_told_by_picture(tmp_path):
+    texts = ((b"tEXt", b"Title\0Summer"),)
+    photo, out = save(tmp_path / "a.png", scratched(), texts=texts), tmp_path / "out"
+    go(photo, out, form="jpg", kinds=["restored", "color"])
+    told = lines(out)[0]["left_out"]
+    assert told.keys() == {"restored", "color"} and "Title" in str(told["color"])
+    go(photo, tmp_path / "kept", kinds=["restored"])
+    assert "left_out" not in lines(tmp_path / "kept")[0]
+
+
+# JPEG
 
 
 def test_what_jpeg_cannot_hold_fails_with_words_and_leaves_nothing(tmp_path):

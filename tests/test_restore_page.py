@@ -112,6 +112,16 @@ def test_a_card_for_every_photo_and_counts_by_status(tmp_path):
     assert "filled by guessing: 3" in parsed.text and "left as they are: 1" in parsed.text
 
 
+def test_a_card_says_what_became_of_the_file(tmp_path):
+    lost = {"restored": ["IPTC"], "color": ["IPTC", "JPEG comments"]}
+    odd = ["it ends in the middle of a line"]
+    parsed = written(
+        tmp_path, made("a.tif", copied=["restored"]), made("b.tif", left_out=lost, notes=odd)
+    )
+    assert "copied byte for byte" in parsed.text and odd[0] in parsed.text
+    assert "left out: IPTC, JPEG comments" in parsed.text
+
+
 def test_thumbnails_are_shown_and_link_to_the_full_files(tmp_path):
     name = "album 1/IMG #1.tif"
     thumbnails(tmp_path, name)

@@ -101,7 +101,7 @@ def run(args: Namespace) -> int:
     if args.offline:
         os.environ["OLDPHOTO_OFFLINE"] = "1"
     options.start_reading()
-    from oldphoto_jax.restore import apart, batch, chain, sample, stage
+    from oldphoto_jax.restore import apart, batch, chain, sample, stage, written
 
     if args.ray:  # workers have another working directory
         for name in ("out", "detector", "inpainter", "colorizer"):
@@ -118,7 +118,10 @@ def run(args: Namespace) -> int:
     work = factory(maps={})  # settings that don't fit end the run before anything is written
     seed = sample.SEED if args.seed is None else args.seed
     photos = sample.write(args.out, seed) if args.sample else args.photos
-    jobs = batch.plan(photos, args.out, kinds, functools.partial(chain.suffix, form=args.format))
+    endings = functools.partial(chain.suffix, form=args.format)
+    pages = functools.partial(written.pages, max_pixels=args.max_pixels)
+    copied = [kind for kind in pictures if args.format == FORMATS[0]]
+    jobs = batch.plan(photos, args.out, kinds, endings, pages, copied)
     jobs = _given(args, jobs)
     report = batch.Report(args.out, chain.STAGE)
     work.maps = chain.stored(jobs, report, work.settings)

@@ -90,6 +90,7 @@ def start() -> None:
 def read(
     path: str | os.PathLike,
     max_pixels: int = files.MAX_PIXELS,
+    page: int = 0,
     folder: str | os.PathLike | None = None,
 ) -> PhotoFile[np.ndarray]:
     """What `files.read` returns and raises; large pixels lie in scratch space in `folder`.
@@ -99,7 +100,7 @@ def read(
     decoder prints is in `notes`; of a file that is refused, in the notes of the error.
     """
     path = os.fspath(path)
-    with _asked(path, max_pixels, header=False) as (decoder, limit):
+    with _asked(path, max_pixels, page) as (decoder, limit):
         limit.seconds += PER_MEGAPIXEL * decoder.receive() / 1e6
         photo = decoder.receive()
         arrays = {}
@@ -120,7 +121,7 @@ def read(
 
 def header(path: str | os.PathLike, max_pixels: int = files.MAX_PIXELS) -> Header:
     """What `files.header` returns and raises; raises PhotoError also where `read` does."""
-    with _asked(os.fspath(path), max_pixels, header=True) as (decoder, _):
+    with _asked(os.fspath(path), max_pixels) as (decoder, _):
         found = decoder.receive()
     if isinstance(found, PhotoError):
         raise found
@@ -136,8 +137,11 @@ def notes(noise: str) -> list[str]:
 
 
 @contextlib.contextmanager
-def _asked(path: str, max_pixels: int, header: bool) -> Iterator[tuple[Child, Any]]:
-    """A worker that was asked for a file, and the limit of its time."""
+def _asked(path: str, max_pixels: int, page: int | None = None) -> Iterator[tuple[Child, Any]]:
+    """A worker that was asked for a page of a file or, without one, for its header.
+
+    Beside it comes the limit of its time.
+    """
     folder = None if os.path.isabs(path) else os.getcwd()
     size = 0
     with contextlib.suppress(OSError):  # the worker will say what is wrong
@@ -146,7 +150,7 @@ def _asked(path: str, max_pixels: int, header: bool) -> Iterator[tuple[Child, An
         decoder.noise()  # of its start, or of a file before
         try:
             with decoder.within(PATIENCE + PER_MEGABYTE * size / 1e6) as limit:
-                decoder.send(worker.Request(path, max_pixels, header, folder))
+                decoder.send(worker.Request(path, max_pixels, page, folder))
                 yield decoder, limit
         except (ChildProcessError, TimeoutError) as error:
             last = decoder.noise().strip().rpartition("\n")[2][:LENGTH]

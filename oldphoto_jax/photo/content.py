@@ -12,6 +12,7 @@ from oldphoto_jax.photo.types import Rows
 
 PROFILES = {1: b"GRAY", 3: b"RGB "}  # by channels: what an ICC profile says it is for
 Pixels = TypeVar("Pixels", bound=Rows, covariant=True)
+PHOTO = "photo"  # the role of a page that is one
 
 
 class PhotoError(ValueError):
@@ -67,21 +68,23 @@ class PhotoFile(Generic[Pixels]):
     notes: tuple[str, ...] = ()
     left_behind: tuple[str, ...] = ()
     faulty: bool = False
-    role: str = "photo"
+    role: str = PHOTO
 
 
 @dataclasses.dataclass(frozen=True)
 class Page:
-    """A page of a photo file: its number, what it is, and its size, upright.
+    """A page of a photo file: its number, what it is, its size, upright, and how it is stored.
 
     The role is "photo", "preview" (of another page), "mask" or "infrared" (of the photo before it).
-    Page 0 is the photo, or the first of them, wherever it lies in the file.
+    Page 0 is the photo, or the first of them, wherever it lies in the file. `orientation` is EXIF's
+    number, as in `Header`.
     """
 
     index: int
     role: str
     height: int
     width: int
+    orientation: int
 
 
 NO_PIXELS = np.empty((0, 0, 1), np.uint8)  # of what is known of a photo before they are decoded

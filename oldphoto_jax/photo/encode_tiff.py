@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import BinaryIO
 
 import numpy as np
@@ -26,28 +26,37 @@ def write(file: BinaryIO, photo: PhotoFile[Rows]) -> None:
     _write_directories(file, [_write_strips(file, photo, way)], way, big)
 
 
-def write_pages(file: BinaryIO, photos: Iterable[PhotoFile[Rows]]) -> None:
-    """One page after another, and their directories at the end, when the size of all is known.
+class Pages:
+    """A file of several pages, put together one after another; their directories come at the end.
 
-    All have the byte order of the first one's EXIF. Nothing is written where there is no page.
+    Only then is the size of all known. All have the byte order of the first one's EXIF.
     """
-    way: exif.Order = "<"
-    found: list[exif.Directory] = []
-    for photo in photos:
-        if not found:
-            way = exif.order(photo.exif) if photo.exif else "<"
-            file.write(bytes(16))  # the head of a BigTIFF file, should it become one
-        tags = _write_strips(file, photo, way)
-        kind = KINDS.get(photo.role)
-        found.append(tags if kind is None else tags | {254: exif.numbers(exif.LONG, way, kind)})
-    if not found:
-        return
-    big = file.tell() > CLASSIC
-    end = file.tell()
-    file.seek(0)
-    file.write(_head(way, big))
-    file.seek(end)
-    _write_directories(file, found, way, big)
+
+    def __init__(self, file: BinaryIO):
+        self._file = file
+        self._way: exif.Order = "<"
+        self._found: list[exif.Directory] = []
+
+    def add(self, photo: PhotoFile[Rows]) -> None:
+        """Writes the pixels of the next page."""
+        if not self._found:
+            self._way = exif.order(photo.exif) if photo.exif else "<"
+            self._file.write(bytes(16))  # the head of a BigTIFF file, should it become one
+        tags = _write_strips(self._file, photo, self._way)
+        if kind := KINDS.get(photo.role):
+            tags |= {254: exif.numbers(exif.LONG, self._way, kind)}
+        self._found.append(tags)
+
+    def close(self) -> None:
+        """Writes the directories, and at last the head; nothing where there is no page."""
+        if not self._found:
+            return
+        end = self._file.tell()
+        big = end > CLASSIC
+        self._file.seek(0)
+        self._file.write(_head(self._way, big))
+        self._file.seek(end)
+        _write_directories(self._file, self._found, self._way, big)
 
 
 def _head(way: str, big: bool) -> bytes:

@@ -122,15 +122,6 @@ def returned(
     return photo, Returned(curve.codes, rows, seen, photo.pixels)
 
 
-def with_rows(photo: PhotoFile[np.ndarray], seen: np.ndarray, rows: Rows) -> PhotoFile[Rows]:
-    """The photo with what became of its `view` as its pixels, and a profile that fits them."""
-    return _holding(*returned(photo, seen, rows))
-
-
-def _holding(photo: PhotoFile[Rows], rows: Rows) -> PhotoFile[Rows]:
-    return dataclasses.replace(photo, pixels=rows, icc=content.fitting(photo.icc, rows))
-
-
 def gamma_profile(photo: PhotoFile[Rows]) -> bytes | None:
     """A profile that says what PNG's gAMA says, for formats without it; None where that is sRGB.
 

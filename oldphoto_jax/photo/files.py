@@ -8,7 +8,7 @@ import os
 import shutil
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -115,7 +115,8 @@ def pages(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> tuple[conten
     with _opened(Path(path)) as file:
         found = decode.pages(file, max_pixels)
     return tuple(
-        content.Page(index, role, *_sides(stored)) for index, (role, stored) in enumerate(found)
+        content.Page(index, role, *_sides(stored), stored.orientation)
+        for index, (role, stored) in enumerate(found)
     )
 
 
@@ -153,23 +154,38 @@ def write(path: str | os.PathLike, photo: PhotoFile[Rows], quality: int | None =
 def write_pages(path: str | os.PathLike, pages: Iterable[PhotoFile[Rows]]) -> None:
     """Writes a TIFF file of several pages, each with what lies beside it, as `write` does.
 
-    One page after another is asked for and written. Its `role` is told in its directory, so that
-    `files.pages` finds it again; infra-red must follow its photo. Raises PhotoError as `write`
-    does, for a suffix that is not TIFF's, and where there is no page.
+    One page after another is asked for and written. Raises as `appending` does.
+    """
+    with appending(path) as add:
+        for photo in pages:
+            add(photo)
+
+
+@contextlib.contextmanager
+def appending(path: str | os.PathLike) -> Iterator[Callable[[PhotoFile[Rows]], None]]:
+    """What adds a page to a TIFF file, which appears with all of them at the end, or not at all.
+
+    A page's `role` is told in its directory, so that `files.pages` finds it again; infra-red must
+    follow its photo. Raises PhotoError as `write` does, for a suffix that is not TIFF's, and where
+    no page was added.
     """
     path = Path(path)
     if path.suffix.lower() not in TIFF:
         raise PhotoError(f"{path}: only TIFF holds several pages; name it .tif")
+    count = 0
 
-    def checked() -> Iterator[PhotoFile[Rows]]:
-        for number, photo in enumerate(pages, start=1):
-            if reason := refusal(path.suffix, photo):
-                raise PhotoError(f"{path}: page {number}: {reason}")
-            yield photo
+    def add(photo: PhotoFile[Rows]) -> None:
+        nonlocal count
+        count += 1
+        if reason := refusal(path.suffix, photo):
+            raise PhotoError(f"{path}: page {count}: {reason}")
+        binder.add(photo)
 
     with _appearing(path) as file:
-        encode_tiff.write_pages(file, checked())
-        if not file.tell():
+        binder = encode_tiff.Pages(file)
+        yield add
+        binder.close()
+        if not count:
             raise PhotoError(f"{path}: no page to write; give one at least")
 
 

@@ -99,6 +99,15 @@ def ending(path: str | os.PathLike) -> str:
     return own if own.lower() in known else known[0]
 
 
+def own_ending(path: str | os.PathLike) -> str:
+    """What the name of a copy of a photo should end in: as it does, unless its content differs."""
+    own = pathlib.Path(path).suffix
+    try:
+        return own if own.lower() in ENDINGS.get(of(path) or "", ()) else ending(path)
+    except OSError:  # reading it will say what is wrong
+        return own
+
+
 def stem(name: pathlib.PurePath) -> str:
     """The name of a photo without its ending, but whole where that is no photo's ending.
 

@@ -7,12 +7,14 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 
 from oldphoto_jax.photo import kinds as formats
 
 REPORT = "report.jsonl"  # what a run says of the photos whose files it wrote into a folder
+PAGE = re.compile(r"p(\d+)_(.+)")
 LONGEST = 255  # bytes of a name, on every common file system
 LABEL = 224  # bytes of a label: what is put behind it, "_p12_restored_color.jpeg", fits as well
 
@@ -21,17 +23,19 @@ def labels(
     photos: Iterable[pathlib.Path],
     kinds: Sequence[str] = ("",),
     kept: Mapping[pathlib.Path, str] | None = None,
+    further: Mapping[pathlib.Path, Sequence[str]] | None = None,
 ) -> list[str]:
     """A name for each photo that no other photo of its folder has, on any file system.
 
     Nor do two of them with kinds behind: the "restored_color" of a is no "color" of a_restored.
-    Those that `kept` names stay as they were called before; newcomers make way for them.
+    Those that `kept` names stay as they were called before; newcomers make way for them. `further`
+    are kinds of single photos: those of their further pages.
     """
-    photos, kept = list(photos), dict(kept or {})
+    photos, kept, further = list(photos), dict(kept or {}), further or {}
     chosen = [kept.get(photo) or short(formats.stem(photo)) for photo in photos]
     while True:
         names = [
-            {(photo.parent, plain(f"{label}_{kind}")) for kind in kinds}
+            {(photo.parent, plain(f"{label}_{kind}")) for kind in (*kinds, *further.get(photo, ()))}
             for photo, label in zip(photos, chosen, strict=True)
         ]
         taken = collections.Counter(name for own in names for name in own)
@@ -63,6 +67,17 @@ def _next(
     if label not in (longer, longest):
         return longer if any(taken[name] > 1 for name in own) else label
     return longest if any(held[name] for name in own) else label
+
+
+def of_page(kind: str, page: int) -> str:
+    """The kind of a further page of a photo, counted from 0: p2_mask is the mask of the second."""
+    return f"p{page + 1}_{kind}" if page else kind
+
+
+def page_of(kind: str) -> tuple[int, str]:
+    """Of which page, counted from 0, this is a kind, and what the kind is called without others."""
+    found = PAGE.fullmatch(kind)
+    return (int(found[1]) - 1, found[2]) if found else (0, kind)
 
 
 def short(name: str, most: int = LABEL) -> str:

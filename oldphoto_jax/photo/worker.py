@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from oldphoto_jax.photo import child, files
-from oldphoto_jax.photo.content import PhotoError, PhotoFile
+from oldphoto_jax.photo.content import Header, Page, PhotoError, PhotoFile
 
 with contextlib.suppress(ImportError):  # Windows has none
     import resource
@@ -31,11 +31,11 @@ ARRAYS = ("pixels", "alpha", "extra")
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """What `files.read` is to read, or `files.header` where `header` is asked alone."""
+    """What `files.read` is to read, or `files.header` where no page is asked for."""
 
     path: str
     max_pixels: int
-    header: bool
+    page: int | None
     folder: str | None = None  # that a relative path starts at
 
 
@@ -70,23 +70,25 @@ def answer(request: Request) -> Iterator[object]:
         os.chdir(request.folder)
     allow(BASE)
     try:
-        header = files.header(request.path, request.max_pixels)
-    except PhotoError as error:
-        if request.header:
+        header: Header | Page = files.header(request.path, request.max_pixels)
+        if request.page:
+            header = files.pages(request.path, request.max_pixels)[request.page]
+        pixels = header.height * header.width
+    except (PhotoError, IndexError) as error:
+        if request.page is None:
             yield error
             return
-        header = None  # reading it will say what is wrong
-    if request.header:
+        pixels = 0  # reading it will say what is wrong
+    if request.page is None:
         yield header
         return
-    pixels = header.height * header.width if header else 0
     yield pixels
     most = BASE + PER_PIXEL * pixels
     with contextlib.suppress(OSError):
         most += PER_BYTE * os.path.getsize(request.path)
     allow(most)
     try:
-        photo = files.read(request.path, request.max_pixels)
+        photo = files.read(request.path, request.max_pixels, request.page)
     except PhotoError as error:
         yield error
         return

@@ -12,16 +12,28 @@ import os
 import pathlib
 import sys
 import time
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tqdm import tqdm
 
+from oldphoto_jax.photo import files, names
 from oldphoto_jax.photo import kinds as formats
-from oldphoto_jax.photo import names
+from oldphoto_jax.photo.content import PHOTO, Page
 from oldphoto_jax.photo.survey import Left
 from oldphoto_jax.restore import passed_over
-from oldphoto_jax.restore.report import DONE, FAILED, OK, PASSED_OVER, REPORT, Entry, Report
+from oldphoto_jax.restore.report import (
+    BEYOND,
+    DONE,
+    FAILED,
+    FURTHER,
+    NOTHING,
+    OK,
+    PASSED_OVER,
+    REPORT,
+    Entry,
+    Report,
+)
 
 SAME = {  # what tells whether a photo needs no other outputs, and how to say that it differs
     "settings": "with other settings",
@@ -44,7 +56,11 @@ class Job:
     `inputs` are further files that the outputs depend on, such as its mask. A job with a
     `problem` cannot be done and fails with these words. `called` is NAME in the names of files
     that an earlier run made of the photo. What is `passed_over` is no photo, and only told of; it
-    fails where it cannot be read.
+    fails where it cannot be read. A photo that has not changed is copied to `copies`, by the kinds
+    of outputs, where its own ending is not theirs.
+
+    Of a photo of several, `pages` are all of them. Files of the `shared` kinds hold all pages; each
+    page but the first has others of its own, of kinds such as "p2_mask", inputs too.
     """
 
     photo: pathlib.Path
@@ -54,6 +70,31 @@ class Job:
     problem: str = ""
     called: str = ""
     passed_over: Left | None = None
+    pages: tuple[Page, ...] = ()
+    shared: tuple[str, ...] = ()
+    copies: dict[str, pathlib.Path] = dataclasses.field(default_factory=dict)
+
+    @property
+    def paths(self) -> list[pathlib.Path]:
+        """All files that there may be."""
+        return [*self.outputs.values(), *self.copies.values()]
+
+    def has(self, kind: str) -> bool:
+        """Whether there is such an output, or the copy that stands for it."""
+        there = (self.outputs[kind], self.copies.get(kind))
+        return any(path is not None and path.exists() for path in there)
+
+    def of_page(self, page: int) -> Job:
+        """The job of one page, counted from 0, with the kinds of a photo that has no other."""
+
+        def own(paths: Mapping[str, pathlib.Path]) -> dict[str, pathlib.Path]:
+            places = ((*names.page_of(name), path) for name, path in paths.items())
+            return {k: path for n, k, path in places if n == page or k in self.shared}
+
+        name = f"{self.name}/{page + 1}" if page else self.name
+        return dataclasses.replace(
+            self, name=name, outputs=own(self.outputs), inputs=own(self.inputs), pages=()
+        )
 
 
 Work = Callable[[Job], Entry]
@@ -65,6 +106,8 @@ def plan(
     out: pathlib.Path,
     kinds: Sequence[str],
     suffix: Callable[[pathlib.Path, str], str] = lambda photo, kind: ".png",
+    pages: Callable[[pathlib.Path], tuple[Page, ...]] = lambda photo: (),
+    copied: Sequence[str] = (),
 ) -> list[Job]:
     """What to make of a photo or, keeping the tree, of all photos in a folder.
 
@@ -73,8 +116,11 @@ def plan(
     photos of one folder whose files would share a name (a.jpg, a.png) keep the ending:
     a.jpg_mask.png, a.png_mask.png, unless `out` has files of one of them. Names that would be too
     long for the file system are shortened. Photos inside `out` are passed over; so is all else that
-    is no photo, each with a job of its own, behind those of the photos. Raises ValueError rather
-    than overwrite a photo, and for a folder without any.
+    is no photo, each with a job of its own, behind those of the photos. `pages` finds those of a
+    photo that has several: kinds that end in .tif hold them all, of others each further photo among
+    them has its own, NAME_p2_mask.png. Kinds that may be `copied` get a name for copies that ends
+    as the photo does. Raises ValueError rather than overwrite a photo, and for a folder without
+    any.
     """
     source, out = pathlib.Path(source), pathlib.Path(out)
     if source.is_dir() and source.resolve() == out.resolve():
@@ -84,19 +130,37 @@ def plan(
     called = names.earlier(out)
     told = names.recalled((photo.relative_to(root).as_posix() for photo in photos), called)
     kept = {photo: called[name] for photo, name in zip(photos, told, strict=True) if name in called}
+    several = {photo: found for photo in photos if (found := pages(photo))}
+    further = {photo: _further(kinds, found) for photo, found in several.items()}
     jobs = []
-    labels = names.labels(photos, kinds, kept)
+    labels = names.labels(photos, kinds, kept, further)
     for photo, name, label in zip(photos, told, labels, strict=True):
         place, shown = (out / name).parent, photo.with_name(f"photo{formats.ending(photo)}")
-        outputs = {kind: place / f"{label}_{kind}{suffix(shown, kind)}" for kind in kinds}
-        jobs.append(Job(photo, name, outputs, called=kept.get(photo, "")))
+        ends = {kind: suffix(shown, kind) for kind in kinds}
+        shared = tuple(kind for kind in kinds if ends[kind].lower() in files.TIFF)
+        own = [kind for kind in further.get(photo, ()) if names.page_of(kind)[1] not in shared]
+        ends |= {kind: ends[names.page_of(kind)[1]] for kind in own}
+        outputs = {kind: place / f"{label}_{kind}{ending}" for kind, ending in ends.items()}
+        ending = formats.own_ending(photo)
+        other = [kind for kind in copied if ends[kind].lower() != ending.lower()]
+        copies = {kind: place / f"{label}_{kind}{ending}" for kind in other}
+        job = Job(photo, name, outputs, called=kept.get(photo, ""), copies=copies)
+        if photo in several:
+            job = dataclasses.replace(job, pages=several[photo], shared=shared)
+        jobs.append(job)
     sources = {photo.resolve() for photo in photos}
-    for path in (path for job in jobs for path in job.outputs.values()):
+    for path in (path for job in jobs for path in job.paths):
         if path.resolve() in sources:
             raise ValueError(f"--out {out}: {path} would overwrite a photo; choose another folder")
     for one in others:
         jobs.append(Job(one.path, one.path.relative_to(root).as_posix(), {}, passed_over=one))
     return jobs
+
+
+def _further(kinds: Sequence[str], pages: Sequence[Page]) -> list[str]:
+    """The kinds of all photos among the pages but the first."""
+    photos = [page.index for page in pages if page.role == PHOTO and page.index]
+    return [names.of_page(kind, index) for index in photos for kind in kinds]
 
 
 def closing(jobs: Iterable[Job]) -> str:
@@ -175,8 +239,14 @@ def tell(entries: Sequence[Entry], report: Report, counts: collections.Counter) 
         if entry["status"] == FAILED:
             tqdm.write(f"failed: {entry['photo']}: {entry['reason']}", file=sys.stderr)
         if entry["status"] != PASSED_OVER:
-            counts[entry["status"]] += 1
+            counts[_status(entry)] += 1
     report.add(entries)
+
+
+def _status(entry: Entry) -> str:
+    """How a photo ended, all of its pages taken together."""
+    found = {page["status"] for page in (entry, *entry.get(FURTHER, ()))}
+    return min(found, key=(FAILED, BEYOND, OK, NOTHING).index)
 
 
 def checked(
@@ -256,7 +326,7 @@ def perform(todo: Sequence[tuple[Job, Entry]], work: GroupWork) -> list[Entry]:
             outcome = _failed(outcome)
         else:
             outcome = {"files": _names(job), **outcome}
-        entries.append({**entry, "status": OK, **outcome, "seconds": seconds})
+        entries.append({**entry, "status": OK, "seconds": seconds, **outcome})
     return entries
 
 
@@ -281,7 +351,7 @@ def _names(job: Job) -> dict[str, str]:
 
 def _there(job: Job) -> dict[pathlib.Path, list[int]]:
     """The outputs of a job that are there, as they are now."""
-    return {path: identity(path) for path in job.outputs.values() if os.path.exists(path)}
+    return {path: identity(path) for path in job.paths if os.path.exists(path)}
 
 
 def _sparing(job: Job) -> Job:
@@ -306,12 +376,13 @@ def _unfinished(job: Job, entry: Entry, report: Report) -> Job:
     """The job without what is done; raises ValueError where doing it would destroy something."""
     if job.name in report.remains:
         return job
-    there = {kind for kind, path in job.outputs.items() if path.exists()}
+    there = {kind for kind in job.outputs if job.has(kind)}
     before = report.done.get(job.name)
     changed = [how for key, how in SAME.items() if before and _differ(before, entry, key)]
     if before and not changed:
         missing = job.outputs.keys() - there
-        missing |= job.outputs.keys() & {*FOLLOWING} if missing else set()
+        if missing:
+            missing |= {kind for kind in job.outputs if names.page_of(kind)[1] in FOLLOWING}
         outputs = {kind: path for kind, path in job.outputs.items() if kind in missing}
         return dataclasses.replace(job, outputs=outputs)
     if there:

@@ -59,22 +59,37 @@ def catch_up(
     cannot be read are said on stderr; their photo stays without.
     """
     for job in jobs:
-        entry = entries.get(job.name)
-        if not entry or entry["status"] == FAILED:
-            continue
-        try:
-            for kind, path in _late(out, job, entry.get("files", {}), kinds):
-                picture = _shown(path, max_pixels)
-                if kind == page.FOUND:
-                    picture = _found(_shown(job.photo, max_pixels), picture.pixels)
-                page.thumbnail(out, job.name, kind, picture.pixels, picture.icc)
-        except batch.FAULTS as error:
-            print(f"no thumbnails of {job.name}: {error}", file=sys.stderr)
+        for number in range(max(1, len(job.pages))):
+            one = job.of_page(number)
+            entry = entries.get(one.name)
+            if not entry or entry["status"] == FAILED or "role" in entry:
+                continue
+            try:
+                _catch_up(out, one, number, entry, kinds, max_pixels)
+            except batch.FAULTS as error:
+                print(f"no thumbnails of {one.name}: {error}", file=sys.stderr)
 
 
-def _shown(path: pathlib.Path, max_pixels: int) -> PhotoFile[np.ndarray]:
-    """A photo as it is meant to look."""
-    photo = contained.read(path, max_pixels)
+def _catch_up(
+    out: pathlib.Path,
+    job: batch.Job,
+    number: int,
+    entry: Entry,
+    kinds: Sequence[str],
+    max_pixels: int,
+) -> None:
+    """Those of one page of a photo, counted from 0."""
+    for kind, path in _late(out, job, entry.get("files", {}), kinds):
+        shared = kind == page.ORIGINAL or kind in job.shared
+        picture = _shown(path, max_pixels, number if shared else 0)
+        if kind == page.FOUND:
+            picture = _found(_shown(job.photo, max_pixels, number), picture.pixels)
+        page.thumbnail(out, job.name, kind, picture.pixels, picture.icc)
+
+
+def _shown(path: pathlib.Path, max_pixels: int, number: int) -> PhotoFile[np.ndarray]:
+    """A page of a photo as it is meant to look."""
+    photo = contained.read(path, max_pixels, number)
     return encoding.shown(photo, encoding.view(photo))
 
 

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import os
 import pathlib
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent import futures
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from oldphoto_jax.photo import contained, encode, encoding, files, scratch
-from oldphoto_jax.photo.files import PhotoFile
+from oldphoto_jax.photo import contained, encode, encoding, files, names, scratch
+from oldphoto_jax.photo.content import PHOTO, Page, PhotoFile
 from oldphoto_jax.photo.types import Rows
-from oldphoto_jax.restore import batch, browse, colorize, detect, masks, page, sheet, stage
-from oldphoto_jax.restore.report import Entry, Report
+from oldphoto_jax.restore import (
+    batch,
+    book,
+    browse,
+    colorize,
+    detect,
+    masks,
+    page,
+    sheet,
+    stage,
+    written,
+)
+from oldphoto_jax.restore.report import NOTHING, Entry, Report
 from oldphoto_jax.restore.restorer import (
     PICTURES,
     RESTORED,
@@ -29,8 +42,12 @@ from oldphoto_jax.restore.restorer import (
 STAGE = "restore"  # what the report calls it
 MASK, PROBABILITY, SHEET = "mask", "prob", "sheet"
 FORMATS = ("same", "lossless", "png", "tif", "webp", "jpg")
+ROLES = {
+    "preview": "a preview of another page",
+    "mask": "a mask of another page",
+    "infrared": "the infra-red channel of the page before",
+}
 QUALITY = 95  # of JPEG and HEIC files; colours are kept at full size
-LOSSY = (".jpg", ".jpeg", ".jpe", ".heic", ".heif", ".hif")
 
 
 def suffix(photo: pathlib.Path, kind: str, form: str = FORMATS[0]) -> str:
@@ -44,7 +61,7 @@ def suffix(photo: pathlib.Path, kind: str, form: str = FORMATS[0]) -> str:
         return ".jpg"
     if form not in FORMATS[:2]:
         return f".{form}"
-    keeps = photo.suffix.lower() in (*batch.LOSSLESS, *(LOSSY if form == "same" else ()))
+    keeps = photo.suffix.lower() in (*batch.LOSSLESS, *(written.LOSSY if form == "same" else ()))
     return photo.suffix if keeps else ".png"
 
 
@@ -82,15 +99,19 @@ def stored(
     """
     found = {}
     for job in jobs:
-        before, path = report.done.get(job.name), job.outputs.get(PROBABILITY)
-        if not before or not path or not path.exists() or job.name in report.remains:
+        before = report.done.get(job.name)
+        if not before or job.name in report.remains:
             continue
-        if "probability" in before.get("inputs", {}):
+        if before.get("source") != batch.identity(job.photo):
             continue
-        if before.get("source") == batch.identity(job.photo) and _detecting(
-            before["settings"]
-        ) == _detecting(settings):
-            found[job.name] = path
+        if _detecting(before["settings"]) != _detecting(settings):
+            continue
+        for number in range(max(1, len(job.pages))):
+            one = job.of_page(number)
+            path = one.outputs.get(PROBABILITY)
+            given = names.of_page("probability", number) in before.get("inputs", {})
+            if path and path.exists() and not given:
+                found[one.name] = path
     return found
 
 
@@ -144,6 +165,8 @@ class Chain:
 
     def key(self, job: batch.Job) -> Hashable:
         """Photos of equal keys can be worked on together: by their headers, and what is given."""
+        if job.pages:
+            return job.name  # its pages come one after the other
         try:
             header = contained.header(job.photo, self.max_pixels)
         except batch.FAULTS:
@@ -155,6 +178,8 @@ class Chain:
 
     def __call__(self, jobs: Sequence[batch.Job]) -> list[Entry | Exception]:
         """Writes the files of jobs of one key; says of each how it went, or what went wrong."""
+        if jobs[0].pages:
+            return [_caught(self._bind)(job) for job in jobs]
         with futures.ThreadPoolExecutor(self.threads) as pool:
             opened = [*pool.map(_caught(self._open), jobs)]
             good = [n for n, one in enumerate(opened) if not isinstance(one, Exception)]
@@ -167,9 +192,51 @@ class Chain:
                     outcomes[n] = outcome
         return outcomes
 
-    def _open(self, job: batch.Job) -> tuple[PhotoFile[np.ndarray], Request]:
+    def _bind(self, job: batch.Job) -> Entry:
+        """Writes the files of a photo of several pages."""
+        upright = all(page.orientation not in written.TURNED for page in job.pages)
+
+        def read(page: int) -> PhotoFile[np.ndarray]:
+            photo = contained.read(job.photo, self.max_pixels, page, folder=self.out)
+            return files.strip_gps(photo) if self.strip_gps else photo
+
+        with contextlib.ExitStack() as stack:
+            books = {}
+            for kind in (kind for kind in job.shared if kind in job.outputs):
+                path = job.outputs[kind]
+                path.parent.mkdir(parents=True, exist_ok=True)
+                target = job.copies.get(kind, path)
+                same = upright and not self.strip_gps and written.same_format(job.photo, target)
+                one = book.Book(
+                    job.photo,
+                    path,
+                    read,
+                    copyable=same,
+                    copy=job.copies.get(kind),
+                    max_pixels=self.max_pixels,
+                    folder=self.out,
+                )
+                books[kind] = stack.enter_context(one)
+            return book.bind(job, books, self._page)
+
+    def _page(self, job: batch.Job, page: Page, books: Mapping[str, book.Book]) -> Entry:
+        """Restores a page of a photo, or carries along what is none; returns its entry."""
+        if page.role == PHOTO:
+            opened = self._open(job, page.index)
+            [answer] = self.restorer.answer([opened[1]])
+            return self._finish((job, *opened), answer, books)
+        photo = contained.read(job.photo, self.max_pixels, page.index, folder=self.out)
+        for one in books.values():
+            one.add(photo, photo.pixels)
+        told: Entry = {"size": [page.height, page.width], "status": NOTHING, "role": page.role}
+        if job.shared:
+            return told | {"reason": f"{ROLES[page.role]}: kept as it came"}
+        reason = f"{ROLES[page.role]}: left out, for only TIFF holds several pages"
+        return told | {"reason": reason}
+
+    def _open(self, job: batch.Job, page: int = 0) -> tuple[PhotoFile[np.ndarray], Request]:
         """The photo, and the request to restore it by all that is known of its damage."""
-        photo = contained.read(job.photo, self.max_pixels, folder=self.out)
+        photo = contained.read(job.photo, self.max_pixels, page, folder=self.out)
         size = photo.pixels.shape[:2]
         given: dict[str, np.ndarray] = {}
         for name in (MASK, "add", "remove"):
@@ -186,8 +253,7 @@ class Chain:
         self, job: batch.Job, photo: PhotoFile[np.ndarray], request: Request
     ) -> None:
         """Raises ValueError for pictures that their format cannot hold, before any is made."""
-        painter = self.restorer.colorizer
-        colored = painter is not None and painter.reason(request.kind) is None
+        colored = self._colored(request)
         shape = (*photo.pixels.shape[:2], 3)
         rgb = dataclasses.replace(photo, pixels=np.broadcast_to(photo.pixels, shape), icc=None)
         for kind in (name for name in PICTURES if name in job.outputs):
@@ -198,10 +264,18 @@ class Chain:
                 asked, why = f"--format {ending[1:]}", reason.split(";")[0]
                 raise ValueError(f"{asked}: {why}; choose --format png or tif")
 
+    def _colored(self, request: Request) -> bool:
+        """Whether the photo gets colours."""
+        painter = self.restorer.colorizer
+        return painter is not None and painter.reason(request.kind) is None
+
     def _finish(
-        self, ready: tuple[batch.Job, PhotoFile[np.ndarray], Request], answer: dict
+        self,
+        ready: tuple[batch.Job, PhotoFile[np.ndarray], Request],
+        answer: dict,
+        books: Mapping[str, book.Book] = MappingProxyType({}),
     ) -> Entry:
-        """Writes the files of one photo, the pictures last."""
+        """Writes the files of one photo, the pictures last; those of a page go into the books."""
         job, photo, request = ready
         if self.strip_gps:
             photo = files.strip_gps(photo)
@@ -210,6 +284,7 @@ class Chain:
         restored = _settled(self.restorer.finish(request, answer, self.out))
         shown = encoding.shown(photo, request.pixels)
         told = restored.report | {"files": self._names(job, restored)}
+        pictures: dict[str, Entry] = {}
         for kind, path in job.outputs.items():
             if kind not in told["files"]:
                 continue
@@ -221,12 +296,18 @@ class Chain:
                 made = {name: getattr(restored, name) for name in PICTURES}
                 sheet.write(path, [*browse.captioned(shown, restored.mask, made)])
             else:
+                changes = self._changes(kind, request, restored)
                 back = encoding.returned(photo, request.pixels, getattr(restored, kind))
-                told |= self._write(job, back[0], kind, back[1])
+                if kind in books:
+                    books[kind].add(*back, **changes)
+                else:
+                    changes["copy"] = job.copies.get(kind)
+                    pictures[kind] = self._write(job.photo, path, *back, changes)
         if self.page:
             made = {kind: getattr(restored, kind) for kind in PICTURES if kind in job.outputs}
             browse.make(self.out, job.name, shown, restored.mask, made)
-        return told
+        told["files"] = written.named(told["files"], pictures, job.copies)
+        return told | written.together(pictures, photo.notes)
 
     def _names(self, job: batch.Job, restored: Restored) -> dict[str, str]:
         """The files that there will be, relative to `out`, by what they are."""
@@ -237,25 +318,35 @@ class Chain:
             if kind not in missing
         }
 
-    def _write(self, job: batch.Job, photo: PhotoFile[Rows], kind: str, rows: Rows) -> Entry:
-        """Writes one picture; returns what is to be told of its file.
+    def _changes(self, kind: str, request: Request, restored: Restored) -> dict[str, Any]:
+        """Where a picture differs from the photo, as `written.put` takes it."""
+        filler = self.restorer.inpainter
+        return {
+            "mask": restored.mask,
+            "feather": filler.feather if filler else 0,
+            "colored": kind != RESTORED and self._colored(request),
+        }
 
-        What has not changed is copied byte by byte where that says all the same.
-        """
-        path = job.outputs[kind]
-        lossy = path.suffix.lower() in LOSSY
-        same = rows is photo.pixels and path.suffix == job.photo.suffix
-        as_it_came = same and lossy and not self.strip_gps
-        if as_it_came and contained.header(job.photo, self.max_pixels).orientation == 1:
-            files.copy(job.photo, path)
-            return {}
-        told: Entry = {"coded_anew": True} if lossy else {}
-        if photo.icc and rows.shape[-1] != photo.pixels.shape[-1]:
-            photo = dataclasses.replace(photo, icc=None)
-            told["profile"] = "gray ICC profile left out of pictures in colour"
-        quality = self.quality if lossy else None
-        files.write(path, dataclasses.replace(photo, pixels=rows), quality=quality)
-        return told
+    def _write(
+        self,
+        source: pathlib.Path,
+        path: pathlib.Path,
+        photo: PhotoFile[np.ndarray],
+        rows: Rows,
+        changes: Mapping[str, Any],
+    ) -> Entry:
+        """Writes one picture, with more that `written.put` takes; returns what it tells."""
+        return written.put(
+            source,
+            path,
+            photo,
+            rows,
+            quality=self.quality,
+            anew=self.strip_gps,
+            max_pixels=self.max_pixels,
+            folder=self.out,
+            **changes,
+        )
 
 
 def _settled(restored: Restored) -> Restored:

@@ -216,11 +216,16 @@ def _task(number: int, pairs: Sequence[tuple[Job, Entry]]) -> Task:
         return {kind: path.absolute() for kind, path in paths.items()}
 
     def moved(job: Job) -> Job:
-        outputs, inputs = absolute(job.outputs), absolute(job.inputs)
-        return dataclasses.replace(job, photo=job.photo.absolute(), outputs=outputs, inputs=inputs)
+        return dataclasses.replace(
+            job,
+            photo=job.photo.absolute(),
+            outputs=absolute(job.outputs),
+            inputs=absolute(job.inputs),
+            copies=absolute(job.copies),
+        )
 
     pairs = [(moved(job), entry) for job, entry in pairs]
-    new = [path for job, _ in pairs for path in job.outputs.values() if not path.exists()]
+    new = [path for job, _ in pairs for path in job.paths if not path.exists()]
     return Task(number, pairs, new)
 
 

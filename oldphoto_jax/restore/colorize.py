@@ -17,7 +17,7 @@ import numpy as np
 from oldphoto_jax.metrics import color as measure
 from oldphoto_jax.photo import color, contained, encoding, files, guided, image, tone
 from oldphoto_jax.photo.types import Rows
-from oldphoto_jax.restore import batch, report
+from oldphoto_jax.restore import batch, report, written
 from oldphoto_jax.restore import stage as stages
 
 if TYPE_CHECKING:
@@ -219,7 +219,7 @@ class Colorizer:
 
         `size` is [H,W], `kind` what `photo.tone` says of the photo as it came, `colorfulness`
         that of the result (Hasler and Suesstrunk, 2003), `working` the [h,w] at which colours were
-        guessed. `profile` says that a profile for gray pixels was left out.
+        guessed. Beside it what `written.put` tells, and `notes` on the photo's file.
         """
         photo = contained.read(job.photo)
         pixels = seen = encoding.view(photo)
@@ -232,15 +232,13 @@ class Colorizer:
             luma, chroma = guess(self.stage, seen, self.size)
             told["working"] = [*luma.shape[:2]]
             pixels = paint(seen, luma, chroma, self.strength)
-            if photo.icc and photo.pixels.shape[-1] == 1:
-                values = "the same" if seen is photo.pixels else "sRGB"
-                told["profile"] = f"gray ICC profile left out; values are {values}"
         told["colorfulness"] = colorfulness(pixels)
-        made = encoding.with_rows(photo, seen, pixels)
-        for path in job.outputs.values():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            files.write(path, made)
-        return told
+        photo, rows = encoding.returned(photo, seen, pixels)
+        made = {
+            kind: written.put(job.photo, path, photo, rows, colored=reason is None, further=True)
+            for kind, path in job.outputs.items()
+        }
+        return told | written.together(made, [*photo.notes, *written.unseen(job.photo)])
 
 
 def colorfulness(pixels: np.ndarray) -> float:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from oldphoto_jax.photo import contained, encoding, files, image, scratch
-from oldphoto_jax.restore import batch, components, holes, octaves, tiles
+from oldphoto_jax.restore import batch, components, holes, octaves, tiles, written
 from oldphoto_jax.restore import stage as stages
 
 if TYPE_CHECKING:
@@ -226,8 +226,12 @@ class Detector:
         }
 
     def __call__(self, job: batch.Job) -> dict[str, Any]:
-        """Writes the job's files, the mask last; returns its `size` [H,W] and what `mark` tells."""
-        pixels = encoding.view(contained.read(job.photo))
+        """Writes the job's files, the mask last; returns its `size` [H,W] and what `mark` tells.
+
+        Beside it `notes` on the photo's file.
+        """
+        photo = contained.read(job.photo)
+        pixels = encoding.view(photo)
         found = self.find(pixels)
         mask, told = self.mark(found)
         pictures = {
@@ -239,7 +243,9 @@ class Detector:
             if kind in job.outputs:
                 job.outputs[kind].parent.mkdir(parents=True, exist_ok=True)
                 files.write_png(job.outputs[kind], picture())
-        return {"size": [int(side) for side in mask.shape]} | told
+        notes = [*photo.notes, *written.unseen(job.photo)]
+        told = {"size": [int(side) for side in mask.shape]} | told
+        return told | written.together({}, notes)
 
 
 def _answerer(stage: stages.Stage[Segment], tta: bool) -> Callable[[np.ndarray], np.ndarray]:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from oldphoto_jax.photo import contained, encoding, files, image, scratch
-from oldphoto_jax.restore import batch, masks, report, tiles
+from oldphoto_jax.photo import contained, encoding, image, scratch
+from oldphoto_jax.restore import batch, masks, report, tiles, written
 from oldphoto_jax.restore import holes as finder
 from oldphoto_jax.restore import stage as stages
 from oldphoto_jax.restore.classical import METHODS, REACH, Filler
@@ -122,16 +122,24 @@ class Inpainter:
         return None if stays else self.rule(hole)
 
     def __call__(self, job: batch.Job) -> dict[str, Any]:
-        """Writes the restored photo; returns its `size` [H,W] and what `mend` tells."""
+        """Writes the restored photo; returns its `size` [H,W] and what `mend` tells.
+
+        Beside it what `written.put` tells, and `notes` on the photo's file.
+        """
         photo = contained.read(job.photo)
         mask = masks.read(job.inputs["mask"], photo.pixels.shape[:2])
         seen = encoding.view(photo)
         pixels, told = self.mend(seen, mask)
-        made = encoding.with_rows(photo, seen, pixels)
-        for path in job.outputs.values():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            files.write(path, made)
-        return {"size": [int(n) for n in mask.shape]} | told
+        photo, rows = encoding.returned(photo, seen, pixels)
+        reach = None if pixels is seen else finder.grow(mask, self.grow)
+        made = {
+            kind: written.put(
+                job.photo, path, photo, rows, mask=reach, feather=self.feather, further=True
+            )
+            for kind, path in job.outputs.items()
+        }
+        notes = [*photo.notes, *written.unseen(job.photo)]
+        return {"size": [int(n) for n in mask.shape]} | told | written.together(made, notes)
 
     def mend(
         self,

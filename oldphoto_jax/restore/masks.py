@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from oldphoto_jax.photo import contained, files, mask_files, names
+from oldphoto_jax.photo.content import PHOTO
 from oldphoto_jax.restore import batch
 
 SUFFIX = mask_files.SUFFIX
@@ -74,7 +75,8 @@ def pair(
     the photo's ending (a.jpg_mask.png) where photos share theirs, as in `batch.labels`. A job
     with several, or without one where it is `needed`, gets a `problem`. Masks among the photos are
     no photos, nor is anything in a folder of masks among them. `kind` is what the input is called,
-    `suffix` stands in for _mask. Raises ValueError for one mask and several photos, nothing at
+    `suffix` stands in for _mask. Of a photo of several pages each further one that is a photo has a
+    mask of its own, `NAME_p2_mask`. Raises ValueError for one mask and several photos, nothing at
     the path, or a folder where no photo has one.
     """
     masks = pathlib.Path(masks)
@@ -83,7 +85,7 @@ def pair(
     if masks.is_file():
         if len(jobs) > 1:
             raise ValueError(f"{masks}: is one {WORDS[kind]} for {len(jobs)} photos; give a folder")
-        return [*(_with(job, kind, masks) for job in jobs), *beside]
+        return [*(_with(job, kind, masks) for job in map(_of_one_page, jobs)), *beside]
     home = masks.resolve()
     outside = [job for job in jobs if home not in job.photo.resolve().parents]
     jobs = outside or jobs  # unless the masks lie among the photos or above them
@@ -94,7 +96,7 @@ def pair(
         kept={pathlib.Path(name): label for name, label in called.items()},
     )
     paired = [
-        _pair(job, _stems(job, label, suffix), index, masks, kind, needed)
+        _pair_pages(job, label, suffix, index, masks, kind, needed)
         for job, label in zip(jobs, labels, strict=True)
     ]
     if not needed and not any(kind in job.inputs for job in paired):
@@ -102,7 +104,7 @@ def pair(
             f"{masks}: holds no {WORDS[kind]} of any of these photos; "
             f"name one {_stems(jobs[0], labels[0], suffix)[0]}.png, for example"
         )
-    used = {job.inputs[kind].resolve() for job in paired if kind in job.inputs}
+    used = {path.resolve() for job in paired for path in job.inputs.values()}
     photos = [job for job in paired if kind in job.inputs or job.photo.resolve() not in used]
     return photos + beside
 
@@ -112,18 +114,49 @@ def _stems(job: batch.Job, label: str, suffix: str) -> list[str]:
     return mask_files.stems(pathlib.PurePosixPath(job.name).name, label, suffix)
 
 
+def _of_one_page(job: batch.Job) -> batch.Job:
+    """The job, with a problem where one mask would be for several pages."""
+    count = sum(page.role == PHOTO for page in job.pages)
+    if count < 2:
+        return job
+    problem = f"has {count} pages and one mask; give a folder with NAME_mask.png, NAME_p2_mask.png"
+    return dataclasses.replace(job, problem=problem)
+
+
+def _pair_pages(
+    job: batch.Job,
+    label: str,
+    suffix: str,
+    index: mask_files.Index,
+    masks: pathlib.Path,
+    kind: str,
+    needed: bool,
+) -> batch.Job:
+    """The job with its masks: one, or one for each photo among its pages."""
+    job = _pair(job, kind, _stems(job, label, suffix), index, masks, kind, needed)
+    for page in job.pages[1:]:
+        if page.role == PHOTO and not job.problem:
+            own = f"_{names.of_page(suffix.removeprefix('_'), page.index)}"
+            stems = [stem for stem in _stems(job, label, own) if stem.endswith(own)]
+            name = names.of_page(kind, page.index)
+            job = _pair(job, name, stems, index, masks, kind, needed)
+    return job
+
+
 def _pair(
     job: batch.Job,
+    name: str,
     stems: Sequence[str],
     index: mask_files.Index,
     masks: pathlib.Path,
     kind: str,
     needed: bool,
 ) -> batch.Job:
+    """The job with one of its masks, which its inputs shall call `name`."""
     parent = pathlib.PurePosixPath(job.name).parent.as_posix()
     found = mask_files.named(index, parent, stems, job.photo)
     if len(found) == 1:
-        return _with(job, kind, found[0])
+        return _with(job, name, found[0])
     if found:
         problem = mask_files.several(found, WORDS[kind])
         return dataclasses.replace(job, problem=problem)

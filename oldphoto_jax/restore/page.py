@@ -78,7 +78,8 @@ def collect(out: pathlib.Path, stage: str) -> dict[str, Entry]:
     """What became of each photo, by its name, in this run of `stage` and in earlier ones.
 
     The last line of a photo in OUT/report.jsonl counts. If it only says that all was done before,
-    the line from then does; if missing files were added, `files` names the earlier ones too.
+    the line from then does; if missing files were added, `files` names the earlier ones too. Of
+    further pages, called NAME/2 as by `batch.Job.of_page`, those are told that the photo has now.
     """
     last: dict[str, Entry] = {}
     made: dict[str, Entry] = {}
@@ -86,7 +87,8 @@ def collect(out: pathlib.Path, stage: str) -> dict[str, Entry]:
         entry = json.loads(line)
         if entry.get("stage") != stage or entry["status"] == PASSED_OVER:
             continue
-        name = entry["photo"]
+        number = entry.get("page", 1)
+        name = entry["photo"] if number == 1 else f"{entry['photo']}/{number}"
         before = made.get(name, {})
         if batch.DONE.items() <= entry.items():
             entry = before or entry
@@ -95,7 +97,11 @@ def collect(out: pathlib.Path, stage: str) -> dict[str, Entry]:
                 entry["files"] = before.get("files", {}) | entry.get("files", {})
             made[name] = entry
         last[name] = entry
-    return last
+    return {
+        name: entry
+        for name, entry in last.items()
+        if entry.get("page", 1) <= last.get(entry["photo"], entry).get("pages", 1)
+    }
 
 
 def write(
@@ -105,10 +111,11 @@ def write(
 
     `entries` are lines of the report by the photo's name. Told are `status`, `reason`, `size`
     [H,W], `kind` (of `photo.tone`), `marked`, `thickest`, `guessed`, `left`, `coded_anew`,
-    `profile` and `seconds`, where an entry has them, and its `files`: paths relative to `out`,
-    with slashes, by what they are. Of the thumbnails are shown, if they are there, that of the
-    original and those of `kinds`, in this order, each linked to its file; other files are linked
-    by name. The page appears whole or not at all. `title` is the folder's name unless given.
+    `copied`, `notes`, `left_out`, `profile` and `seconds`, where an entry has them, and its
+    `files`: paths relative to `out`, with slashes, by what they are. Of the thumbnails are shown,
+    if they are there, that of the original and those of `kinds`, in this order, each linked to its
+    file; other files are linked by name. The page appears whole or not at all. `title` is the
+    folder's name unless given.
     """
     counts = Counter(entry["status"] for entry in entries.values())
     statuses = [*(status for status in WORDS if counts[status]), *sorted(counts.keys() - WORDS)]
@@ -120,7 +127,7 @@ def write(
             f"{_text(WORDS.get(status, status))}: {counts[status]}</button>\n"
             for status in statuses
         ),
-        cards="\n".join(_card(out, name, entries[name], kinds) for name in sorted(entries)),
+        cards="\n".join(_card(out, name, entries[name], kinds) for name in _in_order(entries)),
         style=page_frame.STYLE,
         script=page_frame.SCRIPT,
     )
@@ -132,6 +139,10 @@ def write(
     finally:
         part.unlink(missing_ok=True)
     return path
+
+
+def _in_order(entries: Mapping[str, Entry]) -> list[str]:
+    return sorted(entries, key=lambda name: (entries[name]["photo"], entries[name].get("page", 1)))
 
 
 def _card(out: pathlib.Path, name: str, entry: Entry, kinds: Sequence[str]) -> str:
@@ -146,7 +157,7 @@ def _card(out: pathlib.Path, name: str, entry: Entry, kinds: Sequence[str]) -> s
     status: str = entry["status"]
     lines = [
         f'<article data-status="{_text(status)}">',
-        f'<h2 dir="auto">{_text(name)}</h2>',
+        f'<h2 dir="auto">{_text(_title(entry))}</h2>',
         f'<p><strong class="status">{_text(WORDS.get(status, status))}</strong>'
         f"{''.join(f' · {_text(fact)}' for fact in _facts(entry))}</p>",
     ]
@@ -164,7 +175,7 @@ def _figure(name: str, entry: Entry, kind: str, comparable: bool) -> str:
     caption = _caption(kind)
     height, width = _fit(*entry["size"]) if "size" in entry else (None, None)
     sides = f' width="{width}" height="{height}"' if width else ""
-    alt = f"{_text(name)}: {caption}"
+    alt = f"{_text(_title(entry))}: {caption}"
     picture = f'<img src="{_url(place(name, kind))}" alt="{alt}"{sides} loading="lazy">'
     if kind in entry.get("files", {}):
         picture = _link(entry["files"][kind], picture)
@@ -174,6 +185,11 @@ def _figure(name: str, entry: Entry, kind: str, comparable: bool) -> str:
     button = f' <button type="button" class="compare" {label}>compare</button>'
     below = caption + (button if comparable else "")
     return f"<figure>{picture}<figcaption>{below}</figcaption></figure>\n"
+
+
+def _title(entry: Entry) -> str:
+    number = entry.get("page", 1)
+    return entry["photo"] if number == 1 else f"{entry['photo']}, page {number}"
 
 
 def _facts(entry: Entry) -> Iterator[str]:
@@ -192,6 +208,11 @@ def _facts(entry: Entry) -> Iterator[str]:
         yield f"holes left as they are: {entry['left']}"
     if entry.get("coded_anew"):
         yield "coded anew, with loss"
+    if entry.get("copied"):
+        yield "copied byte for byte"
+    yield from entry.get("notes", ())
+    if lost := {words for words_of in entry.get("left_out", {}).values() for words in words_of}:
+        yield f"left out: {', '.join(sorted(lost))}"
     if "profile" in entry:
         yield entry["profile"]
     if "seconds" in entry:

@@ -14,10 +14,14 @@ from oldphoto_jax.weights import cache
 
 REPORT, DOING = "report.jsonl", ".doing"
 OK, NOTHING, BEYOND, FAILED = "ok", "nothing_to_do", "beyond_training", "failed"
+FURTHER = (
+    "further"  # in an entry, those of a photo's further pages, which become lines of their own
+)
 PASSED_OVER = "passed_over"  # no photo; told once, for as long as the reason is the same
 
 DONE = {"status": NOTHING, "reason": "done before with the same settings"}
 MERGED = ("settings", "inputs")  # what later lines of a photo add to
+OF_PHOTO = ("photo", "stage", "settings", "source", "inputs")
 UNLOCKABLE = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)  # some network file systems
 
 Entry = dict[str, Any]  # a line of the report
@@ -25,6 +29,9 @@ Entry = dict[str, Any]  # a line of the report
 
 class Report:
     """The lines of OUT/report.jsonl: what became of each photo, in this run and in earlier ones.
+
+    A photo of several pages has a line for each, `page` 1 first, which says how many `pages` there
+    are and stands for the photo.
 
     Commands that write into one folder share the file; each looks only at lines of its own
     `stage`. OUT/.doing-STAGE names the photos that are being worked on. If a run finds some there,
@@ -91,7 +98,7 @@ class Report:
 
     def add(self, entries: Iterable[Entry]) -> None:
         """Appends lines, at once, in UTF-8 whatever bytes the names have."""
-        entries = [entry for entry in entries if not self._is_told(entry)]
+        entries = [line for entry in entries for line in _lines(entry) if not self._is_told(line)]
         lines = [json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries]
         text = "".join(lines).encode("utf-8", "backslashreplace")  # an escape of JSON
         try:
@@ -135,7 +142,7 @@ class Report:
 
     def _remember(self, entry: Entry) -> None:
         """Keeps what the outputs of a photo were made with; they may be of several runs."""
-        if not self._mine(entry):
+        if not self._mine(entry) or entry.get("page", 1) > 1:
             return
         if entry["status"] == PASSED_OVER:
             self._passed_over[entry["photo"]] = entry["reason"]
@@ -151,3 +158,11 @@ class Report:
         made = {key: {**before.get(key, {}), **entry.get(key, {})} for key in MERGED}
         made = {key: value for key, value in made.items() if value}
         self.done[entry["photo"]] = {**entry, **made}
+
+
+def _lines(entry: Entry) -> Iterator[Entry]:
+    """The line of a photo, and behind it those of its further pages, which say the same of it."""
+    photo = {key: value for key, value in entry.items() if key != FURTHER}
+    yield photo
+    of_photo = {key: photo[key] for key in OF_PHOTO if key in photo}
+    yield from ({**of_photo, **page} for page in entry.get(FURTHER, ()))
