@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from oldphoto_jax.photo import contained, files, kinds
+from oldphoto_jax.photo import contained, encoding, files, icc, kinds
 from oldphoto_jax.photo.files import PhotoFile
 from oldphoto_jax.restore import batch, chain, masks, page, stage, written
 from oldphoto_jax.restore.report import Report
@@ -694,3 +694,63 @@ def test_old_thumbnails_are_made_again_and_lost_files_are_told(tmp_path, capsys)
     chain.write_page(out, jobs)
     assert "no thumbnails of a.png" in capsys.readouterr().err
     assert (out / "index.html").exists()
+
+
+# As it is meant to look
+
+
+LINEAR = (b"gAMA", (100000).to_bytes(4, "big"))
+
+
+def twins(folder, channels, **beside):
+    """A photo in 16 bits of sRGB, and the same in linear light."""
+    pixels = np.uint16(scratched(channels)) * 257
+    light = np.where(pixels > 2650, ((pixels / 65535 + 0.055) / 1.055) ** 2.4, pixels / 846729)
+    linear = np.rint(65535 * light).astype(np.uint16)
+    save(folder / "a.png", pixels)
+    return save(folder / "b.png", linear, **beside)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_linear_photo_is_restored_as_it_looks_and_written_as_it_is(tmp_path, channels):
+    linear = twins(tmp_path / "in", channels, encoding=(LINEAR,))
+    assert go(tmp_path / "in", tmp_path / "out", recolor=True, page=True) == {"ok": 2}
+    out, before = tmp_path / "out", files.read(linear)
+    for kind in PICTURES:
+        twin, made = (files.read(out / f"{name}_{kind}.png") for name in "ab")
+        seen = encoding.view(made).astype(int)
+        assert np.abs(seen - twin.pixels).max() <= 257
+        assert made.encoding == (LINEAR,) and made.pixels.dtype == np.uint16
+        assert made.pixels.mean() < 0.8 * twin.pixels.mean()
+    masks = [files.read(out / f"{name}_mask.png").pixels for name in "ab"]
+    np.testing.assert_array_equal(*masks)
+    far = cv2.dilate(masks[0], np.ones((3, 3), np.uint8)) == 0
+    np.testing.assert_array_equal(
+        files.read(out / "b_restored.png").pixels[far], before.pixels[far]
+    )
+    for kind in ("original", "found", *PICTURES):
+        small = [Image.open(out / page.THUMBNAILS / kind / f"{name}.png.jpg") for name in "ab"]
+        assert np.abs(np.subtract(*(np.asarray(one, int) for one in small))).mean() < 1.5
+
+
+def test_a_linear_gray_photo_with_a_profile_is_srgb_when_it_is_coloured(tmp_path):
+    profile = icc.linear(1)
+    twins(tmp_path / "in", 1, icc=profile)
+    assert go(tmp_path / "in", tmp_path / "out") == {"ok": 2}
+    for kind in PICTURES:
+        twin, made = (files.read(tmp_path / "out" / f"{name}_{kind}.png") for name in "ab")
+        assert made.icc == (profile if kind == "restored" else None)
+        assert np.abs(encoding.view(made).astype(int) - twin.pixels).max() <= 257
+
+
+def test_pil_images_are_seen_as_their_profile_says(tmp_path):
+    light = np.arange(256) ** 2 // 255
+    profile = icc.linear(1)
+    image = Image.fromarray(np.uint8(light[scratched()[..., 0]]))
+    image.info["icc_profile"] = profile
+    made = restorer(repr({"tile": 128, "outputs": ["restored"]}))(image)
+    assert made.restored.mode == "L" and made.restored.info["icc_profile"] == profile
+    fill = np.asarray(made.restored)[made.mask > 0]
+    assert abs(int(fill[0]) - round(255 * ((FILL / 255 + 0.055) / 1.055) ** 2.4)) <= 1
+    far = cv2.dilate(made.mask, np.ones((3, 3), np.uint8)) == 0
+    np.testing.assert_array_equal(np.asarray(made.restored)[far], np.asarray(image)[far])

@@ -28,6 +28,12 @@ RGB_FROM_XYZ = (
     (0.0556466391351772, -0.2040413383665112, 1.0573110696453443),
 )
 WHITE = (0.95047, 1.0, 1.08883)  # D65, 2 degrees
+RGB_FROM_ICC_XYZ = (  # whose white is D50, by Bradford's matrix (Lindbloom, www.brucelindbloom.com)
+    (3.1338561, -1.6168667, -0.4906146),
+    (-0.9787684, 1.9161415, 0.0334540),
+    (0.0719453, -0.2289914, 1.4052427),
+)
+ICC_WHITE = (0.96422, 1.0, 0.82521)
 LINEAR_BELOW = 0.008856  # where Lab's cube root gives way to a straight line
 
 
@@ -96,11 +102,26 @@ def rgb_to_lab(photo: AnyArray) -> AnyArray:
 
 def lab_to_rgb(lab: AnyArray) -> AnyArray:
     """The inverse of `rgb_to_lab`. Colours that sRGB does not have leave 0..1, unclipped."""
-    xp, (light, a, b) = _channels(lab, "lab_to_rgb")
+    xp, xyz = _lab_to_xyz(lab, "lab_to_rgb", WHITE)
+    return xp.stack([_to_srgb(xp, _weigh(row, xyz)) for row in RGB_FROM_XYZ], axis=-1)
+
+
+def icc_lab_to_rgb(lab: AnyArray) -> AnyArray:
+    """Lab of D50, as ICC profiles and TIFF files have it, to sRGB [..,3], its white to sRGB's.
+
+    Colours that sRGB does not have leave 0..1, unclipped.
+    """
+    xp, xyz = _lab_to_xyz(lab, "icc_lab_to_rgb", ICC_WHITE)
+    return xp.stack([_to_srgb(xp, _weigh(row, xyz)) for row in RGB_FROM_ICC_XYZ], axis=-1)
+
+
+def _lab_to_xyz(
+    lab: AnyArray, name: str, white: tuple[float, float, float]
+) -> tuple[ModuleType, list[AnyArray]]:
+    xp, (light, a, b) = _channels(lab, name)
     y = (light + 16) / 116
     x, z = y + a / 500, xp.maximum(y - b / 200, 0)  # no colour has a negative Z
-    xyz = [_expand(xp, value) * white for value, white in zip((x, y, z), WHITE, strict=True)]
-    return xp.stack([_to_srgb(xp, _weigh(row, xyz)) for row in RGB_FROM_XYZ], axis=-1)
+    return xp, [_expand(xp, value) * one for value, one in zip((x, y, z), white, strict=True)]
 
 
 def _channels(x: AnyArray, name: str) -> tuple[ModuleType, tuple[AnyArray, AnyArray, AnyArray]]:

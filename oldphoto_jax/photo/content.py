@@ -123,7 +123,7 @@ def check_size(width: int, height: int, max_pixels: int) -> None:
         )
 
 
-def fitting(profile: bytes | None, pixels: np.ndarray) -> bytes | None:
+def fitting(profile: bytes | None, pixels: Rows) -> bytes | None:
     """The profile, unless it is for other channels: that of inks (CMYK) goes with the inks."""
     return profile if profile and profile[16:20] == PROFILES[pixels.shape[-1]] else None
 

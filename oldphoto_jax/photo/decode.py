@@ -26,6 +26,7 @@ from oldphoto_jax.photo import (
     heif,
     kinds,
     more_formats,
+    profiles,
     samples,
 )
 from oldphoto_jax.photo.content import PhotoError, PhotoFile
@@ -83,12 +84,16 @@ def decode(file: BinaryIO, max_pixels: int, page: int = 0) -> tuple[PhotoFile[np
         return _undoubled(photo), orientation
     found = header(file, max_pixels)
     image, beside = _open(file, found.format)
-    if found.format == "PNG" and start[24] == 16:  # bits a channel
+    managed = profiles.of_pillow(image, beside.icc)
+    if managed:
+        pixels, alpha = samples.from_pillow(image, managed.change)
+    elif found.format == "PNG" and start[24] == 16:  # bits a channel
         pixels, alpha = decode_png.deep(image, file, start[25])
     else:
         pixels, alpha = samples.from_pillow(image)
     beside.icc = content.fitting(beside.icc, pixels)
     whole = dataclasses.replace(beside, pixels=pixels, alpha=alpha, format=found.format)
+    whole = managed.told(whole) if managed else whole
     return _undoubled(whole), found.orientation
 
 

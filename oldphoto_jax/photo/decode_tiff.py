@@ -12,7 +12,9 @@ import numpy as np
 from oldphoto_jax.photo import (
     content,
     exif,
+    icc,
     photoshop,
+    profiles,
     tiff_channels,
     tiff_header,
     tiff_pages,
@@ -62,9 +64,10 @@ def decode(file: BinaryIO, max_pixels: int, number: int = 0) -> tuple[PhotoFile[
         if not 0 <= number < len(found):
             raise PhotoError(f"it has {len(found)} pages; there is no page {number + 1}")
         layout = tiff_header.read(found[number].directory, max_pixels)
-        channels = tiff_channels.split(tiff_strips.samples(file, layout), layout)
+        managed = profiles.of_tiff(layout)
+        channels = tiff_channels.split(tiff_strips.samples(file, layout), layout, managed)
         photo = _with_tags(layout, channels, found[number].role)
-        return photo, tiff_header.orientation(layout.directory)
+        return managed.told(photo) if managed else photo, tiff_header.orientation(layout.directory)
 
 
 @contextlib.contextmanager
@@ -82,19 +85,22 @@ def _with_tags(
     if page.parent:
         tags = exif.directory(page.data, page.parent.start, page.order, page.big) | tags
     given = (tags.pop(tag, None) for tag in (exif.ICC, exif.XMP, exif.IPTC, exif.RESOURCES))
-    icc, xmp, iptc, packed = (one.data if isinstance(one, exif.Value) else None for one in given)
+    profile, xmp, iptc, packed = (
+        one.data if isinstance(one, exif.Value) else None for one in given
+    )
     further, resources = photoshop.split(packed or b"")
     beside = exif.describing(tags)
     notes = list(layout.notes)
     if layout.photometric == tiff_header.PHOTOMETRIC.LINEAR_RAW:
         notes.append(LINEAR)
+        profile = profile or icc.linear(channels.pixels.shape[-1])
     for place, kind in enumerate(layout.extras, start=layout.colors + 1):
         if kind == 0 and layout.colors == 3:
             notes.append(UNNAMED.format(place))
     return PhotoFile(
         channels.pixels,
         channels.alpha,
-        icc=content.fitting(icc, channels.pixels),
+        icc=content.fitting(profile, channels.pixels),
         exif=exif.pack_block(beside, page.order) if beside else None,
         xmp=xmp,
         resolution=exif.resolution(tags, page.order),

@@ -17,6 +17,7 @@ from oldphoto_jax.photo import (
     encode_jpeg,
     encode_png,
     encode_tiff,
+    encoding,
     exif,
     heif,
     png_text,
@@ -27,6 +28,7 @@ from oldphoto_jax.photo.content import PROFILES, PhotoFile
 from oldphoto_jax.photo.types import Rows
 
 JPEG, HEIC = (".jpg", ".jpeg", ".jpe"), (".heic", ".heif", ".hif")
+PROFILED = (*JPEG, *HEIC, ".tif", ".tiff", ".webp")  # hold a profile, and no chunks of PNG
 WEBP_SIDE = 16383
 JPEG_COMMENT = encode_jpeg.SEGMENT  # bytes, the most
 HELD = {  # by suffix, what of a PhotoFile's further fields the format holds; the others hold none
@@ -115,8 +117,9 @@ def _fitted(suffix: str, photo: PhotoFile[Rows]) -> PhotoFile[Rows]:
         crossing = {text: png_text.to_comment(png_text.Text(*text), JPEG_COMMENT) for text in texts}
         texts = tuple(text for text in texts if crossing[text] is None)
         comments += tuple(comment for comment in crossing.values() if comment is not None)
+    profile = photo.icc or (encoding.gamma_profile(photo) if suffix in PROFILED else None)
     return dataclasses.replace(
-        photo, xmp=packet, extended_xmp=extended, texts=texts, comments=comments
+        photo, icc=profile, xmp=packet, extended_xmp=extended, texts=texts, comments=comments
     )
 
 

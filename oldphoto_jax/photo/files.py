@@ -70,13 +70,14 @@ def read(
     """Reads a JPEG, PNG, TIFF, WebP, HEIC or BMP file upright, of TIFF a page that `pages` lists.
 
     Of the formats in `more_formats`, which are not written, it reads the first picture.
-    1-bit, palette and CMYK pictures become 8-bit gray or RGB; 16 bits stay 16. What lies beside
-    the pixels comes along, made to fit them: the orientation is 1 in EXIF and XMP, and an ICC
-    profile for other channels (inks) is left out. Of a TIFF file's own tags those that describe
-    the photo become the EXIF block. IPTC, comments, PNG's text, extended XMP and what follows a
-    JPEG picture in its file are carried, too; not what shows the photo as it was (thumbnails,
-    previews, gain maps) and what `PhotoFile.left_behind` names. JPEG and PNG files with faults that
-    cost no pixel, such as a missing end, are read and noted.
+    1-bit and palette pictures become 8-bit gray or RGB, inks (CMYK) and Lab become sRGB by their
+    profile, as `notes` tell; 16 bits stay 16. What lies beside the pixels comes along, made to fit
+    them: the orientation is 1 in EXIF and XMP, and an ICC profile for other channels is left out.
+    Of a TIFF file's own tags those that describe the photo become the EXIF block. IPTC, comments,
+    PNG's text, extended XMP and what follows a JPEG picture in its file are carried, too; not what
+    shows the photo as it was (thumbnails, previews, gain maps) and what `PhotoFile.left_behind`
+    names. JPEG and PNG files with faults that cost no pixel, such as a missing end, are read and
+    noted.
 
     The pixels are read-only. Those of a large uncompressed TIFF file stay in it until they are
     looked at, so the file must stay as it is while they are in use.

@@ -43,8 +43,13 @@ def divide(value: np.ndarray, by: np.ndarray | int) -> np.ndarray:
     return (value + by // 2) // by
 
 
-def from_pillow(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
-    """Gray or colour [H,W,1|3], and alpha [H,W] if there is any, of a file Pillow has opened."""
+def from_pillow(
+    image: Image.Image, change: Callable[[np.ndarray], np.ndarray] | None = None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Gray or colour [H,W,1|3], and alpha [H,W] if there is any, of a file Pillow has opened.
+
+    `change`, if given, maps the image's own samples [h,W,S] to RGB [h,W,3].
+    """
     image.load()
     if image.mode[0] in "IF":
         raise PhotoError(f"Pillow's {image.mode} pixels; save it with 8 or 16 bits a channel")
@@ -54,6 +59,9 @@ def from_pillow(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
     alpha = np.empty((height, width), np.uint8) if image.has_transparency_data else None
     for rows in bands(height, width):
         part = image.crop((0, rows.start, width, rows.stop))
+        if change:
+            pixels[rows] = change(np.asarray(part))
+            continue
         band = np.asarray(part.convert(mode if alpha is None else mode + "A"))
         band = band.reshape(len(band), width, -1)
         pixels[rows] = band[..., : len(mode)]

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 from tifffile import EXTRASAMPLE, PHOTOMETRIC
 
-from oldphoto_jax.photo import samples, tiff_codecs, tiff_header, tiff_ycbcr
+from oldphoto_jax.photo import profiles, samples, tiff_codecs, tiff_header, tiff_ycbcr
 from oldphoto_jax.photo.tiff_header import COLOR_MAP, Layout
 
 PASSED = (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.RGB, PHOTOMETRIC.LINEAR_RAW, PHOTOMETRIC.MASK)
-LAB = (PHOTOMETRIC.CIELAB, PHOTOMETRIC.ICCLAB)
 BLACK_LEVEL, WHITE_LEVEL = 50714, 50717  # DNG's
 ALPHAS = (EXTRASAMPLE.ASSOCALPHA, EXTRASAMPLE.UNASSALPHA)
 
@@ -26,8 +24,13 @@ class Channels(NamedTuple):
     extra_kinds: tuple[int, ...]
 
 
-def split(array: np.ndarray, layout: Layout) -> Channels:
-    """Gray or RGB, and what lies beside it, of all the samples [H,W,S] of a page."""
+def split(
+    array: np.ndarray, layout: Layout, managed: profiles.Conversion | None = None
+) -> Channels:
+    """Gray or RGB, and what lies beside it, of all the samples [H,W,S] of a page.
+
+    `managed` turns colours that are neither.
+    """
     count, native = layout.colors, array.dtype.newbyteorder("=")
     shown = _shown(layout)
     known = [i for i, kind in enumerate(layout.extras, start=count) if kind in ALPHAS]
@@ -52,8 +55,12 @@ def split(array: np.ndarray, layout: Layout) -> Channels:
             return colors[values[..., 0].clip(0, len(colors) - 1)]
         if shown == PHOTOMETRIC.YCBCR:
             return tiff_ycbcr.to_rgb(values, layout.directory)
-        found = _light(full(values), shown)
-        return found if not multiplied else samples.unpremultiply(found, full(band[..., channel]))
+        values = full(values)
+        if shown == PHOTOMETRIC.MINISWHITE:
+            values = np.iinfo(values.dtype).max - values
+        if multiplied:
+            values = samples.unpremultiply(values, full(band[..., channel]))
+        return managed.change(values) if managed else values
 
     def beside(which: list[int] | int) -> np.ndarray:
         return np.ascontiguousarray(full(array[..., which]), native)
@@ -88,23 +95,3 @@ def _rgb_of(layout: Layout) -> np.ndarray:
     found = found[: len(found) // 3 * 3].reshape(3, -1).T
     found = found * np.uint16(257) if tiff_header.has_narrow_palette(layout.directory) else found
     return found if layout.bits == 16 else (found >> 8).astype(np.uint8)
-
-
-def _light(colors: np.ndarray, photometric: PHOTOMETRIC) -> np.ndarray:
-    """Gray or RGB of what is stored, which may be darkness or inks."""
-    top = np.iinfo(colors.dtype).max
-    if photometric == PHOTOMETRIC.MINISWHITE:
-        return top - colors
-    if photometric == PHOTOMETRIC.SEPARATED:
-        light = (top - colors).astype(np.uint32)
-        return samples.divide(light[..., :3] * light[..., 3:], top).astype(colors.dtype)
-    if photometric in LAB and colors.shape[-1] == 3:
-        return _lab(colors)
-    return colors
-
-
-def _lab(colors: np.ndarray) -> np.ndarray:
-    """RGB by Pillow, which takes a and b with their signs, as CIELAB has them."""
-    height, width = colors.shape[:2]
-    image = Image.frombuffer("LAB", (width, height), colors.tobytes(), "raw", "LAB", 0, 1)
-    return np.asarray(image.convert("RGB"))

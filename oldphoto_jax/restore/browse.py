@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from oldphoto_jax.photo import contained, files
+from oldphoto_jax.photo import contained, encoding, files
 from oldphoto_jax.photo.content import PhotoFile
 from oldphoto_jax.photo.types import Rows
 from oldphoto_jax.restore import batch, page, sheet
@@ -81,10 +81,16 @@ def _catch_up(
     """Those of one page of a photo, counted from 0."""
     for kind, path in _late(out, job, entry.get("files", {}), kinds):
         shared = kind == page.ORIGINAL or kind in job.shared
-        picture = contained.read(path, max_pixels, number if shared else 0)
+        picture = _shown(path, max_pixels, number if shared else 0)
         if kind == page.FOUND:
-            picture = _found(contained.read(job.photo, max_pixels, number), picture.pixels)
+            picture = _found(_shown(job.photo, max_pixels, number), picture.pixels)
         page.thumbnail(out, job.name, kind, picture.pixels, picture.icc)
+
+
+def _shown(path: pathlib.Path, max_pixels: int, number: int) -> PhotoFile[np.ndarray]:
+    """A page of a photo as it is meant to look."""
+    photo = contained.read(path, max_pixels, number)
+    return encoding.shown(photo, encoding.view(photo))
 
 
 def _found(photo: PhotoFile[np.ndarray], mask: np.ndarray) -> PhotoFile[np.ndarray]:

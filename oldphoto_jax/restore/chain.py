@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from oldphoto_jax.photo import contained, encode, files, names, scratch
+from oldphoto_jax.photo import contained, encode, encoding, files, names, scratch
 from oldphoto_jax.photo.content import PHOTO, Page, PhotoFile
 from oldphoto_jax.photo.types import Rows
 from oldphoto_jax.restore import (
@@ -245,7 +245,7 @@ class Chain:
                 given[name] = masks.read(job.inputs[name], size, most)
         if path := job.inputs.get("probability") or self.maps.get(job.name):
             given["probability"] = masks.read_probability(path, size)
-        request = Request(pixels=photo.pixels, **given)
+        request = Request(pixels=encoding.view(photo, self.out), **given)
         self._check_formats(job, photo, request)
         return photo, request
 
@@ -282,6 +282,7 @@ class Chain:
         for folder in {path.parent for path in job.outputs.values()}:
             folder.mkdir(parents=True, exist_ok=True)
         restored = _settled(self.restorer.finish(request, answer, self.out))
+        shown = encoding.shown(photo, request.pixels)
         told = restored.report | {"files": self._names(job, restored)}
         pictures: dict[str, Entry] = {}
         for kind, path in job.outputs.items():
@@ -293,18 +294,18 @@ class Chain:
                 files.write_png(path, detect.white(restored.mask, self.out))
             elif kind == SHEET:
                 made = {name: getattr(restored, name) for name in PICTURES}
-                sheet.write(path, [*browse.captioned(photo, restored.mask, made)])
+                sheet.write(path, [*browse.captioned(shown, restored.mask, made)])
             else:
                 changes = self._changes(kind, request, restored)
-                rows = getattr(restored, kind)
+                back = encoding.returned(photo, request.pixels, getattr(restored, kind))
                 if kind in books:
-                    books[kind].add(photo, rows, **changes)
+                    books[kind].add(*back, **changes)
                 else:
                     changes["copy"] = job.copies.get(kind)
-                    pictures[kind] = self._write(job.photo, path, photo, rows, changes)
+                    pictures[kind] = self._write(job.photo, path, *back, changes)
         if self.page:
             made = {kind: getattr(restored, kind) for kind in PICTURES if kind in job.outputs}
-            browse.make(self.out, job.name, photo, restored.mask, made)
+            browse.make(self.out, job.name, shown, restored.mask, made)
         told["files"] = written.named(told["files"], pictures, job.copies)
         return told | written.together(pictures, photo.notes)
 

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from oldphoto_jax.metrics import color as measure
-from oldphoto_jax.photo import color, contained, files, guided, image, tone
+from oldphoto_jax.photo import color, contained, encoding, files, guided, image, tone
 from oldphoto_jax.photo.types import Rows
 from oldphoto_jax.restore import batch, report, written
 from oldphoto_jax.restore import stage as stages
@@ -222,18 +222,20 @@ class Colorizer:
         guessed. Beside it what `written.put` tells, and `notes` on the photo's file.
         """
         photo = contained.read(job.photo)
-        pixels, kind = photo.pixels, tone.kind(photo.pixels)
+        pixels = seen = encoding.view(photo)
+        kind = tone.kind(seen)
         told: dict[str, Any] = {"size": [*photo.pixels.shape[:2]], "kind": kind}
         if reason := self.reason(kind):
             hint = "; --force colours it anew" if self.strength else ""
             told |= {"status": report.NOTHING, "reason": reason + hint}
         else:
-            luma, chroma = guess(self.stage, photo.pixels, self.size)
+            luma, chroma = guess(self.stage, seen, self.size)
             told["working"] = [*luma.shape[:2]]
-            pixels = paint(photo.pixels, luma, chroma, self.strength)
+            pixels = paint(seen, luma, chroma, self.strength)
         told["colorfulness"] = colorfulness(pixels)
+        photo, rows = encoding.returned(photo, seen, pixels)
         made = {
-            kind: written.put(job.photo, path, photo, pixels, colored=reason is None, further=True)
+            kind: written.put(job.photo, path, photo, rows, colored=reason is None, further=True)
             for kind, path in job.outputs.items()
         }
         return told | written.together(made, [*photo.notes, *written.unseen(job.photo)])

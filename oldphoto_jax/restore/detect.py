@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from oldphoto_jax.photo import contained, files, image, scratch
+from oldphoto_jax.photo import contained, encoding, files, image, scratch
 from oldphoto_jax.restore import batch, components, holes, octaves, tiles, written
 from oldphoto_jax.restore import stage as stages
 
@@ -231,7 +231,7 @@ class Detector:
         Beside it `notes` on the photo's file.
         """
         photo = contained.read(job.photo)
-        pixels = photo.pixels
+        pixels = encoding.view(photo)
         found = self.find(pixels)
         mask, told = self.mark(found)
         pictures = {

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from oldphoto_jax.photo import contained, image, scratch
+from oldphoto_jax.photo import contained, encoding, image, scratch
 from oldphoto_jax.restore import batch, masks, report, tiles, written
 from oldphoto_jax.restore import holes as finder
 from oldphoto_jax.restore import stage as stages
@@ -128,11 +128,13 @@ class Inpainter:
         """
         photo = contained.read(job.photo)
         mask = masks.read(job.inputs["mask"], photo.pixels.shape[:2])
-        pixels, told = self.mend(photo.pixels, mask)
-        reach = None if pixels is photo.pixels else finder.grow(mask, self.grow)
+        seen = encoding.view(photo)
+        pixels, told = self.mend(seen, mask)
+        photo, rows = encoding.returned(photo, seen, pixels)
+        reach = None if pixels is seen else finder.grow(mask, self.grow)
         made = {
             kind: written.put(
-                job.photo, path, photo, pixels, mask=reach, feather=self.feather, further=True
+                job.photo, path, photo, rows, mask=reach, feather=self.feather, further=True
             )
             for kind, path in job.outputs.items()
         }

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import os
 import struct
 from typing import Any, TypeAlias
@@ -19,7 +20,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from PIL import Image, ImageOps
 
-from oldphoto_jax.photo import content, exif
+from oldphoto_jax.photo import content, encoding, exif, profiles, samples
 
 DEPTHS = (np.uint8, np.uint16)
 Info: TypeAlias = dict[str | tuple[int, int], Any]  # the keys as Pillow has them
@@ -29,13 +30,24 @@ Info: TypeAlias = dict[str | tuple[int, int], Any]  # the keys as Pillow has the
 class Picture:
     """pixels [H,W,1|3] and alpha [H,W] or None, of the same dtype; and what it came as.
 
-    `info` of a PIL image is what is handed on of its own, and None of an array.
+    `info` of a PIL image is what is handed on of its own, and None of an array. `seen` are the
+    pixels as its profile means them to look, if that is not as sRGB has it (`encoding.view`).
     """
 
     pixels: np.ndarray
     alpha: np.ndarray | None
     flat: bool  # an array [H,W]
     info: Info | None
+
+    @functools.cached_property
+    def seen(self) -> np.ndarray:
+        """[H,W,1|3], for networks; uint16 where they are not the pixels themselves."""
+        return encoding.view(self.file)
+
+    @property
+    def file(self) -> content.PhotoFile[np.ndarray]:
+        """As a file would hold it."""
+        return content.PhotoFile(self.pixels, icc=(self.info or {}).get("icc_profile"))
 
 
 def several(photos: Any) -> bool:
@@ -48,13 +60,17 @@ def several(photos: Any) -> bool:
 def open_picture(photo: Any) -> Picture:
     """A Picture of an array [H,W], [H,W,1..4] or of a PIL image.
 
-    PIL's images are turned upright; black-and-white ones become gray, palette, CMYK and other ones
-    RGB. Raises ValueError for anything else, such as images of 32 bits or the path of a file.
+    PIL's images are turned upright; black-and-white ones become gray, palette and other ones RGB,
+    CMYK and Lab sRGB by their profile. Raises ValueError for anything else, such as images of 32
+    bits or the path of a file.
     """
     _refuse_path(photo)
     info = None
     if isinstance(photo, Image.Image):
         photo, info = _upright(photo)
+        if managed := profiles.of_pillow(photo, info.get("icc_profile")):
+            photo = Image.fromarray(samples.from_pillow(photo, managed.change)[0])
+            info |= {"icc_profile": managed.icc}
         deep = photo.mode in ("I;16", "I;16B", "I;16L", "I;16N")
         if photo.mode in ("I", "F"):
             raise ValueError(
@@ -101,8 +117,9 @@ def open_mask(mask: Any) -> np.ndarray:
 
 
 def close_picture(came: Picture, pixels: Any) -> Any:
-    """Pixels (or rows of them) as what `came`: the same kind of thing, with its alpha and info."""
-    array, info = pixels[0 : pixels.shape[0]], came.info
+    """What became of what is `seen` as what `came`: the same kind of thing, with alpha and info."""
+    _, rows = encoding.returned(came.file, came.seen, pixels)
+    array, info = rows[0 : rows.shape[0]], came.info
     if came.alpha is not None:
         array = np.concatenate([array, came.alpha[..., None]], axis=-1)
     array = array[..., 0] if array.shape[-1] == 1 and (came.flat or info is not None) else array

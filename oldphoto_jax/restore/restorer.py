@@ -114,7 +114,7 @@ class Restorer(Programs):
         if len(masks) != len(opened):
             raise ValueError(f"{len(masks)} masks for {len(opened)} photos: give one for each")
         requests = [
-            Request(pixels=one.pixels, mask=None if given is None else pictures.open_mask(given))
+            Request(pixels=one.seen, mask=None if given is None else pictures.open_mask(given))
             for one, given in zip(opened, masks, strict=True)
         ]
         results: list[Any] = [None] * len(requests)
