@@ -56,3 +56,13 @@ def test_sizes_must_agree():
     pixels, light, _ = scan(np.uint8)
     with pytest.raises(ValueError, match="same size"):
         infrared.probability(light[:-1], pixels)
+
+
+@pytest.mark.parametrize("level", [0.0, 0.2, 0.5, 0.73, 1.0])
+def test_a_half_stands_at_the_level_and_the_order_stays(level):
+    steps = np.arange(65536, dtype=np.uint16)
+    moved = infrared.levelled(steps, level)
+    assert (np.diff(moved.astype(np.int64)) >= 0).all()
+    assert moved[0] == 0 and moved[-1] == 65535
+    at = min(max(level, 1e-3), 1 - 1e-3) * 65535
+    assert ((moved >= at) == (steps / 65535 >= 0.5)).all()

@@ -119,9 +119,8 @@ def go(
     jobs = batch.plan(photos, out, wanted, endings, written.pages, copied)
     jobs = [dataclasses.replace(job, inputs=given or {}) for job in jobs]
     jobs = masks.pair(jobs, pair) if pair else jobs
-    filing = {
-        name: options.pop(name) for name in ("quality", "strip_gps", "page") if name in options
-    }
+    names = ("quality", "strip_gps", "page", "margin", "infrared")
+    filing = {name: options.pop(name) for name in names if name in options}
     outputs = [kind for kind in wanted if kind in PICTURES]
     restoring = {"tile": 128, "outputs": outputs, "count": most} | options
     work = chain.Chain(restorer=restorer(repr(restoring)), out=out, **filing)

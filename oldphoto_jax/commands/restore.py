@@ -46,6 +46,8 @@ def _add_mask(group: argparse._ArgumentGroup) -> None:
     add("--mask-remove", **where, help="never touch these pixels")
     again = "NAME_prob.png of an earlier run: nothing is detected (those in DIR are used anyway)"
     add("--probability", **where, help=again)
+    red = "damage is what this channel of film scans shows: their own, or that of NAME_IR files"
+    add("--infrared", nargs="?", const=True, metavar="FILE_OR_FOLDER", type=pathlib.Path, help=red)
     options.add_threshold(group)
     add("--min-size", type=int, default=0, metavar="PX", help="leave out smaller specks")
     grow = "grow masks by so much (2; masks that were given: 0)"
@@ -79,6 +81,10 @@ def _add_looks(add: Callable[..., Any]) -> None:
 def _add_files(add: Callable[..., Any]) -> None:
     form = "of the pictures: same as the photo's, or lossless, or always one kind (%(default)s)"
     add("--format", choices=FORMATS, default=FORMATS[0], help=form)
+    lid = (
+        "what the scanner saw beside the print: leave it, fill it, crop to the print (%(default)s)"
+    )
+    add("--margin", choices=("leave", "fill", "crop"), default="leave", help=lid)
     add("--quality", type=int, default=95, metavar="1..100", help="of JPEG, HEIC (%(default)s)")
     add("--strip-gps", action="store_true", help="leave out where the photo was taken")
     limit = "refuse files whose header promises more (%(default)s)"
@@ -163,9 +169,9 @@ def _restoring(args: Namespace, pictures: list[str], count: int) -> dict[str, An
 
 def _filing(args: Namespace) -> dict[str, Any]:
     """What the files are to be like."""
-    return {
-        name: getattr(args, name) for name in ("out", "quality", "max_pixels", "strip_gps", "page")
-    }
+    names = ("out", "quality", "max_pixels", "strip_gps", "page", "margin")
+    own = {name: getattr(args, name) for name in names}
+    return own | {"infrared": args.infrared is not None}
 
 
 def _check(args: Namespace, fills: bool) -> None:
@@ -176,7 +182,18 @@ def _check(args: Namespace, fills: bool) -> None:
     if given and not fills:
         option = f"--{given[0].replace('_', '-')}"
         raise ValueError(f"{option}: `color` needs no mask; ask for another of the --outputs too")
+    for option, given in {
+        "--infrared": args.infrared,
+        "--margin fill": args.margin == "fill",
+    }.items():
+        if given and not fills:
+            raise ValueError(
+                f"{option}: `color` fills nothing; ask for another of the --outputs too"
+            )
+    if args.infrared and args.probability:
+        raise ValueError("--infrared: makes a map of its own; leave out --probability")
     detecting = {
+        "infrared": None,
         "probability": None,
         "threshold": None,
         "careful": False,
@@ -199,6 +216,8 @@ def _given(args: Namespace, jobs: list[Job]) -> list[Job]:
         jobs = masks.pair(jobs, args.mask)
     if args.probability:
         jobs = masks.pair(jobs, args.probability, "probability", masks.PROBABILITY)
+    if isinstance(args.infrared, pathlib.Path):
+        jobs = masks.pair(jobs, args.infrared, "infrared", masks.INFRARED, needed=False)
     for kind, path in (("add", args.mask_add), ("remove", args.mask_remove)):
         if path:
             jobs = masks.pair(jobs, path, kind, needed=False)

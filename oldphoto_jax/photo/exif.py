@@ -198,6 +198,27 @@ def with_resolution(block: bytes | None, dots: tuple[float, float] | None) -> by
     return pack_block(tags | resolution_tags(dots, way), way)
 
 
+def sized(block: bytes, height: int, width: int) -> bytes:
+    """The block for pixels of another size, and without the thumbnail, which shows the old one.
+
+    Raises ValueError where the block is damaged.
+    """
+    way, data = order(block), bytearray(upright(block, False))
+    (start,) = unpack(block, way + "I", 4)
+    found = dict(spots(block, start, way))
+    if EXIF_DIRECTORY in found:
+        (below,) = unpack(block, way + "I", found[EXIF_DIRECTORY].value)
+        with contextlib.suppress(ValueError):  # a damaged one does not cost the others
+            found |= dict(spots(block, below, way))
+    for pair in (SIDES[0], SIDES[2]):
+        for tag, size in zip(pair, (width, height), strict=True):
+            if tag in found and found[tag].kind in (SHORT, LONG):
+                entry = numbers(LONG, way, size).data
+                struct.pack_into(way + "HI", data, found[tag].entry + 2, LONG, 1)
+                data[found[tag].entry + 8 : found[tag].entry + 12] = entry
+    return bytes(data)
+
+
 def upright(block: bytes, swap: bool) -> bytes:
     """The block for pixels that were turned upright; `swap` says that rows became columns.
 

@@ -60,6 +60,20 @@ def probability(infrared: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     return result
 
 
+def levelled(probability: np.ndarray, level: float) -> np.ndarray:
+    """A map [H,W] uint16 whose certainty of 1/2 stands at `level`, above 0 and below 1, instead.
+
+    Certainty and its opposite stay where they are, so that a threshold of `level` marks what one of
+    1/2 would have marked.
+    """
+    level = min(max(level, 1e-3), 1 - 1e-3)
+    steps = np.arange(65536) / 65535
+    moved = 65535 * np.interp(steps, [0, 0.5, 1], [0, level, 1])
+    first = np.ceil(65535 * level)  # of the numbers that reach it
+    table = np.where(steps >= 0.5, np.maximum(np.rint(moved), first), np.floor(moved))
+    return np.minimum(table, 65535).astype(np.uint16)[probability]
+
+
 def _log(array: np.ndarray) -> np.ndarray:
     return np.log(np.maximum(image.to_float(array), DARK))
 

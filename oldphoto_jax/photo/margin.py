@@ -8,11 +8,13 @@ belongs to the print, unless it cannot be told from the lid.
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import cv2
 import numpy as np
 
-from oldphoto_jax.photo import image
+from oldphoto_jax.photo import exif, image, xmp_packet
+from oldphoto_jax.photo.content import PhotoFile
 
 LONGEST = 512  # pixels of the reduced scan that is looked at
 NEAR = 0.05  # of full scale: how far the lid may be from its own colour
@@ -44,6 +46,34 @@ class Margin:
         """The lid at the scan's size, [H,W] uint8, 1 where there is no print."""
         lid = self.lid.astype(np.uint8)
         return cv2.resize(lid, (width, height), interpolation=cv2.INTER_NEAREST)
+
+
+def cropped(photo: PhotoFile[np.ndarray]) -> PhotoFile[np.ndarray]:
+    """The print alone, with all that lies beside its pixels made to fit; the photo if that is all.
+
+    A sentence in `notes` tells what was cut away. Names of faces and other regions, whose places
+    are shares of the sides, go.
+    """
+    found = find(photo.pixels)
+    if found is None:
+        return photo
+    rows = slice(found.top, found.top + found.height)
+    columns = slice(found.left, found.left + found.width)
+    arrays = {"pixels": photo.pixels, "alpha": photo.alpha, "extra": photo.extra}
+    cut: dict[str, Any] = {
+        name: None if one is None else one[rows, columns] for name, one in arrays.items()
+    }
+    below = photo.pixels.shape[0] - rows.stop
+    right = photo.pixels.shape[1] - columns.stop
+    told = f"cropped to the print: {found.top}, {right}, {below} and {found.left} pixels are gone "
+    told += "at the top, right, bottom and left"
+    return dataclasses.replace(
+        photo,
+        **cut,
+        exif=photo.exif and exif.sized(photo.exif, found.height, found.width),
+        xmp=photo.xmp and xmp_packet.resized(photo.xmp),
+        notes=(*photo.notes, told),
+    )
 
 
 def find(pixels: np.ndarray) -> Margin | None:

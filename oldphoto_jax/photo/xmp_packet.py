@@ -24,6 +24,7 @@ SIDES = (
 # The picture as it was, and sums of the tags of EXIF and TIFF as they were
 THUMBNAILS = rb"x[ma]p:Thumbnails"
 DIGESTS = rb"(?:tiff|exif):NativeDigest"
+REGIONS = rb"(?:mwg-rs:Regions|MP:RegionInfo)"  # faces and others, in shares of the sides
 IPTC_DIGEST = rb"photoshop:LegacyIPTCDigest"
 # What says that a film or pictures follow in a JPEG file (Motion Photo, MicroVideo, GContainer)
 FILM = rb"(?:G?Camera:(?:MotionPhoto|MicroVideo)\w*|G?Container:Directory)"
@@ -66,6 +67,13 @@ def upright(packet: bytes, turned: bool, swap: bool) -> bytes:
     packet = without(packet, DIGESTS) if turned else packet
     for pair in SIDES if swap else ():
         packet = swapped(packet, *(value(packet, name) for name in pair))
+    return packet
+
+
+def resized(packet: bytes) -> bytes:
+    """The packet of a photo that was cropped, without what names its size or places in it."""
+    for name in (THUMBNAILS, DIGESTS, REGIONS, *SIDES[0], *SIDES[2]):
+        packet = without(packet, name)
     return packet
 
 

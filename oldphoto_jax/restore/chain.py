@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from oldphoto_jax.photo import contained, encode, encoding, files, names, scratch
+from oldphoto_jax.photo import contained, encode, encoding, files, margin, names, scratch
 from oldphoto_jax.photo.content import PHOTO, Page, PhotoFile
 from oldphoto_jax.photo.types import Rows
 from oldphoto_jax.restore import (
@@ -23,6 +23,7 @@ from oldphoto_jax.restore import (
     browse,
     colorize,
     detect,
+    known,
     masks,
     page,
     sheet,
@@ -118,7 +119,9 @@ def stored(
 def _detecting(settings: Mapping[str, Any]) -> dict[str, Any]:
     """What probabilities depend on."""
     told = settings.get("detect", {})
-    return {name: told.get(name) for name in ("weights", "tta", "tile", "overlap", "coarse")}
+    own = {name: told.get(name) for name in ("weights", "tta", "tile", "overlap", "coarse")}
+    cropped = settings.get("margin") == known.CROP
+    return own | {"cropped": cropped, "infrared": settings.get("infrared", False)}
 
 
 def write_page(
@@ -138,9 +141,11 @@ class Chain:
     """Restores photo files with a Restorer; a GroupWork.
 
     `quality` is that of files that are coded with loss. With `strip_gps` no file says where the
-    photo was taken. `sheet` and `page` make pictures to look at, those of the page in `out`.
-    `maps` holds, by the name of photos, probability maps that were stored before. Raises ValueError
-    for settings that don't fit.
+    photo was taken. `sheet` and `page` make pictures to look at, those of the page in `out`. What a
+    scanner saw beside the print is left as it is, unless `margin` says "fill" or "crop". With
+    `infrared` the damage is what that channel shows, and no network is asked for it. `maps` holds,
+    by the name of photos, probability maps that were stored before. Raises ValueError for settings
+    that don't fit.
     """
 
     restorer: Restorer
@@ -149,6 +154,8 @@ class Chain:
     max_pixels: int = files.MAX_PIXELS
     strip_gps: bool = False
     page: bool = False
+    margin: str = known.LEAVE
+    infrared: bool = False
     maps: Mapping[str, pathlib.Path] = dataclasses.field(default_factory=dict)
     threads: int = dataclasses.field(default_factory=lambda: min(8, os.cpu_count() or 1))
 
@@ -157,11 +164,24 @@ class Chain:
             raise ValueError(f"quality {self.quality}: give a number from 1 to 100")
         if self.max_pixels < 1:
             raise ValueError(f"max pixels {self.max_pixels}: give 1 or more")
+        if self.margin not in known.MARGINS:
+            raise ValueError(f"margin {self.margin!r}: choose one of {', '.join(known.MARGINS)}")
+        if self.margin == known.CROP and self.infrared:
+            raise ValueError(
+                "margin 'crop' does not go together with infrared, which is of the whole scan; do "
+                "one after the other"
+            )
 
     @property
     def settings(self) -> dict[str, Any]:
         """All that the files depend on, beside photos and masks."""
-        return self.restorer.settings | {"quality": self.quality, "strip_gps": self.strip_gps}
+        names = ("quality", "strip_gps", "margin", "infrared")
+        return self.restorer.settings | {name: getattr(self, name) for name in names}
+
+    @property
+    def _anew(self) -> bool:
+        """Whether photos that have not changed are written all the same."""
+        return self.strip_gps or self.margin == known.CROP
 
     def key(self, job: batch.Job) -> Hashable:
         """Photos of equal keys can be worked on together: by their headers, and what is given."""
@@ -174,7 +194,10 @@ class Chain:
         where = self.restorer.place(header.height, header.width)
         # Large ones gain nothing from company, and memory would be taken by all of them at once.
         alone = job.name if self.restorer.tiled(header.height, header.width) else ""
-        return where, tuple(sorted(job.inputs)), job.name in self.maps, alone
+        if self.margin == known.CROP:
+            alone = job.name  # of what size it will be nobody knows
+        found = self.infrared or job.name in self.maps
+        return where, tuple(sorted(job.inputs)), found, alone
 
     def __call__(self, jobs: Sequence[batch.Job]) -> list[Entry | Exception]:
         """Writes the files of jobs of one key; says of each how it went, or what went wrong."""
@@ -197,7 +220,7 @@ class Chain:
         upright = all(page.orientation not in written.TURNED for page in job.pages)
 
         def read(page: int) -> PhotoFile[np.ndarray]:
-            photo = contained.read(job.photo, self.max_pixels, page, folder=self.out)
+            photo = self._read(job.photo, page)
             return files.strip_gps(photo) if self.strip_gps else photo
 
         with contextlib.ExitStack() as stack:
@@ -206,7 +229,7 @@ class Chain:
                 path = job.outputs[kind]
                 path.parent.mkdir(parents=True, exist_ok=True)
                 target = job.copies.get(kind, path)
-                same = upright and not self.strip_gps and written.same_format(job.photo, target)
+                same = upright and not self._anew and written.same_format(job.photo, target)
                 one = book.Book(
                     job.photo,
                     path,
@@ -234,18 +257,26 @@ class Chain:
         reason = f"{ROLES[page.role]}: left out, for only TIFF holds several pages"
         return told | {"reason": reason}
 
+    def _read(self, path: pathlib.Path, page: int = 0) -> PhotoFile[np.ndarray]:
+        """The photo, or a page of it, as it is to be worked on."""
+        photo = contained.read(path, self.max_pixels, page, folder=self.out)
+        return margin.cropped(photo) if self.margin == known.CROP else photo
+
     def _open(self, job: batch.Job, page: int = 0) -> tuple[PhotoFile[np.ndarray], Request]:
         """The photo, and the request to restore it by all that is known of its damage."""
-        photo = contained.read(job.photo, self.max_pixels, page, folder=self.out)
-        size = photo.pixels.shape[:2]
-        given: dict[str, np.ndarray] = {}
-        for name in (MASK, "add", "remove"):
-            if name in job.inputs:
-                most = masks.MOST if name == MASK else 1.0
-                given[name] = masks.read(job.inputs[name], size, most)
-        if path := job.inputs.get("probability") or self.maps.get(job.name):
-            given["probability"] = masks.read_probability(path, size)
-        request = Request(pixels=encoding.view(photo, self.out), **given)
+        photo = self._read(job.photo, page)
+        pixels = encoding.view(photo, self.out)
+        given = known.given(job, pixels.shape[:2])
+        if path := self.maps.get(job.name):
+            given.setdefault(known.PROBABILITY, masks.read_probability(path, pixels.shape[:2]))
+        if self.infrared:
+            level = self.restorer.detector.level if self.restorer.detector else 0.5
+            given[known.PROBABILITY] = known.by_infrared(
+                job, photo, page, level, self.max_pixels, self.out
+            )
+        if self.margin == known.FILL and (lid := known.beside(pixels)) is not None:
+            given[known.ADD] = np.maximum(lid, given.get(known.ADD, 0))
+        request = Request(pixels=pixels, **given)
         self._check_formats(job, photo, request)
         return photo, request
 
@@ -342,7 +373,7 @@ class Chain:
             photo,
             rows,
             quality=self.quality,
-            anew=self.strip_gps,
+            anew=self._anew,
             max_pixels=self.max_pixels,
             folder=self.out,
             **changes,

@@ -16,7 +16,9 @@ from oldphoto_jax.restore import batch
 
 SUFFIX = mask_files.SUFFIX
 PROBABILITY = "_prob"  # NAME_prob.png is what `oldphoto detect` writes
-WORDS = {  # what to call the kinds of inputs
+INFRARED = "_IR"  # NAME_IR.tif is what scanning programs write beside the photo
+WORDS = {
+    "infrared": "infra-red channel",  # what to call the kinds of inputs
     "mask": "mask",
     "add": "mask to add",
     "remove": "mask to remove",

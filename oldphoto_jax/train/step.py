@@ -135,7 +135,7 @@ def _move(
         updates = _hold(updates, slower, inside, f"{setting}.shares")
     params = _hold(optax.apply_updates(before, updates), before, *still)
     averages = {n: part.ema for n, part in own.items()}
-    if optimizer.ema:
+    if all(one is not None for one in averages.values()):
         # Young averages would remember the random start: the decay grows to its full value.
         moves = (state.step // optimizer.every).astype(jnp.float32)
         decay = jnp.minimum(optimizer.ema, (1 + moves) / (10 + moves))

@@ -1,0 +1,69 @@
+"""What is known of a photo's damage before any network is asked: masks, maps, infra-red, margin."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+
+from oldphoto_jax.photo import contained, infrared, margin
+from oldphoto_jax.photo.content import PHOTO, PhotoFile
+from oldphoto_jax.restore import batch, masks, written
+
+MASK, PROBABILITY, INFRARED, ADD, REMOVE = "mask", "probability", "infrared", "add", "remove"
+LEAVE, FILL, CROP = MARGINS = ("leave", "fill", "crop")
+UNNAMED = 0  # TIFF's ExtraSamples number of a channel that says nothing of itself
+
+
+def given(job: batch.Job, size: tuple[int, int]) -> dict[str, np.ndarray]:
+    """What files say of the damage of a photo [H,W], by the names that `Request` has for it.
+
+    Raises ValueError for a file that is no mask or map of this photo.
+    """
+    found: dict[str, np.ndarray] = {}
+    for name in (MASK, ADD, REMOVE):
+        if name in job.inputs:
+            most = masks.MOST if name == MASK else 1.0
+            found[name] = masks.read(job.inputs[name], size, most)
+    if path := job.inputs.get(PROBABILITY):
+        found[PROBABILITY] = masks.read_probability(path, size)
+    return found
+
+
+def by_infrared(
+    job: batch.Job,
+    photo: PhotoFile[np.ndarray],
+    page: int,
+    level: float,
+    max_pixels: int,
+    folder: str | os.PathLike | None = None,
+) -> np.ndarray:
+    """The map of damage [H,W] uint16 that a photo's infra-red channel makes, `level` as its middle.
+
+    The channel is in a file of its own, among the job's inputs; or a page behind that of the photo;
+    or a further channel without a name. Raises ValueError where there is none, and where it shows a
+    picture.
+    """
+    channel = None
+    if path := job.inputs.get(INFRARED):
+        channel = contained.read(path, max_pixels, folder=folder).pixels[..., 0]
+    for behind in written.pages(job.photo, max_pixels)[page + 1 :]:
+        if channel is None and behind.role == INFRARED:
+            told = contained.read(job.photo, max_pixels, behind.index, folder=folder)
+            channel = told.pixels[..., 0]
+        if behind.role == PHOTO:
+            break
+    if channel is None and photo.extra is not None and UNNAMED in photo.extra_kinds:
+        channel = photo.extra[..., photo.extra_kinds.index(UNNAMED)]
+    if channel is None:
+        raise ValueError(
+            "has no infra-red channel: no further channel, no page behind it and no NAME_IR file; "
+            "leave out --infrared"
+        )
+    return infrared.levelled(infrared.probability(channel, photo.pixels), level)
+
+
+def beside(pixels: np.ndarray) -> np.ndarray | None:
+    """The margin of a scan [H,W,1|3] as a mask [H,W] uint8, or None where it has none."""
+    found = margin.find(pixels)
+    return None if found is None else found.mask(*pixels.shape[:2])
