@@ -1,10 +1,12 @@
-r"""Puts the finders that `segment_seeing.py` trained to an exam that no training drew.
+r"""Puts the finders that `segment_seeing.py` trained to exams that no training drew.
 
-    python -m experiments.seeing_exams runs/segment_seeing --photos=PHOTOS --textures=FOLDER
+    python -m experiments.seeing_exams runs/segment_seeing --photos=PHOTOS --textures=FOLDER \
+        --genuine=FOLDER
 
 Their validation is drawn by the generator that they learned from, and shares its blind spots. The
-exam of the obvious does not. Its figures come into each run's exams.json, from where
-`experiments.ledger` takes them; a run that has sat it is left alone.
+exam of the obvious does not, nor do the genuine photographs that are marked for tuning
+(`genuine_exam.py`, which says where they come from), if you have them. The figures come into each
+run's exams.json, from where `experiments.ledger` takes them; a run that has sat them is left alone.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import json
 import pathlib
 import sys
 
-from experiments import ledger, report
+from experiments import genuine_exam, ledger, report
 from oldphoto_jax.data import sources
 from oldphoto_jax.restore import evaluate, evaluate_obvious
 from oldphoto_jax.restore import stage as stages
@@ -26,14 +28,21 @@ SIZE, COUNT = 256, 60  # smaller than the exam of shipped weights: there are man
 SIDES = ("dark", "light", "both")
 
 
-def sit(run: pathlib.Path, exam: evaluate_obvious.Exam) -> dict[str, float]:
-    """Figures of the last weights of a run, mean of the kinds of damage, by name."""
+def sit(
+    run: pathlib.Path, exam: evaluate_obvious.Exam, genuine: pathlib.Path | None
+) -> dict[str, float]:
+    """Figures of the last weights of a run by name, means of kinds of damage and of photos."""
     weights = Workdir(run).weights / "last.safetensors"
     method = evaluate.network(str(run), stages.load(weights, kind=Segment), False)
     (told,) = evaluate_obvious.evaluate(exam, [method])["figures"]
     mean = told["kinds"]["mean"]
     figures = {f"obvious/AP {side}": mean[side]["average_precision"] for side in SIDES}
-    return figures | {"obvious/marked_on_clean": told["clean_marked"]}
+    figures["obvious/marked_on_clean"] = told["clean_marked"]
+    if genuine:
+        finder = genuine_exam.network(str(weights))
+        *_, whole = genuine_exam.sit(finder, genuine_exam.listed("tune"), genuine)
+        figures["genuine/AP"] = whole["mean"]["AP"]
+    return figures
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -41,6 +50,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("workdir", type=pathlib.Path, help="of experiments.run")
     parser.add_argument("--photos", required=True, help="samples, FOLDER or LIST.txt")
     parser.add_argument("--textures", type=pathlib.Path, metavar="DIR")
+    parser.add_argument("--genuine", type=pathlib.Path, metavar="DIR", help="marked photographs")
     parser.add_argument("--count", type=int, default=COUNT, help="crops (%(default)s)")
     options = parser.parse_args(sys.argv[1:] if argv is None else argv)
     try:
@@ -52,7 +62,7 @@ def main(argv: list[str] | None = None) -> None:
         for line in ledger.collect(options.workdir)[1:]:
             run = report.folder(options.workdir, line["variant"], line["seed"])
             if not (run / ledger.EXAMS).exists():
-                figures = sit(run, exam)
+                figures = sit(run, exam, options.genuine)
                 write_text(run / ledger.EXAMS, json.dumps(figures))
                 print(line["variant"], line["seed"], figures, flush=True)
     except (OSError, ValueError, WeightsError) as error:
