@@ -102,6 +102,7 @@ def test_a_fax_without_a_photometric_tag_is_black_on_white(tmp_path):
 ODD = {
     "counts of zero": dict(tags={COUNTS: (LONG, [0])}),
     "no counts": dict(without=[COUNTS]),
+    "counts behind the end": dict(tags={COUNTS: (LONG, [10**6])}),
     "counts of pixels": dict(tags={COUNTS: (LONG, [47 * 30])}),
     "no rows of strips": dict(without=[ROWS]),
     "rows of strips of zero": dict(tags={ROWS: (LONG, [0])}),
@@ -170,12 +171,29 @@ def test_bits_that_are_not_told_are_counted(tmp_path):
         sound = read(tmp_path, tiff_maker.tiff(samples, MINISBLACK, bits))
         photo = read(tmp_path, tiff_maker.tiff(samples, MINISBLACK, bits, without=[BITS]))
         np.testing.assert_array_equal(photo.pixels, sound.pixels)
-        assert photo.faulty
+        assert photo.faulty == (bits != 1)  # the default of TIFF 6.0
+
+
+def test_rgb_of_one_or_two_samples_is_gray(tmp_path):
+    for samples in (GRAY, np.concatenate([GRAY, 255 - GRAY], -1)):
+        photo = read(tmp_path, tiff_maker.tiff(samples, RGB, codec="deflate"))
+        np.testing.assert_array_equal(photo.pixels, GRAY)
+        assert photo.faulty and "not 3; read as gray" in photo.notes[0]
+        assert (photo.extra is not None) == (samples.shape[-1] == 2)
+
+
+def test_channels_beside_gray_that_have_no_name_are_told(tmp_path):
+    photo = read(tmp_path, tiff_maker.tiff(PHOTO, MINISBLACK))
+    np.testing.assert_array_equal(photo.extra, PHOTO[..., 1:])
+    assert [note[:30] for note in photo.notes] == [
+        "Its channel 2 has no name; of ", "Its channel 3 has no name; of "
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name, options", [
     ("strips that lie outside", dict(tags={OFFSETS: (LONG, [10**6])})),
-    ("strips that go on behind the end", dict(tags={COUNTS: (LONG, [10**6])})),
+    ("strips that go on behind the end",
+     dict(codec="deflate", tags={COUNTS: (LONG, [10**6])})),
     ("strips at 0", dict(tags={OFFSETS: (LONG, [0])})),
     ("no strips", dict(without=[OFFSETS])),
     ("no width", dict(without=[WIDTH])),

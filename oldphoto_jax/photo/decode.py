@@ -88,7 +88,7 @@ def decode(file: BinaryIO, max_pixels: int, page: int = 0) -> tuple[PhotoFile[np
     if managed:
         pixels, alpha = samples.from_pillow(image, managed.change)
     elif found.format == "PNG" and start[24] == 16:  # bits a channel
-        pixels, alpha = decode_png.deep(image, file, start[25])
+        pixels, alpha = decode_png.deep(image, file, start[25], beside.faulty)
     else:
         pixels, alpha = samples.from_pillow(image)
     beside.icc = content.fitting(beside.icc, pixels)

@@ -25,6 +25,7 @@ from oldphoto_jax.photo.tiff_header import Layout
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 UNNAMED = "Its channel {} has no name; of a scanner's, it may be infra-red. It is kept."
+LOST = "A further page should start at byte {} of {}, where none is: it is lost, cut off perhaps."
 LAYERS = 37724  # Photoshop's ImageSourceData
 LINEAR = "Its light is linear, as a scanner or camera measured it (LinearRaw of DNG)."
 
@@ -60,13 +61,16 @@ def decode(file: BinaryIO, max_pixels: int, number: int = 0) -> tuple[PhotoFile[
     looked at, where they lie there as a PhotoFile has them.
     """
     with _mapped(file) as data:
-        found = tiff_pages.find(data)
+        lost: list[int] = []
+        found = tiff_pages.find(data, lost)
         if not 0 <= number < len(found):
             raise PhotoError(f"it has {len(found)} pages; there is no page {number + 1}")
         layout = tiff_header.read(found[number].directory, max_pixels)
         managed = profiles.of_tiff(layout)
         channels = tiff_channels.split(tiff_strips.samples(file, layout), layout, managed)
         photo = _with_tags(layout, channels, found[number].role)
+        if lost and number == 0:
+            photo.notes, photo.faulty = (*photo.notes, LOST.format(*lost, len(data))), True
         return managed.told(photo) if managed else photo, tiff_header.orientation(layout.directory)
 
 
@@ -95,7 +99,7 @@ def _with_tags(
         notes.append(LINEAR)
         profile = profile or icc.linear(channels.pixels.shape[-1])
     for place, kind in enumerate(layout.extras, start=layout.colors + 1):
-        if kind == 0 and layout.colors == 3:
+        if kind == 0 and layout.colors in (1, 3):
             notes.append(UNNAMED.format(place))
     return PhotoFile(
         channels.pixels,

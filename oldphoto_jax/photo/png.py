@@ -92,6 +92,8 @@ def chunks(file: BinaryIO) -> Chunks:
 def header(file: BinaryIO) -> Header:
     """The size, and what says the orientation; no more is read."""
     found = chunks(file).all
+    if found[0].name == b"CgBI":
+        raise PhotoError("PNG as Apple's tools pack it for apps (CgBI); save it as plain PNG")
     if found[0].name != b"IHDR" or found[0].size != 13:
         raise ValueError(f"it begins with {found[0].name!r} of {found[0].size} bytes")
     width, height, bits, kind = struct.unpack(">IIBB", _content(file, found[0])[:10])
@@ -112,12 +114,14 @@ def beside(file: BinaryIO, found: Chunks) -> PhotoFile:
     told = png_text.sort([*_texts(file, found.all)])
     named = {chunk.name: _content(file, chunk) for chunk in found.all if chunk.name in SMALL}
     notes, left = [], []
-    damaged = _damaged(file, found.all)
+    damaged = _damaged(file, found.all[:-1] if found.cut else found.all)
     if any(name in ANIMATION for name in damaged):
         raise PhotoError("its animation is damaged; copy the file again, or save one frame alone")
-    if damaged:
-        names = ", ".join(name.decode() for name in dict.fromkeys(damaged))
+    if beside_pixels := [name for name in dict.fromkeys(damaged) if name != b"IDAT"]:
+        names = ", ".join(name.decode() for name in beside_pixels)
         notes.append(f"the checksum of {names}, beside the pixels, is wrong")
+    if b"IDAT" in damaged:
+        notes.append("a checksum of the pixels (IDAT) is wrong; that of all together is right")
     if not found.ended:
         notes.append("the end of the file is missing; the pixels are all there")
     if found.rest:
@@ -236,10 +240,10 @@ def _resolution(content: bytes) -> tuple[float, float] | None:
 
 
 def _damaged(file: BinaryIO, found: list[Chunk]) -> list[bytes]:
-    """Names of the chunks beside the pixels whose checksum is wrong."""
+    """Names of the chunks whose checksum is wrong, but those that decoders check themselves."""
     names = []
     for chunk in found:
-        if chunk.name in NEEDED:
+        if chunk.name in NEEDED and chunk.name != b"IDAT":
             continue
         total, left = zlib.crc32(chunk.name), chunk.size
         file.seek(chunk.start)
