@@ -91,6 +91,8 @@ def decode(file: BinaryIO, max_pixels: int, page: int = 0) -> tuple[PhotoFile[np
         pixels, alpha = decode_png.deep(image, file, start[25], beside.faulty)
     else:
         pixels, alpha = samples.from_pillow(image)
+    if not managed:
+        beside.left_behind += content.misfit(beside.icc, pixels)
     beside.icc = content.fitting(beside.icc, pixels)
     whole = dataclasses.replace(beside, pixels=pixels, alpha=alpha, format=found.format)
     whole = managed.told(whole) if managed else whole

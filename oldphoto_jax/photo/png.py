@@ -128,6 +128,9 @@ def beside(file: BinaryIO, found: Chunks) -> PhotoFile:
         left.append(f"{found.rest} bytes behind the picture")
     if any(chunk.name == b"fdAT" for chunk in found.all):
         left.append("the other pictures of the animation")
+    profile = _profile(file, found.all) or told.icc
+    if not profile and any(chunk.name == b"iCCP" for chunk in found.all):
+        left.append("the colour profile, which is damaged")
     left += [f"PNG text {name}" for name in _giants(file, found.all)]
     unknown = {c.name for c in found.all} - {*NEEDED, *SILENT, *ANIMATION, *png_text.NAMES}
     left += [f"PNG chunk {name.decode()}" for name in sorted(unknown - {*SMALL, b"eXIf", b"iCCP"})]
@@ -139,7 +142,7 @@ def beside(file: BinaryIO, found: Chunks) -> PhotoFile:
         xmp=told.xmp,
         iptc=told.iptc,
         resources=told.resources,
-        icc=_profile(file, found.all) or told.icc,
+        icc=profile,
         # ImageMagick repeats the tags of EXIF as text, the orientation among them.
         texts=tuple(t for t in told.texts if not (block and t[1].startswith(b"exif:"))),
         encoding=tuple((name, named[name]) for name in ENCODING if name in named),
