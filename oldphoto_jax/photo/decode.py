@@ -117,8 +117,8 @@ def _undoubled(photo: PhotoFile[np.ndarray]) -> PhotoFile[np.ndarray]:
     """The photo with IPTC and XMP in their own fields alone, which some programs put into EXIF."""
     if photo.exif is None:
         return photo
-    block, found = exif_edit.take(photo.exif, exif_edit.IPTC, exif.XMP)
-    iptc, packet = (found.get(tag, b"").rstrip(b"\0") for tag in (exif_edit.IPTC, exif.XMP))
+    block, found = exif_edit.take(photo.exif, exif.IPTC, exif.XMP)
+    iptc, packet = (found.get(tag, b"").rstrip(b"\0") for tag in (exif.IPTC, exif.XMP))
     return dataclasses.replace(
         photo, exif=block, iptc=photo.iptc or iptc or None, xmp=photo.xmp or packet or None
     )
