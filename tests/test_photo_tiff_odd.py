@@ -208,10 +208,22 @@ def test_what_is_missing_is_damage(tmp_path, name, options):
             use(tmp_path / "a.tif")
 
 
+@pytest.mark.parametrize("codec", [1, 3, 4, 8])
+def test_a_directory_is_not_taken_for_pixels(tmp_path, codec):
+    """Where the one strip has no bytes, the directory lies in its place."""
+    tags = {
+        WIDTH: (SHORT, [9]), HEIGHT: (SHORT, [2]), BITS: (SHORT, [1]), CODEC: (SHORT, [codec]),
+        COLORS: (SHORT, [0]), SAMPLES: (SHORT, [1]), ROWS: (SHORT, [2]),
+    }  # fmt: skip
+    with pytest.raises(PhotoError, match=r"a\.tif: damaged .*parts are missing"):
+        read(tmp_path, tiff_maker.assemble([b""], tags))
+
+
 @pytest.mark.parametrize("options, told", [
     (dict(tags={CODEC: (SHORT, [34661])}), r"packed with JBIG \(8 bits\)"),
     (dict(tags={CODEC: (SHORT, [32809])}), r"packed with THUNDERSCAN \(8 bits\)"),
     (dict(tags={CODEC: (SHORT, [65535])}), r"packed with 65535 \(8 bits\)"),
+    (dict(codec="deflate", tags={317: (SHORT, [3])}), "whole numbers by predictor 3"),
     (dict(tags={BITS: (SHORT, [5, 6, 5])}), "channels of 5, 6, 5 bits"),
     (dict(tags={BITS: (SHORT, [12, 12, 12])}), "12-bit samples"),
     (dict(tags={339: (SHORT, [3, 3, 3])}), "8-bit samples of format IEEEFP"),

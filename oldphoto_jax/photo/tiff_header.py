@@ -259,6 +259,9 @@ def _refuse(layout: Layout) -> None:
         raise PhotoError(
             f"{layout.bits}-bit samples of format {told}; save it with 8 or 16 bits a channel"
         )
+    predictor = layout.directory.number(PREDICTOR) or 1
+    if predictor not in (1, 2) and layout.codec in tiff_codecs.PREDICTED:
+        raise PhotoError(f"whole numbers by predictor {predictor}; save it without compression")
     if layout.differences and layout.bits < 8:
         raise PhotoError(f"differences of {layout.bits}-bit samples; save it with 8 bits")
     if layout.photometric == PHOTOMETRIC.YCBCR:

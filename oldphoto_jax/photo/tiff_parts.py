@@ -113,9 +113,12 @@ def _counts(
     counts, behind = list(told), sorted({*offsets, page.start, total})
     following = dict(zip(behind, behind[1:], strict=False))
     for part in wrong:
-        room = following.get(offsets[part], 0) - offsets[part]
+        here = offsets[part]
+        room = 0 if here == page.start else following.get(here, 0) - here
         if plain and room < size(part):
             raise ValueError(f"parts are missing: {room} bytes for {size(part)} of pixels")
+        if room < 1:
+            raise ValueError(f"parts are missing: there is nothing at byte {here}")
         counts[part] = size(part) if plain else room
     faults.append(f"StripByteCounts is wrong for {len(wrong)} of {len(told)} parts of the pixels")
     return tuple(counts)
