@@ -28,6 +28,9 @@ JPEG_LS = 0xF7
 ALONE = {0x01, *range(0xD0, 0xD9)}  # markers without a segment: TEM, RST0 to RST7, SOI
 MARKER = re.compile(rb"\xff[\xc0-\xcf\xda-\xfe]")
 IN_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # what ends the packed samples
+# In the place of bits that may be missing. Decoders have zeros there where a file ends; of these
+# three, two at least are different codes, of which one says more than that a block ends.
+FILLS = (b"", b"\x55" * 4096, b"\xaa" * 4096)
 REACH = 1 << 20  # bytes through which the next marker is looked for
 TRIES = 128  # markers that are tried there
 FAULTS = 32  # that are got over in one file
