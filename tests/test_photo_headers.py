@@ -137,7 +137,7 @@ def bombs():
     yield "wide.tif", tiff(ImageWidth=(1, 2**31), ImageLength=(1, 2**31))
     yield "none.tif", tiff(ImageWidth=(1, 0))
     yield "strips.tif", tiff(StripOffsets=(2**30, 8), StripByteCounts=(2**30, 8))
-    yield "long.tif", tiff(StripByteCounts=(1, 2**32 - 1))
+    yield "long.tif", tiff(StripByteCounts=(1, 2**32 - 1), ImageLength=(1, 5000))
     yield "rows.tif", tiff(ImageLength=(1, 50_000_000))
     yield "channels.tif", tiff(SamplesPerPixel=(1, 60_000), BitsPerSample=(1, 8))
 

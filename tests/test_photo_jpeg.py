@@ -99,6 +99,18 @@ def test_other_depths_are_refused_by_name(tmp_path):
         read(tmp_path, PLAIN[:at] + b"\x0c" + PLAIN[at + 1 :])
 
 
+@pytest.mark.parametrize("told, at, changed", [
+    (r"JPEG of a rare kind \(SOF7\)", 1, b"\xc7"), (r"JPEG of a rare kind \(SOF11\)", 1, b"\xcb"),
+    ("JPEG-LS, not plain JPEG", 1, b"\xf7"), ("JPEG that tells its height behind", 5, b"\0\0"),
+])  # fmt: skip
+def test_kinds_that_nobody_decodes_are_not_damage(tmp_path, told, at, changed):
+    at += PLAIN.index(b"\xff\xc0")
+    (tmp_path / "a.jpg").write_bytes(PLAIN[:at] + changed + PLAIN[at + len(changed) :])
+    for use in (files.read, files.header):
+        with pytest.raises(PhotoError, match=f"a.jpg: {told}.*; save it as TIFF or PNG"):
+            use(tmp_path / "a.jpg")
+
+
 @pytest.mark.parametrize("data", [
     b"\xff\xd8" + bytes(1 << 16), b"\xff\xd8" + b"\xff\xe0\0\2" * (1 << 16),
     b"\xff\xd8" + b"\xff\xe0\0\3" * (1 << 16), b"\xff\xd8" + b"\xff\xe0\xff\xff" * (1 << 15),

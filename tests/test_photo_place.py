@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from oldphoto_jax.photo import exif, exif_edit, files, place
+from oldphoto_jax.photo import exif, files, place
 from oldphoto_jax.photo.files import PhotoError, PhotoFile
 
 NOTES = bytes(range(1, 65))
@@ -76,9 +76,9 @@ def test_names_of_places_go_from_iptc():
     def sets(numbers):
         return b"".join(struct.pack(">BBBH", 28, 2, n, len(IPTC[n])) + IPTC[n] for n in numbers)
 
-    block = exif.pack_block({exif_edit.IPTC: exif.Value(exif.UNDEFINED, sets(IPTC))}, ">")
+    block = exif.pack_block({exif.IPTC: exif.Value(exif.UNDEFINED, sets(IPTC))}, ">")
     told = strip(exif=block).exif
-    assert exif.parse(told)[exif_edit.IPTC].data.rstrip(b"\0") == sets([120, 80])
+    assert exif.parse(told)[exif.IPTC].data.rstrip(b"\0") == sets([120, 80])
     assert b"Potsdam" not in told and b"Germany" not in told
     assert place.without_iptc(sets(IPTC)[:-1]) == sets([120])  # the last one is cut off
 

@@ -49,6 +49,8 @@ def test_harmless_faults_are_noted(tmp_path, deep):
         "the checksum of tEXt": (head + chunk(b"tEXt", b"Title\0A", True) + rest, True),
         "the checksum of gAMA, neWx": (
             head + chunk(b"gAMA", bytes(4), True) + chunk(b"neWx", b"", True) + rest, True),
+        "a checksum of the pixels (IDAT) is wrong": (
+            head + rest[: -len(END) - 4] + bytes(4) + END, True),
         "the end of the file is missing": (head + rest[: -len(END)], True),
         "the end of the file is missing;": (head + rest[:-last], True),
         "the end of the file is missing; the": (head + rest[: -last - 2], True),
@@ -61,6 +63,12 @@ def test_harmless_faults_are_noted(tmp_path, deep):
         assert len(photo.notes) == faulty
     behind = read(tmp_path, head + rest + b"junk behind")
     assert behind.left_behind == ("11 bytes behind the picture",) and not behind.faulty
+
+
+def test_what_apple_packs_for_apps_is_not_damage(tmp_path):
+    head, rest = plain(tmp_path)
+    with pytest.raises(PhotoError, match=r"a\.png: PNG as Apple's.*save it as plain PNG"):
+        read(tmp_path, head[:8] + chunk(b"CgBI", bytes(4)) + head[8:] + rest)
 
 
 @pytest.mark.parametrize("deep", [False, True])

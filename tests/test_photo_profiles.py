@@ -217,3 +217,15 @@ def test_srgb_is_srgb_to_another_library():
     for one, two in ((own, other), (other, own)):
         turned = ImageCms.buildTransform(one, two, "RGB", "RGB").apply(Image.fromarray(pixels))
         assert np.abs(np.asarray(turned).astype(int) - pixels).max() <= 1
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif", "jpg", "webp"])
+def test_a_profile_that_does_not_fit_is_told(tmp_path, suffix):
+    """That of other channels, and that which is none."""
+    path = tmp_path / f"a.{suffix}"
+    gray = icc.srgb()[:16] + b"GRAY" + icc.srgb()[20:]
+    for profile, told in ((gray, "for GRAY"), (b"nonsense" * 30, "damaged"), (icc.srgb(), None)):
+        Image.new("RGB", (9, 7)).save(path, icc_profile=profile)
+        photo = files.read(path)
+        assert (photo.icc is None) == bool(told)
+        assert photo.left_behind == ((f"the colour profile, which is {told}",) if told else ())

@@ -109,3 +109,21 @@ def test_jpeg_as_before_1995(tmp_path, kind, smaller):
     (tmp_path / "a.tif").write_bytes(tiff_maker.assemble(parts, tags))
     read = files.read(tmp_path / "a.tif").pixels
     assert np.abs(read.astype(int) - SMOOTH).max() <= 6
+
+
+@pytest.mark.parametrize("cut, whole", [(0, True), (1, True), (2, True), (20, False), (60, False)])
+def test_strips_of_jpeg_may_lack_their_end_alone(tmp_path, cut, whole):
+    """libtiff reads on in silence, and what is missing becomes gray."""
+    ramp = np.add.outer(np.arange(48) * 2, np.arange(64) * 2).astype(np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(ramp).save(stream, "JPEG", quality=90)
+    data = stream.getvalue()
+    tags = {256: (SHORT, [64]), 257: (SHORT, [48]), 258: (SHORT, [8]), 259: (SHORT, [7])}
+    tags |= {262: (SHORT, [1]), 277: (SHORT, [1]), 278: (SHORT, [48])}
+    path = tmp_path / "a.tif"
+    path.write_bytes(tiff_maker.assemble([data[: len(data) - cut]], tags))
+    if whole:
+        np.testing.assert_array_equal(files.read(path).pixels[..., 0], Image.open(stream))
+    else:
+        with pytest.raises(PhotoError, match=r"damaged.*JPEG\) is missing, and samples with it"):
+            files.read(path)

@@ -102,6 +102,7 @@ def test_a_fax_without_a_photometric_tag_is_black_on_white(tmp_path):
 ODD = {
     "counts of zero": dict(tags={COUNTS: (LONG, [0])}),
     "no counts": dict(without=[COUNTS]),
+    "counts behind the end": dict(tags={COUNTS: (LONG, [10**6])}),
     "counts of pixels": dict(tags={COUNTS: (LONG, [47 * 30])}),
     "no rows of strips": dict(without=[ROWS]),
     "rows of strips of zero": dict(tags={ROWS: (LONG, [0])}),
@@ -170,12 +171,29 @@ def test_bits_that_are_not_told_are_counted(tmp_path):
         sound = read(tmp_path, tiff_maker.tiff(samples, MINISBLACK, bits))
         photo = read(tmp_path, tiff_maker.tiff(samples, MINISBLACK, bits, without=[BITS]))
         np.testing.assert_array_equal(photo.pixels, sound.pixels)
-        assert photo.faulty
+        assert photo.faulty == (bits != 1)  # the default of TIFF 6.0
+
+
+def test_rgb_of_one_or_two_samples_is_gray(tmp_path):
+    for samples in (GRAY, np.concatenate([GRAY, 255 - GRAY], -1)):
+        photo = read(tmp_path, tiff_maker.tiff(samples, RGB, codec="deflate"))
+        np.testing.assert_array_equal(photo.pixels, GRAY)
+        assert photo.faulty and "not 3; read as gray" in photo.notes[0]
+        assert (photo.extra is not None) == (samples.shape[-1] == 2)
+
+
+def test_channels_beside_gray_that_have_no_name_are_told(tmp_path):
+    photo = read(tmp_path, tiff_maker.tiff(PHOTO, MINISBLACK))
+    np.testing.assert_array_equal(photo.extra, PHOTO[..., 1:])
+    assert [note[:30] for note in photo.notes] == [
+        "Its channel 2 has no name; of ", "Its channel 3 has no name; of "
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name, options", [
     ("strips that lie outside", dict(tags={OFFSETS: (LONG, [10**6])})),
-    ("strips that go on behind the end", dict(tags={COUNTS: (LONG, [10**6])})),
+    ("strips that go on behind the end",
+     dict(codec="deflate", tags={COUNTS: (LONG, [10**6])})),
     ("strips at 0", dict(tags={OFFSETS: (LONG, [0])})),
     ("no strips", dict(without=[OFFSETS])),
     ("no width", dict(without=[WIDTH])),
@@ -190,10 +208,22 @@ def test_what_is_missing_is_damage(tmp_path, name, options):
             use(tmp_path / "a.tif")
 
 
+@pytest.mark.parametrize("codec", [1, 3, 4, 8])
+def test_a_directory_is_not_taken_for_pixels(tmp_path, codec):
+    """Where the one strip has no bytes, the directory lies in its place."""
+    tags = {
+        WIDTH: (SHORT, [9]), HEIGHT: (SHORT, [2]), BITS: (SHORT, [1]), CODEC: (SHORT, [codec]),
+        COLORS: (SHORT, [0]), SAMPLES: (SHORT, [1]), ROWS: (SHORT, [2]),
+    }  # fmt: skip
+    with pytest.raises(PhotoError, match=r"a\.tif: damaged .*parts are missing"):
+        read(tmp_path, tiff_maker.assemble([b""], tags))
+
+
 @pytest.mark.parametrize("options, told", [
     (dict(tags={CODEC: (SHORT, [34661])}), r"packed with JBIG \(8 bits\)"),
     (dict(tags={CODEC: (SHORT, [32809])}), r"packed with THUNDERSCAN \(8 bits\)"),
     (dict(tags={CODEC: (SHORT, [65535])}), r"packed with 65535 \(8 bits\)"),
+    (dict(codec="deflate", tags={317: (SHORT, [3])}), "whole numbers by predictor 3"),
     (dict(tags={BITS: (SHORT, [5, 6, 5])}), "channels of 5, 6, 5 bits"),
     (dict(tags={BITS: (SHORT, [12, 12, 12])}), "12-bit samples"),
     (dict(tags={339: (SHORT, [3, 3, 3])}), "8-bit samples of format IEEEFP"),

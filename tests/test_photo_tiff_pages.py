@@ -210,6 +210,20 @@ def test_refused_pages_leave_no_file(tmp_path, name, pages, match):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("left", [0, 1, 30])
+def test_a_page_whose_directory_is_cut_off_is_told(tmp_path, left):
+    """Another page is read as it is, the file is not to be copied as if it were whole."""
+    write(tmp_path / "a.tif", (PHOTO, {}), (PHOTO[::-1], {}))
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        last = file.pages[1].offset
+    data = (tmp_path / "a.tif").read_bytes()
+    (tmp_path / "a.tif").write_bytes(data[: last + left])
+    assert len(files.pages(tmp_path / "a.tif")) == 1
+    photo = files.read(tmp_path / "a.tif")
+    np.testing.assert_array_equal(photo.pixels, PHOTO)
+    assert photo.faulty and f"a further page should start at byte {last}" in photo.notes[0].lower()
+
+
 def test_directories_in_a_circle_end(tmp_path):
     stream = io.BytesIO()
     write(stream, (PHOTO, {}), (PHOTO, {}))

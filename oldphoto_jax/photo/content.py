@@ -128,6 +128,15 @@ def fitting(profile: bytes | None, pixels: Rows) -> bytes | None:
     return profile if profile and profile[16:20] == PROFILES[pixels.shape[-1]] else None
 
 
+def misfit(profile: bytes | None, pixels: Rows) -> tuple[str, ...]:
+    """What `PhotoFile.left_behind` says of a profile that `fitting` leaves out."""
+    if not profile or fitting(profile, pixels):
+        return ()
+    space = profile[16:20].decode("latin-1").strip()
+    known = space if space.isalnum() and profile[36:40] == b"acsp" else None
+    return (f"the colour profile, which is {f'for {known}' if known else 'damaged'}",)
+
+
 def orientation(block: bytes | None, xmp: bytes | None) -> int:
     """EXIF's number by the block or else by XMP; 1 where neither says anything that makes sense."""
     try:

@@ -88,9 +88,11 @@ def decode(file: BinaryIO, max_pixels: int, page: int = 0) -> tuple[PhotoFile[np
     if managed:
         pixels, alpha = samples.from_pillow(image, managed.change)
     elif found.format == "PNG" and start[24] == 16:  # bits a channel
-        pixels, alpha = decode_png.deep(image, file, start[25])
+        pixels, alpha = decode_png.deep(image, file, start[25], beside.faulty)
     else:
         pixels, alpha = samples.from_pillow(image)
+    if not managed:
+        beside.left_behind += content.misfit(beside.icc, pixels)
     beside.icc = content.fitting(beside.icc, pixels)
     whole = dataclasses.replace(beside, pixels=pixels, alpha=alpha, format=found.format)
     whole = managed.told(whole) if managed else whole
@@ -115,8 +117,8 @@ def _undoubled(photo: PhotoFile[np.ndarray]) -> PhotoFile[np.ndarray]:
     """The photo with IPTC and XMP in their own fields alone, which some programs put into EXIF."""
     if photo.exif is None:
         return photo
-    block, found = exif_edit.take(photo.exif, exif_edit.IPTC, exif.XMP)
-    iptc, packet = (found.get(tag, b"").rstrip(b"\0") for tag in (exif_edit.IPTC, exif.XMP))
+    block, found = exif_edit.take(photo.exif, exif.IPTC, exif.XMP)
+    iptc, packet = (found.get(tag, b"").rstrip(b"\0") for tag in (exif.IPTC, exif.XMP))
     return dataclasses.replace(
         photo, exif=block, iptc=photo.iptc or iptc or None, xmp=photo.xmp or packet or None
     )

@@ -10,10 +10,6 @@ from PIL import ImageChops, ImageFile, JpegImagePlugin
 from oldphoto_jax.photo import jpeg, jpeg_beside
 from oldphoto_jax.photo.content import PhotoError, PhotoFile
 
-# In the place of bits that may be missing. Decoders have zeros there where a file ends; of these
-# three, two at least are different codes, of which one says more than that a block ends.
-FILLS = (b"", b"\x55" * 4096, b"\xaa" * 4096)
-
 
 def opened(file: BinaryIO) -> tuple[ImageFile.ImageFile, PhotoFile]:
     """The image, its pixels still packed where the file is whole, and the photo without them.
@@ -44,7 +40,7 @@ def _image(data: bytes, found: jpeg.Jpeg, tail: bytes = jpeg.EOI) -> ImageFile.I
 def _without_end(data: bytes, found: jpeg.Jpeg) -> ImageFile.ImageFile:
     """The image of a file without an end: it is the same whatever follows, or rows are missing."""
     if jpeg.complete(data, found):
-        image, *others = (_image(data, found, fill + jpeg.EOI) for fill in FILLS)
+        image, *others = (_image(data, found, fill + jpeg.EOI) for fill in jpeg.FILLS)
         if all(ImageChops.difference(image, other).getbbox() is None for other in others):
             return image
     raise ValueError("its end is missing, and samples with it")

@@ -24,16 +24,16 @@ def opened(file: BinaryIO) -> tuple[PngImagePlugin.PngImageFile, PhotoFile]:
 
 
 def deep(
-    image: ImageFile.ImageFile, file: BinaryIO, kind: int
+    image: ImageFile.ImageFile, file: BinaryIO, kind: int, faulty: bool
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Pixels and alpha of 16 bits, which Pillow would cut to 8 if there is more than one channel.
 
-    `kind` is PNG's colour type.
+    `kind` is PNG's colour type; `faulty` says that OpenCV may refuse the file as it is.
     """
     image.load()  # OpenCV fills up what is missing in silence; Pillow objects
     # Its pixels, which nobody needs; Pillow itself lets go of them so, and types them as there.
     image.im = None  # type: ignore[assignment]
-    with _needed(file) as data:
+    with _needed(file, faulty) as data:
         array = samples.from_opencv(data)
     color, has_alpha = kind & 2, kind & 4  # the bits of PNG's colour type
     count = 3 if color else 1
@@ -45,10 +45,10 @@ def deep(
 
 
 @contextlib.contextmanager
-def _needed(file: BinaryIO) -> Iterator[mmap.mmap | bytes]:
+def _needed(file: BinaryIO, faulty: bool) -> Iterator[mmap.mmap | bytes]:
     """The file without what OpenCV does not need, copied only where it is large or faulty."""
     found = png.chunks(file)
-    if not found.ended:
+    if faulty:
         yield png.repacked(file, found)
         return
     if any(chunk.size > HIDDEN and chunk.name not in png.NEEDED for chunk in found.all):

@@ -25,6 +25,7 @@ from oldphoto_jax.photo.tiff_header import Layout
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 UNNAMED = "Its channel {} has no name; of a scanner's, it may be infra-red. It is kept."
+LOST = "A further page should start at byte {} of {}, where none is: it is lost, cut off perhaps."
 LAYERS = 37724  # Photoshop's ImageSourceData
 LINEAR = "Its light is linear, as a scanner or camera measured it (LinearRaw of DNG)."
 
@@ -60,13 +61,16 @@ def decode(file: BinaryIO, max_pixels: int, number: int = 0) -> tuple[PhotoFile[
     looked at, where they lie there as a PhotoFile has them.
     """
     with _mapped(file) as data:
-        found = tiff_pages.find(data)
+        lost: list[int] = []
+        found = tiff_pages.find(data, lost)
         if not 0 <= number < len(found):
             raise PhotoError(f"it has {len(found)} pages; there is no page {number + 1}")
         layout = tiff_header.read(found[number].directory, max_pixels)
         managed = profiles.of_tiff(layout)
         channels = tiff_channels.split(tiff_strips.samples(file, layout), layout, managed)
-        photo = _with_tags(layout, channels, found[number].role)
+        photo = _with_tags(layout, channels, found[number].role, managed is not None)
+        if lost and number == 0:
+            photo.notes, photo.faulty = (*photo.notes, LOST.format(*lost, len(data))), True
         return managed.told(photo) if managed else photo, tiff_header.orientation(layout.directory)
 
 
@@ -77,7 +81,7 @@ def _mapped(file: BinaryIO) -> Iterator[mmap.mmap]:
 
 
 def _with_tags(
-    layout: Layout, channels: tiff_channels.Channels, role: str
+    layout: Layout, channels: tiff_channels.Channels, role: str, managed: bool
 ) -> PhotoFile[np.ndarray]:
     """The photo with what its directory says beside it, and that which it lies below."""
     page = layout.directory
@@ -94,8 +98,11 @@ def _with_tags(
     if layout.photometric == tiff_header.PHOTOMETRIC.LINEAR_RAW:
         notes.append(LINEAR)
         profile = profile or icc.linear(channels.pixels.shape[-1])
+    left = ["Photoshop's layers"] if LAYERS in tags else []
+    if not managed:
+        left += content.misfit(profile, channels.pixels)
     for place, kind in enumerate(layout.extras, start=layout.colors + 1):
-        if kind == 0 and layout.colors == 3:
+        if kind == 0 and (layout.colors == 3 or tiff_header.EXTRAS not in page.spots):
             notes.append(UNNAMED.format(place))
     return PhotoFile(
         channels.pixels,
@@ -110,7 +117,7 @@ def _with_tags(
         iptc=_data_sets(iptc or b"") or further,
         resources=resources,
         notes=tuple(notes),
-        left_behind=("Photoshop's layers",) if LAYERS in tags else (),
+        left_behind=tuple(left),
         faulty=layout.faulty,
         role=role,
     )

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from oldphoto_jax.photo import exif
 
-IPTC = 0x83BB  # a tag of TIFF files, and of some programs' EXIF blocks
-
 
 def take(block: bytes, *tags: int) -> tuple[bytes, dict[int, bytes]]:
     """The block without some tags of its own directory, whose bytes are zeros then, and those.

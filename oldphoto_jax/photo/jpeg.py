@@ -13,6 +13,8 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
+from oldphoto_jax.photo.content import PhotoError
+
 Data: TypeAlias = bytes | mmap.mmap
 
 SOI, EOI = b"\xff\xd8", b"\xff\xd9"
@@ -20,9 +22,15 @@ APP0, APP1, APP2, APP13, APP14, COM = 0xE0, 0xE1, 0xE2, 0xED, 0xEE, 0xFE
 SOS, DNL = 0xDA, 0xDC
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # SOF0 to SOF15
 PROGRESSIVE = (0xC2, 0xC6, 0xCA, 0xCE)
+# What no decoder here reads: hierarchical JPEG, arithmetic coding without loss, and JPEG-LS
+OTHERS = {0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF}
+JPEG_LS = 0xF7
 ALONE = {0x01, *range(0xD0, 0xD9)}  # markers without a segment: TEM, RST0 to RST7, SOI
 MARKER = re.compile(rb"\xff[\xc0-\xcf\xda-\xfe]")
 IN_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # what ends the packed samples
+# In the place of bits that may be missing. Decoders have zeros there where a file ends; of these
+# three, two at least are different codes, of which one says more than that a block ends.
+FILLS = (b"", b"\x55" * 4096, b"\xaa" * 4096)
 REACH = 1 << 20  # bytes through which the next marker is looked for
 TRIES = 128  # markers that are tried there
 FAULTS = 32  # that are got over in one file
@@ -52,22 +60,35 @@ class Jpeg(NamedTuple):
 
 
 def read(data: Data) -> Jpeg:
-    """Finds all segments; raises ValueError where there is no picture."""
+    """Finds all segments; raises as `segments` does."""
     segments, scans, skipped = _segments(data)
     end, ended = _end(data, scans)
     return Jpeg(segments, scans, end, ended, skipped)
 
 
 def frame(data: Data) -> tuple[int, int, int, int]:
-    """(marker, bits a sample, height, width) of the picture, whose samples are not looked at."""
+    """(marker, bits a sample, height, width) of the picture, whose samples are not looked at.
+
+    Raises PhotoError for kinds of JPEG that nobody here can decode, ValueError as `segments` does.
+    """
     found = _frame(data, _segments(data)[0])
     if found is None:
         raise ValueError("no picture in it")
+    marker, _, height, _ = found
+    if marker in OTHERS:
+        raise PhotoError(f"JPEG of a rare kind (SOF{marker - 0xC0}); save it as TIFF or PNG")
+    if height == 0:
+        raise PhotoError(
+            "JPEG that tells its height behind its pixels (DNL); save it as TIFF or PNG"
+        )
     return found
 
 
 def segments(data: Data) -> tuple[Segment, ...]:
-    """The segments in front of the first scan; raises ValueError where there is no picture."""
+    """The segments in front of the first scan.
+
+    Raises ValueError where there is no picture, and PhotoError for JPEG-LS.
+    """
     return _segments(data)[0]
 
 
@@ -130,6 +151,8 @@ def _segments(data: Data) -> tuple[tuple[Segment, ...], int, bool]:
         found += more
         if data[at : at + 2] == bytes([0xFF, SOS]):
             if _frame(data, found) is None:
+                if any(segment.marker == JPEG_LS for segment in found):
+                    raise PhotoError("JPEG-LS, not plain JPEG; save it as TIFF or PNG")
                 raise ValueError("no picture in it")
             return tuple(found), at, skipped
         onward = _resume(data, found, at)

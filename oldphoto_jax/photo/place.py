@@ -36,7 +36,7 @@ def without_exif(block: bytes) -> bytes:
             value = slice(spot.value, spot.value + spot.size)
             if tag == exif.GPS_DIRECTORY:
                 _wipe(data, exif.number(block, way, spot), way)
-            elif tag == exif_edit.IPTC:
+            elif tag == exif.IPTC:
                 data[value] = without_iptc(block[value]).ljust(spot.size, b"\0")
             elif tag == exif.XMP:
                 data[value] = (without_xmp(block[value]) or b"").ljust(spot.size, b"\0")

@@ -92,6 +92,8 @@ def chunks(file: BinaryIO) -> Chunks:
 def header(file: BinaryIO) -> Header:
     """The size, and what says the orientation; no more is read."""
     found = chunks(file).all
+    if found[0].name == b"CgBI":
+        raise PhotoError("PNG as Apple's tools pack it for apps (CgBI); save it as plain PNG")
     if found[0].name != b"IHDR" or found[0].size != 13:
         raise ValueError(f"it begins with {found[0].name!r} of {found[0].size} bytes")
     width, height, bits, kind = struct.unpack(">IIBB", _content(file, found[0])[:10])
@@ -112,18 +114,23 @@ def beside(file: BinaryIO, found: Chunks) -> PhotoFile:
     told = png_text.sort([*_texts(file, found.all)])
     named = {chunk.name: _content(file, chunk) for chunk in found.all if chunk.name in SMALL}
     notes, left = [], []
-    damaged = _damaged(file, found.all)
+    damaged = _damaged(file, found.all[:-1] if found.cut else found.all)
     if any(name in ANIMATION for name in damaged):
         raise PhotoError("its animation is damaged; copy the file again, or save one frame alone")
-    if damaged:
-        names = ", ".join(name.decode() for name in dict.fromkeys(damaged))
+    if beside_pixels := [name for name in dict.fromkeys(damaged) if name != b"IDAT"]:
+        names = ", ".join(name.decode() for name in beside_pixels)
         notes.append(f"the checksum of {names}, beside the pixels, is wrong")
+    if b"IDAT" in damaged:
+        notes.append("a checksum of the pixels (IDAT) is wrong; that of all together is right")
     if not found.ended:
         notes.append("the end of the file is missing; the pixels are all there")
     if found.rest:
         left.append(f"{found.rest} bytes behind the picture")
     if any(chunk.name == b"fdAT" for chunk in found.all):
         left.append("the other pictures of the animation")
+    profile = _profile(file, found.all) or told.icc
+    if not profile and any(chunk.name == b"iCCP" for chunk in found.all):
+        left.append("the colour profile, which is damaged")
     left += [f"PNG text {name}" for name in _giants(file, found.all)]
     unknown = {c.name for c in found.all} - {*NEEDED, *SILENT, *ANIMATION, *png_text.NAMES}
     left += [f"PNG chunk {name.decode()}" for name in sorted(unknown - {*SMALL, b"eXIf", b"iCCP"})]
@@ -135,7 +142,7 @@ def beside(file: BinaryIO, found: Chunks) -> PhotoFile:
         xmp=told.xmp,
         iptc=told.iptc,
         resources=told.resources,
-        icc=_profile(file, found.all) or told.icc,
+        icc=profile,
         # ImageMagick repeats the tags of EXIF as text, the orientation among them.
         texts=tuple(t for t in told.texts if not (block and t[1].startswith(b"exif:"))),
         encoding=tuple((name, named[name]) for name in ENCODING if name in named),
@@ -236,10 +243,10 @@ def _resolution(content: bytes) -> tuple[float, float] | None:
 
 
 def _damaged(file: BinaryIO, found: list[Chunk]) -> list[bytes]:
-    """Names of the chunks beside the pixels whose checksum is wrong."""
+    """Names of the chunks whose checksum is wrong, but those that decoders check themselves."""
     names = []
     for chunk in found:
-        if chunk.name in NEEDED:
+        if chunk.name in NEEDED and chunk.name != b"IDAT":
             continue
         total, left = zlib.crc32(chunk.name), chunk.size
         file.seek(chunk.start)

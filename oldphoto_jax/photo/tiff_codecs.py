@@ -19,7 +19,7 @@ import numpy as np
 from PIL import TiffImagePlugin, WebPImagePlugin
 from tifffile import COMPRESSION
 
-from oldphoto_jax.photo import exif
+from oldphoto_jax.photo import exif, jpeg
 
 NONE, LZW, OLD_JPEG, JPEG, PACKBITS, LZMA, ZSTD, WEBP = 1, 5, 6, 7, 32773, 34925, 50000, 50001
 FAX, DEFLATE = (2, 3, 4), (8, 32946)
@@ -100,14 +100,23 @@ def unpack_jpeg(
     """Samples [N*rows,columns,S] of N parts; YCbCr becomes RGB.
 
     How many times smaller its colours are, the streams say better than the tags of many files.
+    Raises ValueError where the end of a stream is missing, and samples with it.
     """
     tags: exif.Directory = {347: exif.Value(exif.UNDEFINED, tables)} if tables else {}
     kind = {1: 1, 2: 1, 3: 2, 4: 5}[samples]  # black is zero, RGB, inks: passed through
     kind = 6 if ycbcr else kind
     if samples == 2:
         tags[338] = exif.numbers(exif.SHORT, "<", 2)
-    image = _libtiff(datas, JPEG, columns, rows, tags, samples, kind=kind)
-    return np.asarray(image).reshape(len(datas) * rows, columns, samples)
+    streams = [datas]
+    if any(data.rfind(jpeg.EOI) < 0 for data in datas):
+        bare = [data.rstrip(b"\xff") for data in datas]  # the half of a marker may be left of it
+        streams = [[data + fill + jpeg.EOI for data in bare] for fill in jpeg.FILLS]
+    array, *others = (
+        np.asarray(_libtiff(one, JPEG, columns, rows, tags, samples, kind=kind)) for one in streams
+    )
+    if any(not np.array_equal(array, other) for other in others):
+        raise ValueError("the end of its pixels (JPEG) is missing, and samples with it")
+    return array.reshape(len(datas) * rows, columns, samples)
 
 
 def unpack_picture(codec: int, data: bytes, tables: bytes | None) -> np.ndarray:

@@ -89,10 +89,11 @@ def _written(text: bytes) -> tuple[float, ...]:
         return ()
 
 
-def walk(data: mmap.mmap) -> Iterator[Directory]:
+def walk(data: mmap.mmap, lost: list[int] | None = None) -> Iterator[Directory]:
     """All directories in the order of the file, each followed by those below it.
 
-    Raises ValueError where the first is no directory; a later one that is none ends the walk.
+    Raises ValueError where the first is no directory; a later one that is none ends the walk, and
+    the byte where it should start is added to `lost`.
     """
     order: exif.Order = "<" if data[:2] == b"II" else ">"
     big = data[2:4] in (b"+\0", b"\0+")
@@ -106,6 +107,8 @@ def walk(data: mmap.mmap) -> Iterator[Directory]:
         except ValueError:
             if len(seen) == 1:
                 raise
+            if lost is not None:
+                lost.append(start)
             return
         yield page
         for below in page.numbers(SUB_DIRECTORIES, 64):

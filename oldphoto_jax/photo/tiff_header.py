@@ -158,6 +158,9 @@ def read(page: Directory, max_pixels: int) -> Layout:
         photometric = _guess_photometric(page, samples, codec)
         called = name(PHOTOMETRIC, photometric)
         faults.append(f"its directory does not say what its colours are; read as {called}")
+    if photometric == PHOTOMETRIC.RGB and samples < 3 and not _holds_three(page, codec):
+        photometric = PHOTOMETRIC.MINISBLACK
+        faults.append(f"its directory says RGB of {samples} samples, not 3; read as gray")
     if samples > MOST_SAMPLES:
         raise PhotoError(f"{samples} channels, more than {MOST_SAMPLES}; save it as RGB")
     extras = _extras(page, photometric, samples)
@@ -208,6 +211,12 @@ def _guess_photometric(page: Directory, samples: int, codec: int) -> int:
     return PHOTOMETRIC.MINISWHITE if codec in tiff_codecs.FAX else PHOTOMETRIC.MINISBLACK
 
 
+def _holds_three(page: Directory, codec: int) -> bool:
+    """Whether a page of fewer samples has as many bytes as one of three."""
+    bits = math.prod(size(page)) * 3 * (page.number(BITS) or 1)
+    return codec == tiff_codecs.NONE and 8 * sum(page.numbers(tiff_parts.STRIP_COUNTS)) >= bits
+
+
 def _extras(page: Directory, photometric: int, samples: int) -> tuple[int, ...]:
     """The kinds of the samples that are no colours; those without a name are unspecified (0)."""
     if photometric not in COLOR_CHANNELS:
@@ -231,7 +240,8 @@ def _bits(page: Directory, depths: tuple[int, ...], samples: int, faults: list[s
     if not depths:
         pixels = math.prod(size(page)) * samples
         bits = 8 if samples >= 3 or sum(page.numbers(tiff_parts.STRIP_COUNTS)) == pixels else 1
-        faults.append(f"its directory does not say how many bits a sample has; {bits} it is")
+        if bits != 1:  # which TIFF has as the default, and programs leave out for black and white
+            faults.append(f"its directory does not say how many bits a sample has; {bits} it is")
         return bits
     if len(set(depths[:samples])) > 1:
         told = ", ".join(map(str, depths[:8]))
@@ -249,6 +259,9 @@ def _refuse(layout: Layout) -> None:
         raise PhotoError(
             f"{layout.bits}-bit samples of format {told}; save it with 8 or 16 bits a channel"
         )
+    predictor = layout.directory.number(PREDICTOR) or 1
+    if predictor not in (1, 2) and layout.codec in tiff_codecs.PREDICTED:
+        raise PhotoError(f"whole numbers by predictor {predictor}; save it without compression")
     if layout.differences and layout.bits < 8:
         raise PhotoError(f"differences of {layout.bits}-bit samples; save it with 8 bits")
     if layout.photometric == PHOTOMETRIC.YCBCR:

@@ -27,15 +27,16 @@ class Page:
     role: str
 
 
-def find(data: mmap.mmap) -> tuple[Page, ...]:
+def find(data: mmap.mmap, lost: list[int] | None = None) -> tuple[Page, ...]:
     """The pages of a file: first the photo, or the largest picture where none is called one.
 
-    The others follow in the order of the file. Raises ValueError where there is none, and
-    PhotoError for Canon's raw files, whose pictures are nowhere called what they are.
+    The others follow in the order of the file; `lost` is as for `tiff_directory.walk`. Raises
+    ValueError where there is none, and PhotoError for Canon's raw files, whose pictures are nowhere
+    called what they are.
     """
     if data[4:11] == CANON:
         raise PhotoError(tiff_header.MOSAIC)
-    found = [one for one in tiff_directory.walk(data) if _has_size(one)]
+    found = [one for one in tiff_directory.walk(data, lost) if _has_size(one)]
     if not found:
         raise ValueError("no directory of it says how wide and high a picture is")
     roles = [_told(one) for one in found]

@@ -86,7 +86,8 @@ def _strip_rows(told: int | None, height: int, planes: int, strips: int, faults:
     unsaid = told is None or told > height
     if told == 0 or (unsaid and each > 1) or (rows < height and each == 1):
         rows = -(-height // each)
-        faults.append(f"RowsPerStrip is {told}; its {strips} strips must have {rows} rows each")
+        said = "missing" if told is None else told
+        faults.append(f"RowsPerStrip is {said}; its {strips} strips must have {rows} rows each")
     return rows
 
 
@@ -101,15 +102,23 @@ def _counts(
     """How many bytes each part has; where the file is wrong, up to what lies behind the part."""
     told = told if len(told) == len(offsets) else (0,) * len(offsets)
     plain = codec == tiff_codecs.NONE
-    wrong = [i for i, count in enumerate(told) if count < (size(i) if plain else 1)]
+    total = len(page.data)
+    wrong = [
+        i
+        for i, (offset, count) in enumerate(zip(offsets, told, strict=True))
+        if count < (size(i) if plain else 1) or plain and size(i) <= total - offset < count
+    ]
     if not wrong:
         return told
-    counts, behind = list(told), sorted({*offsets, page.start, len(page.data)})
+    counts, behind = list(told), sorted({*offsets, page.start, total})
     following = dict(zip(behind, behind[1:], strict=False))
     for part in wrong:
-        room = following.get(offsets[part], 0) - offsets[part]
+        here = offsets[part]
+        room = 0 if here == page.start else following.get(here, 0) - here
         if plain and room < size(part):
             raise ValueError(f"parts are missing: {room} bytes for {size(part)} of pixels")
+        if room < 1:
+            raise ValueError(f"parts are missing: there is nothing at byte {here}")
         counts[part] = size(part) if plain else room
     faults.append(f"StripByteCounts is wrong for {len(wrong)} of {len(told)} parts of the pixels")
     return tuple(counts)
