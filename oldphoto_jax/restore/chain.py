@@ -16,6 +16,7 @@ import numpy as np
 
 from oldphoto_jax.photo import contained, encode, encoding, files, margin, names, scratch
 from oldphoto_jax.photo.content import PHOTO, Page, PhotoFile
+from oldphoto_jax.photo.margin import Margin
 from oldphoto_jax.photo.types import Rows
 from oldphoto_jax.restore import (
     batch,
@@ -263,7 +264,7 @@ class Chain:
 
     def _read_print(
         self, path: pathlib.Path, page: int
-    ) -> tuple[PhotoFile[np.ndarray], margin.Margin | None]:
+    ) -> tuple[PhotoFile[np.ndarray], Margin | None]:
         """The photo to be worked on, and where it lay in its scan if it is a part of that."""
         photo = contained.read(path, self.max_pixels, page, folder=self.out)
         if self.margin != known.CROP:
