@@ -131,6 +131,8 @@ def test_pages_that_belong_to_a_print_are_cropped_as_it_is(tmp_path):
     assert one.shape[:2] == other.shape[:2] == (found.height, found.width)
     assert np.array_equal(other, infrared[found.window])
     assert [page.role for page in files.pages(tmp_path / "out/a_restored.tif")][1] == "infrared"
+    told = lines(tmp_path / "out")[1]
+    assert told["size"] == [found.height, found.width] and "cropped" in told["reason"]
 
 
 @pytest.mark.parametrize("whole", [True, False])

@@ -252,9 +252,11 @@ class Chain:
         photo = self._read(job.photo, page.index)
         for one in books.values():
             one.add(photo, photo.pixels)
-        told: Entry = {"size": [page.height, page.width], "status": NOTHING, "role": page.role}
+        size = [int(side) for side in photo.pixels.shape[:2]]
+        told: Entry = {"size": size, "status": NOTHING, "role": page.role}
         if job.shared:
-            return told | {"reason": f"{ROLES[page.role]}: kept as it came"}
+            kept = "kept as it came" if size == [page.height, page.width] else "cropped as its page"
+            return told | {"reason": f"{ROLES[page.role]}: {kept}"}
         reason = f"{ROLES[page.role]}: left out, for only TIFF holds several pages"
         return told | {"reason": reason}
 
