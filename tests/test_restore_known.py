@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from oldphoto_jax.photo import exif, files, image
+from oldphoto_jax.photo import exif, files, image, margin
 from oldphoto_jax.photo.files import PhotoFile
-from oldphoto_jax.restore import chain, known
+from oldphoto_jax.restore import batch, chain, known, masks
 from tests import test_photo_infrared as film
 from tests.test_restore_chain import go, lines, rules  # noqa: F401  (rules is a fixture)
 
@@ -117,6 +117,46 @@ def test_a_cropped_photo_is_the_print_with_all_that_belongs_to_it(tmp_path, endi
     [entry] = lines(tmp_path / "out")
     assert entry["size"] == [height, width]
     assert any("cropped to the print" in note for note in entry["notes"])
+
+
+def test_pages_that_belong_to_a_print_are_cropped_as_it_is(tmp_path):
+    scan, _ = on_a_lid()
+    infrared = np.full((*scan.shape[:2], 1), 200, np.uint8)
+    infrared[60:64, 40:50] = 20
+    pages = [PhotoFile(scan), PhotoFile(infrared, role="infrared")]
+    files.write_pages(tmp_path / "a.tif", pages)
+    go(tmp_path / "a.tif", tmp_path / "out", kinds=["mask", "restored"], margin="crop")
+    one, other = (files.read(tmp_path / "out/a_restored.tif", page=n).pixels for n in (0, 1))
+    found = margin.find(scan)
+    assert one.shape[:2] == other.shape[:2] == (found.height, found.width)
+    assert np.array_equal(other, infrared[found.window])
+    assert [page.role for page in files.pages(tmp_path / "out/a_restored.tif")][1] == "infrared"
+    told = lines(tmp_path / "out")[1]
+    assert told["size"] == [found.height, found.width] and "cropped" in told["reason"]
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_mask_is_of_the_scan_or_of_the_print(tmp_path, whole):
+    scan, _ = on_a_lid()
+    files.write(tmp_path / "a.png", PhotoFile(scan))
+    marked = np.zeros((*scan.shape[:2], 1), np.uint8)
+    marked[40:44, 50:60] = 255
+    window = margin.find(scan).window
+    files.write_png(tmp_path / "m.png", marked if whole else marked[window])
+    given = {"mask": tmp_path / "m.png"}
+    go(tmp_path / "a.png", tmp_path / "out", given=given, margin="crop")
+    [entry] = lines(tmp_path / "out")
+    assert entry["status"] == "ok", entry
+    assert np.array_equal(files.read(tmp_path / "out/a_mask.png").pixels, marked[window])
+
+
+def test_infrared_bears_its_own_name(tmp_path):
+    for name in ("a.tif", "a.png", "b.png", "b_IR.png"):
+        files.write(tmp_path / name, PhotoFile(np.full((8, 8, 1), 90, np.uint8)))
+    jobs = batch.plan(tmp_path, tmp_path / "out", ["mask"])
+    paired = masks.pair(jobs, tmp_path, "infrared", masks.INFRARED, needed=False)
+    told = {job.photo.name: [path.name for path in job.inputs.values()] for job in paired}
+    assert told == {"a.tif": [], "a.png": [], "b.png": ["b_IR.png"]}
 
 
 def test_what_does_not_go_together_is_said(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import os
 import pathlib
@@ -218,6 +219,11 @@ def _given(args: Namespace, jobs: list[Job]) -> list[Job]:
         jobs = masks.pair(jobs, args.probability, "probability", masks.PROBABILITY)
     if isinstance(args.infrared, pathlib.Path):
         jobs = masks.pair(jobs, args.infrared, "infrared", masks.INFRARED, needed=False)
+    elif (
+        args.infrared and args.photos and args.photos.is_dir()
+    ):  # among the photos is where scanners put them
+        with contextlib.suppress(ValueError):  # no photo has a file beside it
+            jobs = masks.pair(jobs, args.photos, "infrared", masks.INFRARED, needed=False)
     for kind, path in (("add", args.mask_add), ("remove", args.mask_remove)):
         if path:
             jobs = masks.pair(jobs, path, kind, needed=False)

@@ -32,15 +32,22 @@ class Margin:
     """Where the print lies in its scan, and which pixels of the reduced scan are lid.
 
     `top` and `left` are the first row and column that hold something of the print, `height` and
-    `width` its extent, in pixels of the scan.
+    `width` its extent, in pixels of the scan; `scan` is its size (H, W).
     """
 
     top: int
     left: int
     height: int
     width: int
+    scan: tuple[int, int]
     lid: np.ndarray
     """[h,w] bool, at most LONGEST a side: torn edges and wedges beside a print laid askew too."""
+
+    @property
+    def window(self) -> tuple[slice, slice]:
+        """The rows and columns of the print."""
+        rows = slice(self.top, self.top + self.height)
+        return rows, slice(self.left, self.left + self.width)
 
     def mask(self, height: int, width: int) -> np.ndarray:
         """The lid at the scan's size, [H,W] uint8, 1 where there is no print."""
@@ -48,17 +55,13 @@ class Margin:
         return cv2.resize(lid, (width, height), interpolation=cv2.INTER_NEAREST)
 
 
-def cropped(photo: PhotoFile[np.ndarray]) -> PhotoFile[np.ndarray]:
-    """The print alone, with all that lies beside its pixels made to fit; the photo if that is all.
+def cropped(photo: PhotoFile[np.ndarray], found: Margin) -> PhotoFile[np.ndarray]:
+    """The print alone, with all that lies beside its pixels made to fit.
 
     A sentence in `notes` tells what was cut away. Names of faces and other regions, whose places
     are shares of the sides, go.
     """
-    found = find(photo.pixels)
-    if found is None:
-        return photo
-    rows = slice(found.top, found.top + found.height)
-    columns = slice(found.left, found.left + found.width)
+    rows, columns = found.window
     arrays = {"pixels": photo.pixels, "alpha": photo.alpha, "extra": photo.extra}
     cut: dict[str, Any] = {
         name: None if one is None else one[rows, columns] for name, one in arrays.items()
@@ -96,7 +99,7 @@ def find(pixels: np.ndarray) -> Margin | None:
     # Lines that are cut off by a part belong to the print
     y, x = -(-top * height // rows), -(-left * width // columns)
     end_y, end_x = height - bottom * height // rows, width - right * width // columns
-    return Margin(y, x, end_y - y, end_x - x, lid)
+    return Margin(y, x, end_y - y, end_x - x, (height, width), lid)
 
 
 def _first(array: np.ndarray, edge: str) -> np.ndarray:

@@ -16,6 +16,7 @@ import numpy as np
 
 from oldphoto_jax.photo import contained, encode, encoding, files, margin, names, scratch
 from oldphoto_jax.photo.content import PHOTO, Page, PhotoFile
+from oldphoto_jax.photo.margin import Margin
 from oldphoto_jax.photo.types import Rows
 from oldphoto_jax.restore import (
     batch,
@@ -248,25 +249,36 @@ class Chain:
             opened = self._open(job, page.index)
             [answer] = self.restorer.answer([opened[1]])
             return self._finish((job, *opened), answer, books)
-        photo = contained.read(job.photo, self.max_pixels, page.index, folder=self.out)
+        photo = self._read(job.photo, page.index)
         for one in books.values():
             one.add(photo, photo.pixels)
-        told: Entry = {"size": [page.height, page.width], "status": NOTHING, "role": page.role}
+        size = [int(side) for side in photo.pixels.shape[:2]]
+        told: Entry = {"size": size, "status": NOTHING, "role": page.role}
         if job.shared:
-            return told | {"reason": f"{ROLES[page.role]}: kept as it came"}
+            kept = "kept as it came" if size == [page.height, page.width] else "cropped as its page"
+            return told | {"reason": f"{ROLES[page.role]}: {kept}"}
         reason = f"{ROLES[page.role]}: left out, for only TIFF holds several pages"
         return told | {"reason": reason}
 
     def _read(self, path: pathlib.Path, page: int = 0) -> PhotoFile[np.ndarray]:
         """The photo, or a page of it, as it is to be worked on."""
+        return self._read_print(path, page)[0]
+
+    def _read_print(
+        self, path: pathlib.Path, page: int
+    ) -> tuple[PhotoFile[np.ndarray], Margin | None]:
+        """The photo to be worked on, and where it lay in its scan if it is a part of that."""
         photo = contained.read(path, self.max_pixels, page, folder=self.out)
-        return margin.cropped(photo) if self.margin == known.CROP else photo
+        if self.margin != known.CROP:
+            return photo, None
+        found = known.print_in(path, photo, page, self.max_pixels, self.out)
+        return (margin.cropped(photo, found) if found else photo), found
 
     def _open(self, job: batch.Job, page: int = 0) -> tuple[PhotoFile[np.ndarray], Request]:
         """The photo, and the request to restore it by all that is known of its damage."""
-        photo = self._read(job.photo, page)
+        photo, found = self._read_print(job.photo, page)
         pixels = encoding.view(photo, self.out)
-        given = known.given(job, pixels.shape[:2])
+        given = known.given(job, pixels.shape[:2], found)
         if path := self.maps.get(job.name):
             given.setdefault(known.PROBABILITY, masks.read_probability(path, pixels.shape[:2]))
         if self.infrared:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import pathlib
+from collections.abc import Callable
 
 import numpy as np
 
@@ -15,19 +18,54 @@ LEAVE, FILL, CROP = MARGINS = ("leave", "fill", "crop")
 UNNAMED = 0  # TIFF's ExtraSamples number of a channel that says nothing of itself
 
 
-def given(job: batch.Job, size: tuple[int, int]) -> dict[str, np.ndarray]:
+def print_in(
+    path: pathlib.Path,
+    photo: PhotoFile[np.ndarray],
+    page: int,
+    max_pixels: int,
+    folder: str | os.PathLike | None = None,
+) -> margin.Margin | None:
+    """Where the print lies in a page of a file, or None where there is no margin beside it.
+
+    In a mask or infra-red channel it lies where it does in the photo before, if of the same size.
+    """
+    if photo.role == PHOTO:
+        return margin.find(photo.pixels)
+    for before in reversed(written.pages(path, max_pixels)[:page]):
+        if before.role == PHOTO:
+            if (before.height, before.width) != photo.pixels.shape[:2]:
+                return None
+            return margin.find(contained.read(path, max_pixels, before.index, folder).pixels)
+    return None
+
+
+def given(
+    job: batch.Job, size: tuple[int, int], found: margin.Margin | None = None
+) -> dict[str, np.ndarray]:
     """What files say of the damage of a photo [H,W], by the names that `Request` has for it.
 
-    Raises ValueError for a file that is no mask or map of this photo.
+    Of a photo that was cropped to the print `found` in its scan, files of the whole scan are
+    cropped, too. Raises ValueError for a file that is no mask or map of this photo.
     """
-    found: dict[str, np.ndarray] = {}
+
+    def fitted(
+        path: pathlib.Path, read: Callable[[pathlib.Path, tuple[int, int]], np.ndarray]
+    ) -> np.ndarray:
+        if found is None:
+            return read(path, size)
+        header = contained.header(path)
+        if (header.height, header.width) != found.scan:
+            return read(path, size)
+        return np.ascontiguousarray(read(path, found.scan)[found.window])
+
+    told: dict[str, np.ndarray] = {}
     for name in (MASK, ADD, REMOVE):
         if name in job.inputs:
             most = masks.MOST if name == MASK else 1.0
-            found[name] = masks.read(job.inputs[name], size, most)
+            told[name] = fitted(job.inputs[name], functools.partial(masks.read, most=most))
     if path := job.inputs.get(PROBABILITY):
-        found[PROBABILITY] = masks.read_probability(path, size)
-    return found
+        told[PROBABILITY] = fitted(path, masks.read_probability)
+    return told
 
 
 def by_infrared(

@@ -112,8 +112,12 @@ def pair(
 
 
 def _stems(job: batch.Job, label: str, suffix: str) -> list[str]:
-    """What the mask may be called, the likeliest name first."""
-    return mask_files.stems(pathlib.PurePosixPath(job.name).name, label, suffix)
+    """What the mask may be called, the likeliest name first; infra-red is always called so.
+
+    For a file that bears the photo's own name is often the same photo in another format.
+    """
+    found = mask_files.stems(pathlib.PurePosixPath(job.name).name, label, suffix)
+    return [stem for stem in found if stem.endswith(suffix)] if suffix == INFRARED else found
 
 
 def _of_one_page(job: batch.Job) -> batch.Job:
