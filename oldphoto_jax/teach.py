@@ -24,7 +24,8 @@ import oldphoto_jax
 from oldphoto_jax import task as contract
 from oldphoto_jax.damage.defects import KINDS
 from oldphoto_jax.data.pairs import Pairs
-from oldphoto_jax.data.sources import Mixed, Samples
+from oldphoto_jax.data.several import Mixed
+from oldphoto_jax.data.sources import Samples
 from oldphoto_jax.restore import evaluate, evaluate_pairs, exams, stage
 from oldphoto_jax.tasks.segment import Segment
 from oldphoto_jax.train.config import Config

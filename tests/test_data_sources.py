@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from absl import logging
 
-from oldphoto_jax.data import sources
+from oldphoto_jax.data import several, sources
 
 
 def picture(number: int, height: int = 24, width: int = 32) -> np.ndarray:
@@ -130,15 +130,15 @@ def test_sources_travel_to_other_processes(folder):
 
 def test_a_mixture_keeps_its_shares_and_shows_every_photo(folder):
     small, large = sources.Folder(folder, ["a.png"]), sources.Folder(folder)
-    mixed = sources.Mixed([small, large], [1, 3])
+    mixed = several.Mixed([small, large], [1, 3])
     names = [record["name"] for record in mixed]
     assert len(names) == len(mixed) == 7  # 5 photos are 3 of 4 parts; 2 are the last one
     assert set(names) == set(large.names) and names.count("a.png") == 3
-    assert len(sources.Mixed([small, large])) == 6
+    assert len(several.Mixed([small, large])) == 6
     with pytest.raises(IndexError):
         mixed[7]
     with pytest.raises(ValueError, match="positive weight"):
-        sources.Mixed([small, large], [1, 0])
+        several.Mixed([small, large], [1, 0])
 
 
 def test_joined_sources_lend_a_photo_each_under_their_names(folder):
@@ -156,16 +156,16 @@ def test_joined_sources_lend_a_photo_each_under_their_names(folder):
 def test_of_a_joined_source_every_photo_is_lent():
     few = [{"photo": picture(n), "name": str(n)} for n in range(3)]
     many = [{"photo": picture(0), "name": str(n)} for n in range(60)]
-    joined = sources.Joined({"photo": many, "old": few})
+    joined = several.Joined({"photo": many, "old": few})
     lent = [next(n for n in range(3) if few[n]["photo"] is joined[i]["old"]) for i in range(60)]
     assert min(lent.count(n) for n in range(3)) >= 10
 
 
 def test_what_can_not_be_joined_is_said():
     with pytest.raises(ValueError, match="called old, clean: the first"):
-        sources.Joined({"old": [1], "clean": [1]})
+        several.Joined({"old": [1], "clean": [1]})
     with pytest.raises(ValueError, match="'old' holds no photos"):
-        sources.Joined({"photo": [1], "old": []})
+        several.Joined({"photo": [1], "old": []})
 
 
 def test_open_photos_understands_all_its_forms(folder):
