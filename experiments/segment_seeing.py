@@ -13,7 +13,8 @@ The network is that of `configs/segment.py:lite_broad`, on crops of 128 px. What
 free ones alone or all, is asked by --photos. Weights of a run can be put to
 `oldphoto evaluate segment --obvious` and `python -m experiments.genuine_exam` as any others.
 
-Answer: (not run yet).
+Answer: polarity is worth 0.024 of average precision and obvious damage 0.026, at more than twice
+the marks on undamaged photos; of the others three seeds show nothing (README.md).
 """
 
 import dataclasses
