@@ -47,7 +47,7 @@ class Segment(Task):
     stem_stride: int = 1
     pool: bool = False
     norm: str = "batch"  # or "inplace"
-    remat: bool = False  # blocks are computed anew for the gradient: less memory, a third more work
+    remat: bool = False  # blocks are computed anew for the gradient, which saves memory
     widths: tuple[int, ...] = lite_unet.WIDTHS  # of the decoder of "lite", the deepest first
     damage: Damage = dataclasses.field(default_factory=Damage)
     weight: dict[str, float] = dataclasses.field(default_factory=WEIGHT.copy)
