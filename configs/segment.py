@@ -35,9 +35,10 @@ of real film, by which `oldphoto evaluate segment --obvious` judges it, stay out
         '--config.task.damage.exclude=("flakes", "crackforest-masks", "film-damage-real")'
 
 Cost: two hours on two busy CPU cores (4.7 images/s, median).
-Expected: on the validation photos, in crops of 320 px during training, average precision 0.77, ROC-AUC
-0.96, IoU 0.54, 0.4 % marked on undamaged ones at a threshold of 0.5 (one run, on 1,712 free photos and
-gray portraits). On old photographs it marks faces, trees and cloth; no packaged weights are of it.
+Expected: on the validation photos, in crops of 320 px during training, average precision 0.77,
+ROC-AUC 0.96, IoU 0.54, 0.4 % marked on undamaged ones at a threshold of 0.5 (one run, on 1,712 free
+photos and gray portraits). On old photographs it marks faces, trees and cloth; no packaged weights
+are of it.
 
 Variant `:lite_scratch`, without a network, or to compare: the same, but all of it learns, from
 random weights.
