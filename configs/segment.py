@@ -128,14 +128,15 @@ def _lite(article: Config) -> Config:
 def _broad(lite: Config) -> Config:
     """The laptop's configuration for everything that a finder has to see."""
     optimizer = dataclasses.replace(lite.optimizers["segmenter"], ema=0.998)
-    damage = Damage(exclude=("flakes",), clean=0.2, lookalikes=0.5, **EVERYTHING)
+    seen = EVERYTHING | {"obvious": 0.35, "clean": 0.3, "lookalikes": 0.65}
+    damage = Damage(exclude=("flakes",), **seen)
     return dataclasses.replace(
         lite,
         task=Segment(
-            network="lite", size=320, enlarge=(0.6, 2.0), positive_weight=2.0, damage=damage
+            network="lite", size=320, enlarge=(0.35, 2.0), positive_weight=2.0, damage=damage
         ),
         optimizers={"segmenter": optimizer},
-        steps=4000,
-        evaluate_every=500,
+        steps=4400,
+        evaluate_every=550,
         save_every=100,
     )

@@ -44,7 +44,8 @@ def get_config(variant: str = "base"):
     if variant not in VARIANTS:
         raise ValueError(f"no variant {variant!r}; choose one of {', '.join(VARIANTS)}")
     broad = segment.get_config("lite_broad")
-    judge = dataclasses.replace(broad.task, size=128, enlarge=(0.4, 1.0))
+    seen = dataclasses.replace(broad.task.damage, obvious=0.45, clean=0.2, lookalikes=0.5)
+    judge = dataclasses.replace(broad.task, size=128, enlarge=(0.4, 1.0), damage=seen)
     weight = judge.weight | ({"center_line": 0.5} if variant == "center-line" else {})
     damage = dataclasses.replace(judge.damage, **VARIANTS[variant])
     rule = dataclasses.replace(broad.optimizers["segmenter"], warmup=30, ema=0.98)

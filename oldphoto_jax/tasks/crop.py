@@ -16,10 +16,17 @@ def crop(
 ) -> np.ndarray:
     """A random square of photo [H,W,3], enlarged at random, mirrored at random: [size,size,3].
 
-    `enlarge` is the range of factors; scans are larger and softer than photos of the web.
+    `enlarge` is the range of factors; scans are larger and softer than photos of the web. Where a
+    factor below 1 asks for more than the photo holds, it goes on as its mirror images: so faces and
+    trees are seen as small as in the photo of a school or of a town.
     """
     low, high = np.log(enlarge)
     side = max(round(size / np.exp(rng.uniform(low, high))), 16)
+    rows, columns = (max(side - length, 0) for length in photo.shape[:2])
+    if side > size and (rows or columns):
+        above, before = rng.integers(rows + 1), rng.integers(columns + 1)
+        around = ((above, rows - above), (before, columns - before), (0, 0))
+        photo = np.pad(photo, around, mode="symmetric")
     return _mirrored(image.resize(image.random_crop(photo, side, rng), size, size), rng)
 
 
