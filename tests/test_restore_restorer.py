@@ -18,7 +18,7 @@ from oldphoto_jax.tasks.inpaint import Inpaint
 from oldphoto_jax.tasks.segment import Segment
 from tests import painter, toy
 
-TILE = 192  # photos of up to 1.5 * TILE * TILE pixels go through a program
+TILE = 192
 
 
 class Near(nnx.Module):

@@ -16,7 +16,7 @@ import numpy as np
 
 from oldphoto_jax.metrics import color as measure
 from oldphoto_jax.photo import color, contained, encoding, files, guided, image, tone
-from oldphoto_jax.photo.types import Rows
+from oldphoto_jax.photo.types import AnyArray, Rows
 from oldphoto_jax.restore import batch, report, written
 from oldphoto_jax.restore import stage as stages
 
@@ -63,9 +63,14 @@ def guess(
         answer = stage(photo)["photo"][0, :height, :width]
         if not np.isfinite(answer).all():
             raise ValueError("some colours are no numbers; these weights are broken")
-        return luma, 0.5 + stage.task.gain * (color.rgb_to_ycbcr(answer)[..., 1:] - 0.5)
+        return luma, strengthened(stage, answer)
 
     return stages.within_memory(go, size, 0, SMALLEST, what="working size")
+
+
+def strengthened(stage: stages.Stage[Colorize], photo: AnyArray) -> AnyArray:
+    """Cb and Cr [..,2] of what the network answers, [..,3], times the gain of its weights."""
+    return 0.5 + stage.task.gain * (color.rgb_to_ycbcr(photo)[..., 1:] - 0.5)
 
 
 def working_size(height: int, width: int, size: int) -> tuple[int, int]:

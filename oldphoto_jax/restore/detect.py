@@ -180,6 +180,11 @@ class Detector:
         tiles.check(self.tile, self.overlap, self.stage.task.multiple)
 
     @property
+    def multiple(self) -> int:
+        """Sides of tiles are multiples of this."""
+        return self.stage.task.multiple
+
+    @property
     def level(self) -> float:
         """The threshold that holds: the given one, else that of the weights."""
         task = self.stage.task

@@ -56,7 +56,7 @@ class Exam(exams.Exam):
             mask = (example["mask"] > 0).astype(np.uint8)
             if self.finder is not None:
                 found, _ = self.finder.mark(self.finder.find(pixels["photo"]))
-                mask = holes.grow(found, recipes.GROW)[..., None]
+                mask = holes.grow(found, steps.GROW)[..., None]
             yield name, pixels | {"mask": mask}
 
     def protocol(self, digest: str, perception: Perception | None) -> str:
@@ -66,7 +66,7 @@ class Exam(exams.Exam):
         if self.finder is not None:
             by, threshold = self.finder.stage.checksum[:16], self.finder.threshold
             drawn = (
-                f"found by weights {by} at {threshold}, grown by {recipes.GROW} px, in damage up "
+                f"found by weights {by} at {threshold}, grown by {steps.GROW} px, in damage up "
                 f"to {self.max_size} px thick"
             )
         return (

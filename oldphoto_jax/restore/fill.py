@@ -48,7 +48,7 @@ def fill(
     if strength == 0:
         return result
     frame = _Frame(pixels, mask, holes.grow(mask, feather, folder), feather, damaged)
-    down, across = (tiles.split(n, tile, overlap, multiple) for n in mask.shape)
+    down, across = (tiles.split(length, tile, overlap, multiple) for length in mask.shape)
     for row, top in enumerate(down.starts):
         begin, end = tiles.counts(down, row, overlap)
         wide = frame.wide(np.s_[begin:end])
