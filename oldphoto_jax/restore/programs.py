@@ -121,13 +121,13 @@ class Programs:
         near_by = self.fills and not (self._finder.coarse and height * width > detect.NEAR)
         if not near_by:
             return None
-        tasks = (self._finder.stage.task, self._filler.trained.task)
-        multiple = int(np.lcm.reduce([task.multiple for task in tasks]))
+        predictors = (self._finder.stage.predictor, self._filler.trained.predictor)
+        multiple = int(np.lcm.reduce([one.multiple for one in predictors]))
         return program.bucket(height, width, tile=self._finder.tile, multiple=multiple)
 
     def _small(self, height: int, width: int) -> tuple[int, int]:
         """The sides to which the view of a photo of this size is padded."""
-        size, multiple = self._painter.size, self._painter.stage.task.multiple
+        size, multiple = self._painter.size, self._painter.stage.predictor.multiple
         return colorize.view(*colorize.working_size(height, width, size), size, multiple)
 
     def answer(self, requests: Sequence[Request]) -> list[dict[str, Any]]:

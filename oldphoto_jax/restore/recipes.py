@@ -38,7 +38,9 @@ from oldphoto_jax.restore import detect
 from oldphoto_jax.restore.stage import Stage
 
 if TYPE_CHECKING:
-    from oldphoto_jax.tasks import colorize, inpaint, segment
+    from oldphoto_jax.predictors.colors import ColorPredictor
+    from oldphoto_jax.predictors.defects import DefectPredictor
+    from oldphoto_jax.predictors.filling import FillingPredictor
 
 Weights = Mapping[str, Any]
 Step = Callable[[Weights, Batch], Batch]
@@ -60,7 +62,7 @@ def run(recipe: Recipe, weights: Weights, batch: Batch) -> Batch:
 class Detect:
     """How likely each pixel is damaged; with `tta` the mean over the photo's mirror images."""
 
-    stage: Stage[segment.Segment]
+    stage: Stage[DefectPredictor]
     tta: bool = False
 
     def __call__(self, weights: Weights, batch: Batch) -> Batch:
@@ -99,7 +101,7 @@ class Inpaint:
     `strength` 0..1 says how much of the fill is to be seen.
     """
 
-    stage: Stage[inpaint.Inpaint]
+    stage: Stage[FillingPredictor]
     feather: int = 0
     strength: float = 1.0
 
@@ -132,18 +134,18 @@ class View:
 class Colorize:
     """Colours for the view: the network's, times the gain of its weights."""
 
-    stage: Stage[colorize.Colorize]
+    stage: Stage[ColorPredictor]
 
     def __call__(self, weights: Weights, batch: Batch) -> Batch:
         """Adds `chroma`."""
         photo = gray_to_rgb(batch["view"])
         answer = self.stage.predict(weights["colorize"], {"photo": photo})["photo"]
-        return {"chroma": 0.5 + self.stage.task.gain * (rgb_to_ycbcr(answer)[..., 1:] - 0.5)}
+        return {"chroma": 0.5 + self.stage.predictor.gain * (rgb_to_ycbcr(answer)[..., 1:] - 0.5)}
 
 
 def clean(
-    detector: Stage[segment.Segment],
-    inpainter: Stage[inpaint.Inpaint],
+    detector: Stage[DefectPredictor],
+    inpainter: Stage[FillingPredictor],
     *,
     threshold: float | None = None,
     tta: bool = False,
@@ -163,7 +165,7 @@ def clean(
     Pixels are damaged whose probability reaches `threshold` in 0..1, by default that of the
     detector's weights. `grow` and `feather` are in pixels.
     """
-    threshold = detector.task.threshold if threshold is None else threshold
+    threshold = detector.predictor.threshold if threshold is None else threshold
     return (
         Detect(detector, tta),
         Choose(detect.step(threshold), grow),
@@ -171,14 +173,14 @@ def clean(
     )
 
 
-def color(colorizer: Stage[colorize.Colorize]) -> Recipe:
+def color(colorizer: Stage[ColorPredictor]) -> Recipe:
     """Colours for photos as they came: `chroma` of `photo` [N,H,W,3], `rows` and `columns`.
 
         painter = stage.load("colorize-lite")
         pixels = np.random.default_rng(0).integers(0, 256, (90, 120, 1), np.uint8)
         sides, shape, size = pixels.shape[:2], (128, 128), 128
         small = colorize.working_size(*sides, size)
-        view = colorize.view(*small, size, painter.task.multiple)
+        view = colorize.view(*small, size, painter.predictor.multiple)
         one = program.frame(pixels, shape) | program.shrinking(sides, small, shape, view)
         batch = {name: array[None] for name, array in one.items()}
         go = jax.jit(functools.partial(recipes.run, recipes.color(painter)))
@@ -192,9 +194,9 @@ def color(colorizer: Stage[colorize.Colorize]) -> Recipe:
 
 
 def full(
-    detector: Stage[segment.Segment],
-    inpainter: Stage[inpaint.Inpaint],
-    colorizer: Stage[colorize.Colorize],
+    detector: Stage[DefectPredictor],
+    inpainter: Stage[FillingPredictor],
+    colorizer: Stage[ColorPredictor],
     **options: Any,
 ) -> Recipe:
     """What `clean` does, with the same options, and colours for what it restored: `chroma`.
