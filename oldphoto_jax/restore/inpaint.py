@@ -21,7 +21,7 @@ from oldphoto_jax.restore.fill import OVERLAP, TILE, check, fill, soften
 from oldphoto_jax.restore.holes import Hole
 
 if TYPE_CHECKING:
-    from oldphoto_jax.tasks.inpaint import Inpaint
+    from oldphoto_jax.predictors.filling import FillingPredictor
 
 NETWORK, AUTO = "network", "auto"
 TRAINED = (NETWORK, AUTO)  # the methods that need weights
@@ -32,7 +32,7 @@ LISTED = 20  # holes that a report describes one by one
 LEFT = 255  # in a plan, the holes that stay
 
 
-def network(stage: stages.Stage[Inpaint], tile: int = TILE) -> Filler:
+def network(stage: stages.Stage[FillingPredictor], tile: int = TILE) -> Filler:
     """A trained network as a filler of photos of up to `tile` pixels a side, all shown as large.
 
     A gray photo [H,W,1] is shown to it three times over, and the mean of its answer taken.
@@ -61,7 +61,7 @@ class Inpainter:
     nothing. Raises ValueError for settings that don't fit.
     """
 
-    stage: stages.Stage[Inpaint] | None = None
+    stage: stages.Stage[FillingPredictor] | None = None
     method: str = NETWORK
     max_hole: int = LARGEST
     thin: int = THIN
@@ -86,7 +86,7 @@ class Inpainter:
         tiles.check(self.tile, self.overlap, multiple)
 
     @property
-    def trained(self) -> stages.Stage[Inpaint]:
+    def trained(self) -> stages.Stage[FillingPredictor]:
         """The network. Raises ValueError where there is none."""
         if self.stage is None:
             raise ValueError(f"method {self.method!r} needs the weights of a network")
@@ -95,7 +95,7 @@ class Inpainter:
     @property
     def multiple(self) -> int:
         """Sides of tiles are multiples of this."""
-        return self.trained.task.multiple if self.method in TRAINED else 1
+        return self.trained.predictor.multiple if self.method in TRAINED else 1
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -112,7 +112,7 @@ class Inpainter:
 
     def beyond(self, hole: Hole) -> bool:
         """Whether the network would have to fill more here than it was trained on."""
-        return self.rule(hole) == NETWORK and hole.thickness > self.trained.task.max_size
+        return self.rule(hole) == NETWORK and hole.thickness > self.trained.predictor.max_size
 
     def choose(self, hole: Hole) -> str | None:
         """What fills this hole, or None where it is to stay."""

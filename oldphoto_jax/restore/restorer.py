@@ -21,6 +21,9 @@ import numpy as np
 from PIL import Image
 
 from oldphoto_jax.photo import image
+from oldphoto_jax.predictors.colors import ColorPredictor
+from oldphoto_jax.predictors.defects import DefectPredictor
+from oldphoto_jax.predictors.filling import FillingPredictor
 from oldphoto_jax.restore import colorize, detect, fill, flow, pictures, program, report, steps
 from oldphoto_jax.restore import stage as stages
 from oldphoto_jax.restore.colorize import Colorizer
@@ -34,9 +37,6 @@ from oldphoto_jax.restore.request import (
     Request,
     Restored,
 )
-from oldphoto_jax.tasks.colorize import Colorize
-from oldphoto_jax.tasks.inpaint import Inpaint
-from oldphoto_jax.tasks.segment import Segment
 
 DETECTOR, INPAINTER, COLORIZER = "segment-lite", "inpaint-lite", "colorize-lite"
 
@@ -156,7 +156,7 @@ class Restorer:
         finder = filler = painter = None
         if {RESTORED, RESTORED_COLOR} & {*outputs}:
             finder = Detector(
-                stage=stages.load(detector, DETECTOR, Segment),
+                stage=stages.load(detector, DETECTOR, DefectPredictor),
                 threshold=threshold,
                 careful=careful,
                 tta=tta,
@@ -167,10 +167,12 @@ class Restorer:
             )
             limit = {} if max_hole is None else {"max_hole": max_hole}
             options: dict[str, Any] = dict(feather=feather, strength=strength["inpaint"], **limit)
-            filler = _inpainter(stages.load(inpainter, INPAINTER, Inpaint), tile, **options)
+            filler = _inpainter(
+                stages.load(inpainter, INPAINTER, FillingPredictor), tile, **options
+            )
         if {RESTORED_COLOR, COLOR} & {*outputs}:
             painter = Colorizer(
-                stage=stages.load(colorizer, COLORIZER, Colorize),
+                stage=stages.load(colorizer, COLORIZER, ColorPredictor),
                 strength=strength["colorize"],
                 size=size,
                 recolor=recolor,
@@ -301,9 +303,9 @@ class Restorer:
         return Restored(**wanted, mask=mask, probability=probability, report=told)
 
 
-def _inpainter(stage: stages.Stage[Inpaint], tile: int, **more: Any) -> Inpainter:
+def _inpainter(stage: stages.Stage[FillingPredictor], tile: int, **more: Any) -> Inpainter:
     """An inpainter whose tiles are no larger than the detector's."""
-    multiple = stage.task.multiple
+    multiple = stage.predictor.multiple
     tile = max(min(tile, fill.TILE) // multiple, 1) * multiple
     overlap = min(fill.OVERLAP, tile // multiple // 2 * multiple)
     return Inpainter(stage=stage, tile=tile, overlap=overlap, **more)

@@ -237,7 +237,7 @@ class Guess(Step):
         picture = batch["photo" if self.source == "pixels" else self.source]
         height, width = picture.shape[1:3]
         small = colorize.working_size(height, width, one.size)
-        shown = colorize.view(*small, one.size, one.stage.task.multiple)
+        shown = colorize.view(*small, one.size, one.stage.predictor.multiple)
         view = traced.shrink(rgb_to_gray(picture), small, shown)
         answer = one.stage.predict(weights[self.role], {"photo": gray_to_rgb(view)})["photo"]
         chroma = colorize.strengthened(one.stage, answer)
