@@ -2,27 +2,28 @@
 
 import inspect
 import textwrap
+import types
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from oldphoto_jax.models import partial_unet, unet
 from oldphoto_jax.photo import files, image
-from oldphoto_jax.restore import colorize, detect, flow, holes, stage, steps, tiles, traced
-from oldphoto_jax.restore.restorer import PICTURES, Request, Restorer
-from oldphoto_jax.tasks.colorize import Colorize
-from oldphoto_jax.tasks.inpaint import Inpaint
-from oldphoto_jax.tasks.segment import Segment
+from oldphoto_jax.predictors.colors import ColorPredictor
+from oldphoto_jax.predictors.defects import DefectPredictor
+from oldphoto_jax.predictors.filling import FillingPredictor
+from oldphoto_jax.restore import colorize, detect, flow, holes, inpaint, stage, steps, tiles, traced
+from oldphoto_jax.restore.restorer import Request, Restorer
 from tests import toy, untrained
 
 RNG = np.random.default_rng(0)
-TASKS = {
-    "detector": Segment(width=4),
-    "inpainter": Inpaint(levels=2, width=4),
-    "colorizer": Colorize(depth=18, stages=3, width=4, decoder_width=4),
-}
-SETTINGS = dict(threshold=0.8, grow=1, feather=2, size=64, recolor=True)
+PREDICTORS = [
+    DefectPredictor(network=unet.Blueprint(width=4)),
+    FillingPredictor(network=partial_unet.Blueprint(levels=2, width=4)),
+    ColorPredictor(network=unet.imagenet(depth=18, stages=3, width=4, decoder_width=4)),
+]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -32,16 +33,27 @@ def quick(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("weights")
-    return {n: untrained.save(folder / f"{n}.safetensors", task) for n, task in TASKS.items()}
+def parts():
+    return [stage.Stage(one, untrained.networks(one)) for one in PREDICTORS]
+
+
+def restorer_of(parts, *, threshold=0.8, **finding):
+    """Several tiles to a photo; a part of the fill is seen."""
+    finder, filler, painter = parts
+    return Restorer(
+        detect.Detector(stage=finder, threshold=threshold, tile=128, overlap=32, **finding),
+        inpaint.Inpainter(stage=filler, feather=2, strength=0.7, tile=64, overlap=16),
+        colorize.Colorizer(stage=painter, size=64, recolor=True),
+        grow=1,
+    )
 
 
 @pytest.fixture(scope="module")
-def restorer(weights):
-    """In tiles, several to a photo; half of the fill is seen."""
-    tiled = dict(tile=128, strength={"inpaint": 0.7})
-    return Restorer.from_weights(**weights, **SETTINGS, **tiled)
+def restorer(parts):
+    """It marks 3 % of a scan, in dust and small pieces."""
+    one = detect.Detector(stage=parts[0], tile=128, overlap=32)
+    found = one.find(scans(1, count=1)[0])
+    return restorer_of(parts, threshold=np.quantile(found, 0.97) / 65535)
 
 
 def masks(count=3, shape=(23, 31)):
@@ -67,16 +79,8 @@ def test_widening_is_growing_and_fading_opacity(radius):
 
 def marking(threshold, grow=0):
     """The step that cuts masks, with a detector of which nothing but its level is asked."""
-    one = object.__new__(detect.Detector)
-    one.__dict__.update(threshold=threshold, min_size=0, careful=False)
-    one.__dict__["stage"] = _Stage()
-    return steps.Mark(one, grow)
-
-
-class _Stage:
-    """Weights without a network."""
-
-    task = Segment()
+    weightless = types.SimpleNamespace(predictor=DefectPredictor())
+    return steps.Mark(detect.Detector(stage=weightless, threshold=threshold), grow)
 
 
 THRESHOLDS = [0.0, 1e-9, 1 / 65535, 0.3, 0.5, 32768 / 65535, 0.7000001, 65534 / 65535, 1.0]
@@ -101,8 +105,8 @@ def test_every_value_of_a_stored_map_is_told_from_the_next():
     stored = np.arange(65536).astype(np.uint16).reshape(1, 256, 256, 1)
     batch = {"probability": image.to_float(stored)}
     for level in (0, 1, 255, 32767, 32768, 65534, 65535):
-        mask = jax.jit(lambda batch, step=marking(level / 65535): step.traced({}, batch))(batch)
-        assert np.array_equal(np.asarray(mask["mask"]), stored >= level)
+        mask = jax.jit(marking(level / 65535).traced)({}, batch)["mask"]
+        assert np.array_equal(np.asarray(mask), stored >= level)
 
 
 @pytest.mark.parametrize("shape", [(97, 150), (150, 97), (40, 50), (3, 120), (64, 64)])
@@ -144,12 +148,15 @@ def scans(channels, count=2, shape=(150, 170)):
 def batch_of(pixels):
     """What `pure` takes."""
     gray = np.array([image.is_gray(one) for one in pixels])
-    return {"photo": np.stack([files.rgb(one) for one in pixels]), "gray": gray}
+    full = np.full(len(pixels), np.iinfo(pixels.dtype).max, np.float32)
+    return {"photo": np.stack([files.rgb(one) for one in pixels]), "gray": gray, "full": full}
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-def test_one_function_fills_and_colours_as_the_flow_that_is_run(restorer, channels):
+@pytest.mark.parametrize(("channels", "bits"), [(1, 8), (3, 16)])
+def test_one_function_fills_and_colours_as_the_flow_that_is_run(restorer, channels, bits):
     pixels = scans(channels)
+    if bits == 8:
+        pixels = image.to_uint8(image.to_float(pixels))
     go = jax.jit(flow.pure(restorer.flow))
     batch = batch_of(pixels)
     before = jax.tree.map(np.copy, batch)
@@ -163,8 +170,8 @@ def test_one_function_fills_and_colours_as_the_flow_that_is_run(restorer, channe
         assert np.abs(stored - record["probability"]).max() <= 1
         assert np.array_equal(mine["mask"][..., 0], record["mask"])
         assert 0 < record["mask"].mean() < 0.9
-        restored = image.to_uint16(mine["restored"][..., :channels]).astype(int)
-        assert np.abs(restored - record["restored"]).max() <= 1
+        restored = np.rint(mine["restored"][..., :channels] * np.iinfo(one.dtype).max)
+        assert np.abs(restored - record["restored"]).max() <= (bits == 16)
         assert (restored != one).any()
         for source in ("pixels", "restored"):
             _, chroma = steps.crop_view(mine, source, small)
@@ -172,29 +179,29 @@ def test_one_function_fills_and_colours_as_the_flow_that_is_run(restorer, channe
             assert np.ptp(chroma) > 0.01
 
 
-def test_eight_devices_say_what_one_says(restorer):
-    pixels = scans(3, count=8, shape=(70, 90))
+def test_all_devices_say_what_one_says(restorer):
+    count = len(jax.local_devices())
+    assert count > 1
+    pixels = scans(3, count=count, shape=(70, 90))
     chain = restorer.flow[:3]
     go, own = jax.jit(flow.pure(chain)), flow.weights(chain)
-    mesh = jax.make_mesh((8,), ("photos",), axis_types=(jax.sharding.AxisType.Auto,))
+    mesh = jax.make_mesh((count,), ("photos",), axis_types=(jax.sharding.AxisType.Auto,))
     spread = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("photos"))
     batch = batch_of(pixels)
     one = go(own, batch)["restored"]
-    eight = go(own, jax.device_put(batch, spread))["restored"]
-    assert len(eight.sharding.device_set) == 8
-    np.testing.assert_allclose(eight, one, atol=1 / 65535)
+    several = go(own, jax.device_put(batch, spread))["restored"]
+    assert len(several.sharding.device_set) == count
+    np.testing.assert_allclose(several, one, atol=1 / 65535)
 
 
-def test_what_no_program_can_do_is_refused(restorer, weights):
+def test_what_no_program_can_do_is_refused(restorer, parts):
     batch = batch_of(scans(1, count=1, shape=(64, 64)))
     own = flow.weights(restorer.flow)
     large = {"photo": np.zeros((1, 1300, 1300, 3), np.float32), "gray": np.ones(1, bool)}
     with pytest.raises(ValueError, match="1300 x 1300 pixels are looked at from further away"):
         jax.eval_shape(flow.pure(restorer.flow), own, large)
-    for options, words in (({"min_size": 5}, "min_size"),):
-        one = Restorer.from_weights(**weights, **options)
-        with pytest.raises(ValueError, match=words):
-            jax.eval_shape(flow.pure(one.flow), own, batch)
+    with pytest.raises(ValueError, match="min_size"):
+        jax.eval_shape(flow.pure(restorer_of(parts, min_size=5).flow), own, batch)
     with pytest.raises(ValueError, match="Twice runs on the host alone"):
         jax.eval_shape(flow.pure((Twice(),)), {}, batch)
 
@@ -219,9 +226,9 @@ def test_steps_do_what_is_left_to_do():
 
 
 @pytest.mark.parametrize("shown", [flow, flow.pure], ids=["flow", "pure"])
-def test_what_the_docstrings_show_runs(weights, monkeypatch, shown):
-    packaged = [stage.load(path) for path in weights.values()]
-    monkeypatch.setattr(stage, "load", lambda path, default, kind: packaged[KINDS.index(kind)])
+def test_what_the_docstrings_show_runs(parts, monkeypatch, shown):
+    kinds = [type(one) for one in PREDICTORS]
+    monkeypatch.setattr(stage, "load", lambda path, name, kind: parts[kinds.index(kind)])
     text = inspect.getdoc(shown).split("of others:")[-1]
     example = "\n".join(line for line in text.splitlines() if line.startswith("    ") or not line)
     places = {"flow": flow, "np": np, "jax": jax, "Restorer": Restorer, "Step": flow.Step}
@@ -232,7 +239,3 @@ def test_what_the_docstrings_show_runs(weights, monkeypatch, shown):
     else:
         assert np.isfinite(places["restored"]).all() and np.isfinite(places["chroma"]).all()
         assert (places["restored"] != places["photos"]).any()
-
-
-KINDS = [Segment, Inpaint, Colorize]
-

@@ -24,7 +24,7 @@ from oldphoto_jax.metrics import perceptual
 from oldphoto_jax.metrics.hole import HolePsnr
 from oldphoto_jax.photo import files, image
 from oldphoto_jax.predictors.filling import FillingPredictor
-from oldphoto_jax.restore import batch, exams, holes, inpaint, masks, recipes
+from oldphoto_jax.restore import batch, exams, holes, inpaint, masks, steps
 from oldphoto_jax.restore.detect import Detector
 from oldphoto_jax.restore.hole_figures import WINDOW, Answer, Distance, Question, counts, figures
 from oldphoto_jax.restore.stage import Stage

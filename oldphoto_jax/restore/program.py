@@ -18,7 +18,11 @@ from oldphoto_jax.restore import traced
 
 def frame(pixels: np.ndarray) -> dict[str, np.ndarray]:
     """A photo's part of a batch: pixels [H,W,1|3] of a file."""
-    return {"photo": files.rgb(pixels), "gray": np.asarray(image.is_gray(pixels))}
+    return {
+        "photo": files.rgb(pixels),
+        "gray": np.asarray(image.is_gray(pixels)),
+        "full": np.float32(np.iinfo(pixels.dtype).max),
+    }
 
 
 class Program:

@@ -3,9 +3,9 @@
     restorer = Restorer.from_weights()
     restored = restorer(photo)  # an array or a PIL image, or several
 
-A photo goes through a flow of `steps`: networks are asked tile by tile, and for colours on one small
-view of the whole; pixels are put together at the photo's own depth. Where several photos are taken
-at once, as on accelerators, equal ones go through the networks as one program (`flow.pure`).
+A photo goes through a flow of `steps`: networks are asked tile by tile, and for colours on one
+small view of the whole; pixels are put together at the photo's own depth. Where several photos are
+taken at once, as on accelerators, equal ones go through the networks as one program (`flow.pure`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import jax
-import numpy as np
 from PIL import Image
 
 from oldphoto_jax.photo import image
@@ -227,8 +226,7 @@ class Restorer:
             return [{} for _ in requests]
         try:
             parts = [
-                self._ask(requests[n : n + self.count])
-                for n in range(0, len(requests), self.count)
+                self._ask(requests[n : n + self.count]) for n in range(0, len(requests), self.count)
             ]
             return [answer for part in parts for answer in part]
         except jax.errors.JaxRuntimeError as error:
@@ -248,7 +246,9 @@ class Restorer:
         if not self.fills or self.detector is None or self.inpainter is None:
             return True
         wide = max(self.grow, self.inpainter.feather) > steps.REACH
-        return all(one is None for one in request.known) and self.detector.min_size <= 1 and not wide
+        return (
+            all(one is None for one in request.known) and self.detector.min_size <= 1 and not wide
+        )
 
     def _ask(self, requests: Sequence[Request]) -> list[dict[str, Any]]:
         """Answers for equal photos, `count` of them at most; the program is made at first use."""

@@ -9,6 +9,7 @@ In the batch of the traced form are, float32 unless said otherwise,
 
     photo           [N,H,W,3]  0..1
     gray            [N]        bool, whether a photo's channels are equal, and shall stay so
+    full            [N]        the largest value of its file, 65535 unless given: 255 of 8 bits
     probability     [N,H,W,1]  of damage, 0..1 in steps of 1/65535, as it is stored
     mask            [N,H,W,1]  1 where damaged
     fill            [N,H,W,3]  the photo with its holes filled, all of it
@@ -192,8 +193,13 @@ class Fill(Step):
         )
         gray = batch["gray"][:, None, None, None]
         fill = jnp.where(gray, fill.mean(axis=-1, keepdims=True), fill)
-        opacity = one.strength * traced.widen(mask, one.feather, fade=True)
-        return {"fill": fill, "restored": photo + opacity * (jnp.clip(fill, 0, 1) - photo)}
+        # Rounded as in the photo's own file, which is what the view of it is made from.
+        full = jnp.asarray(batch.get("full", traced.FULL_SCALE), jnp.float32)
+        full = full.reshape(-1, 1, 1, 1)
+        opacity, old = traced.widen(mask, one.feather, fade=True), photo * full
+        new = jnp.round(old + opacity * (jnp.clip(fill, 0, 1) * full - old))
+        new = new if one.strength == 1 else jnp.round(old + one.strength * (new - old))
+        return {"fill": fill, "restored": jnp.where(new == jnp.round(old), photo, new / full)}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -222,7 +228,10 @@ class Guess(Step):
 
     def done(self, record: Record) -> bool:
         """Whether it is known, or the photo stays as it is."""
-        return record.get(self.makes[0]) is not None or self.colorizer.reason(record["kind"]) is not None
+        return (
+            record.get(self.makes[0]) is not None
+            or self.colorizer.reason(record["kind"]) is not None
+        )
 
     def __call__(self, record: Record, folder: Folder = None) -> Record:
         """Luma [h,w,1] and chroma [h,w,2], float32, of the view."""

@@ -16,6 +16,7 @@ import numpy as np
 
 from oldphoto_jax.photo import image
 
+
 @dataclasses.dataclass(frozen=True)
 class Split:
     """One side of a photo: tiles of `side` pixels that begin at `starts`."""

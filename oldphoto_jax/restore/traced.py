@@ -33,7 +33,9 @@ def in_tiles(
     """
     height, width = next(iter(arrays.values())).shape[1:3]
     places = [(top, left) for top in down.starts for left in across.starts]
-    cut = {name: _stacked(array, places, (down.side, across.side)) for name, array in arrays.items()}
+    cut = {
+        name: _stacked(array, places, (down.side, across.side)) for name, array in arrays.items()
+    }
     # One tile of all photos after the other, or memory would grow with the photo.
     answers = jax.lax.map(function, cut)
     columns = len(across.starts)
@@ -44,9 +46,7 @@ def in_tiles(
     return _joined(rows, down, overlap, axis=1)[:, :height, :width]
 
 
-def _stacked(
-    array: Array, places: Sequence[tuple[int, int]], shape: tuple[int, int]
-) -> jax.Array:
+def _stacked(array: Array, places: Sequence[tuple[int, int]], shape: tuple[int, int]) -> jax.Array:
     """The tiles of this shape at these places, [tiles,N,h,w,C]."""
     height, width = shape
     cut = [jnp.asarray(array)[:, top : top + height, left : left + width] for top, left in places]
