@@ -8,20 +8,18 @@ import numpy as np
 import pytest
 
 from oldphoto_jax.photo import image
+from oldphoto_jax.predictors.colors import ColorPredictor
 from oldphoto_jax.restore import colorize, detect, holes, program, recipes, stage
 from oldphoto_jax.restore.colorize import Colorizer
 from oldphoto_jax.restore.inpaint import Inpainter
 from oldphoto_jax.restore.restorer import COLOR, RESTORED_COLOR, Request, Restorer
-from oldphoto_jax.tasks.colorize import Colorize
-from oldphoto_jax.tasks.inpaint import Inpaint
-from oldphoto_jax.tasks.segment import Segment
 from tests import toy, untrained
 
 RNG = np.random.default_rng(0)
-TASKS = {
-    "detect": Segment(width=4),
-    "inpaint": Inpaint(levels=2, width=4),
-    "colorize": Colorize(depth=18, stages=3, width=4, decoder_width=4),
+PREDICTORS = {
+    "detect": untrained.finder(),
+    "inpaint": untrained.filler(),
+    "colorize": untrained.painter(),
 }
 
 
@@ -34,7 +32,7 @@ def quick(tmp_path_factory):
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("weights")
-    return {n: untrained.save(folder / f"{n}.safetensors", task) for n, task in TASKS.items()}
+    return {n: untrained.save(folder / f"{n}.safetensors", task) for n, task in PREDICTORS.items()}
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +166,7 @@ def separate(files):
     """Photos of one bucket, the restorer that has a program for each part, and its answers."""
     strength = {"inpaint": STRENGTH}
     restorer = Restorer.from_weights(
-        **{name: files[part] for name, part in zip(WEIGHTS, TASKS, strict=True)},
+        **{name: files[part] for name, part in zip(WEIGHTS, PREDICTORS, strict=True)},
         **SETTINGS,
         **dict(strength=strength, size=SIZE, tile=128, recolor=True, count=2),
     )
@@ -186,7 +184,7 @@ def batch_for(requests):
     for request in requests:
         sides, shape = request.pixels.shape[:2], (128, 128)
         small = colorize.working_size(*sides, SIZE)
-        view = colorize.view(*small, SIZE, TASKS["colorize"].multiple)
+        view = colorize.view(*small, SIZE, PREDICTORS["colorize"].multiple)
         shrinking = program.shrinking(sides, small, shape, view)
         frames.append(program.frame(request.pixels, shape) | shrinking)
         sizes.append((sides, small))
@@ -293,7 +291,7 @@ def test_strength_and_feather_say_how_much_of_the_fill_is_seen():
 def test_the_gain_of_the_weights_makes_colours_stronger():
     class Painter:
         def __init__(self, gain):
-            self.task = Colorize(gain=gain)
+            self.predictor = ColorPredictor(gain=gain)
 
         def predict(self, weights, batch):
             return {"photo": batch["photo"] * jnp.float32([0.9, 1, 0.8])}

@@ -12,8 +12,9 @@ class Card:
     """How a packaged network was trained, and what it reaches by which protocol.
 
     `command` is what a shell runs from the checkout, with `config` and its `variant`; `steps` says
-    how long, and `remark` of the training what none of these shows. `trained_max` is the thickness in pixels of the
-    largest defect or hole that it was shown. `threshold` and `gain` were `chosen` after training.
+    how long, and `remark` of the training what none of these shows. `trained_max` is the thickness
+    in pixels of the largest defect or hole that it was shown. `threshold` and `gain` were `chosen`
+    after training.
     Numbers in `figures` are those in the tables of the file's text, to the same digits.
     """
 

@@ -18,9 +18,9 @@ HEAD = """\
 
 Made by `python -m oldphoto_jax.weights.zoo MODEL_ZOO.md` of `oldphoto_jax/weights/catalogue.py`,
 `cards.py` and `files/NAME.md` beside it: change those, not this file. What comes with the package
-lies as safetensors under `oldphoto_jax/weights/files/`; its metadata say what
-each predicts and, as text for people, how it was trained. `oldphoto weights list` shows all of them, `oldphoto weights card NAME` one card,
-`oldphoto weights verify` whether the files are whole.
+lies as safetensors under `oldphoto_jax/weights/files/`; each file says in its metadata what its
+network predicts and, as text for people, how it was trained. `oldphoto weights list` shows all of
+them, `oldphoto weights card NAME` one card, `oldphoto weights verify` whether the files are whole.
 """
 PUBLISHED = """\
 ## Published by others
