@@ -22,30 +22,35 @@ FLOORS = {
     "damage": ("photo",),
     "metrics": ("photo",),
     "metrics.perceptual": ("models", "weights"),  # LPIPS is a network
-    "task": ("photo",),
+    "described": (),
+    "task": ("photo", "predictors"),
     "obvious": ("photo", "metrics.width"),
     "data": ("photo",),
     "models": ("layers", "photo"),
+    "predictors": ("models", "photo", "described"),
+    "predictors.older": ("damage",),  # which kinds there were
     "train": ("layers", "photo", "task", "data", "weights"),
-    "tasks": ("models", "losses", "damage", "metrics", "task", "photo"),
+    "train.config": ("described",),
+    "tasks": ("predictors", "models", "losses", "damage", "metrics", "task", "photo"),
     "main": ("train",),
-    "restore": ("tasks", "task", "weights", "photo"),
-    "restore.evaluate": ("metrics", "damage", "data.sources"),
+    "restore": ("predictors", "weights", "photo"),
+    "restore.exams": ("damage",),
+    "restore.evaluate": ("metrics", "damage"),
     "restore.evaluate_obvious": ("metrics", "obvious"),
     "restore.evaluate_pairs": ("metrics",),
     "restore.evaluate_colorize": ("metrics",),
-    "restore.evaluate_inpaint": ("metrics",),
+    "restore.evaluate_inpaint": ("metrics", "damage"),
     "restore.colorize": ("metrics",),
     "restore.color_figures": ("metrics", "models"),
     "restore.skin_figures": ("metrics",),
     "restore.holes": ("metrics",),
     "restore.hole_figures": ("metrics",),
     "restore.sample": ("damage", "data.sources"),
-    "teach": ("restore", "tasks", "damage", "train", "data", "task", "weights"),
+    "teach": ("restore", "tasks", "predictors", "models", "damage", "train", "data", "weights"),
     "commands": (
         "restore",
         "teach",
-        "tasks",
+        "predictors",
         "data.sources",
         "data.pairs",
         "weights",
@@ -53,9 +58,18 @@ FLOORS = {
     ),
     "terminal": (),
     "cli": ("commands", "terminal"),
-    "configs": ("tasks", "damage", "train.config", "train.optimizer", "data.sources"),
+    "configs": (
+        "tasks",
+        "predictors",
+        "models",
+        "damage",
+        "train.config",
+        "train.optimizer",
+        "data.sources",
+    ),
     "experiments": ("configs", "main"),
-    "experiments.inpaint_choices": ("tasks", "train.optimizer"),
+    "experiments.inpaint_choices": ("tasks", "models", "train.optimizer"),
+    "experiments.segment_choices": ("models",),
     "experiments.convolution_speed": ("layers",),
     "experiments.depthwise_speed": ("layers",),
     "experiments.norm_memory": ("layers",),  # measures a part, as no configuration could
@@ -63,7 +77,7 @@ FLOORS = {
     "experiments.inpaint_speed": ("models", "weights"),
     "experiments.inpaint_torch": (),
     "experiments.speed": ("data", "damage", "cli"),
-    "experiments.visit": ("task", "tasks", "weights"),
+    "experiments.visit": ("predictors", "models", "weights"),
     "experiments.restore_speed": ("damage", "data.sources", "photo", "restore.restorer"),
     "experiments.aftermath": ("photo",),
     "experiments.broken": ("data.sources",),
@@ -77,25 +91,25 @@ FLOORS = {
     ),
     "experiments.report": ("train.workdir",),
     "experiments.ledger": ("train.workdir",),
-    "experiments.saved_residuals": ("tasks.segment",),
+    "experiments.saved_residuals": ("tasks.segment", "models"),
     "experiments.seeing_exams": (
         "data.sources",
         "restore.evaluate",
         "restore.evaluate_obvious",
         "restore.stage",
-        "tasks.segment",
+        "predictors.defects",
         "train.workdir",
         "weights",
     ),
     "experiments.tone_kinds": ("damage", "data.sources", "photo"),
-    "experiments.fill_sheet": ("restore", "tasks.inpaint", "photo", "data.sources"),
+    "experiments.fill_sheet": ("restore", "predictors.filling", "photo", "data.sources"),
     "experiments.genuine_exam": (
         "metrics.mask",
         "metrics.stream",
         "restore.detect",
         "restore.stage",
         "restore.tophat",
-        "tasks.segment",
+        "predictors.defects",
         "photo",
         "weights",
     ),
@@ -103,7 +117,7 @@ FLOORS = {
         "restore.detect",
         "restore.evaluate",
         "restore.stage",
-        "tasks.segment",
+        "predictors.defects",
         "photo",
         "data.sources",
         "weights",
@@ -111,14 +125,14 @@ FLOORS = {
     "experiments.duel": (
         "restore.colorize",
         "restore.stage",
-        "tasks.colorize",
+        "predictors.colors",
         "photo",
         "data.sources",
     ),
     "experiments.sheet": (
         "restore.colorize",
         "restore.stage",
-        "tasks.colorize",
+        "predictors.colors",
         "photo",
         "data.sources",
     ),
@@ -126,7 +140,8 @@ FLOORS = {
 
 # Whatever else is added to the table, this holds.
 NEVER = {
-    "train": ("tasks",),  # the loop must not know a task
+    "train": ("tasks", "predictors"),  # the loop must not know a task
+    "restore": ("tasks", "task"),  # it asks what is kept, not who trained it
     "models": ("losses",),
     "tasks": ("data", "train"),
     "photo": (*OUTSIDE, "restore", "teach", "commands", "cli", "main"),
@@ -139,7 +154,7 @@ DOORS = (
     "main",
     *OUTSIDE,
 )  # only other doors go through them
-DYNAMIC = {"task.py"}  # brings a task back from the text in a weights file
+DYNAMIC = {"described.py"}  # brings a predictor back from the text in a weights file
 FOREIGN = ("tensorflow", "torch", "torchvision", "keras")
 NETWORK = ("ftplib", "http", "requests", "smtplib", "ssl", "urllib.request", "socket")
 LOCAL = {"socket", "socket.gethostname"}  # the name of this machine

@@ -16,12 +16,12 @@ from PIL import Image, ImageCms
 
 from oldphoto_jax.photo import contained, encoding, files, icc, kinds
 from oldphoto_jax.photo.files import PhotoFile
+from oldphoto_jax.predictors.colors import ColorPredictor
+from oldphoto_jax.predictors.defects import DefectPredictor
+from oldphoto_jax.predictors.filling import FillingPredictor
 from oldphoto_jax.restore import batch, chain, masks, page, stage, written
 from oldphoto_jax.restore.report import Report
 from oldphoto_jax.restore.restorer import Restorer
-from oldphoto_jax.tasks.colorize import Colorize
-from oldphoto_jax.tasks.inpaint import Inpaint
-from oldphoto_jax.tasks.segment import Segment
 
 SIZE = (30, 44)
 FILL = 51  # of 255
@@ -29,7 +29,7 @@ PICTURES = ("restored", "restored_color", "color")
 
 
 class Plain:
-    """A task without networks."""
+    """A predictor without networks."""
 
     multiple = 16
 
@@ -38,28 +38,28 @@ class Plain:
 
 
 @dataclasses.dataclass(kw_only=True)
-class Bright(Plain, Segment):
+class Bright(Plain, DefectPredictor):
     """The brighter, the likelier a defect."""
 
-    def predict(self, nets, batch):
+    def __call__(self, nets, batch):
         return {"mask": batch["photo"].mean(axis=-1, keepdims=True)}
 
 
 @dataclasses.dataclass(kw_only=True)
-class Flat(Plain, Inpaint):
+class Flat(Plain, FillingPredictor):
     """Fills with one tone."""
 
     max_size = 9
 
-    def predict(self, nets, batch):
+    def __call__(self, nets, batch):
         return {"photo": 0 * batch["photo"] + FILL / 255}
 
 
 @dataclasses.dataclass(kw_only=True)
-class Warm(Plain, Colorize):
+class Warm(Plain, ColorPredictor):
     """Makes photos reddish."""
 
-    def predict(self, nets, batch):
+    def __call__(self, nets, batch):
         return {"photo": batch["photo"] * np.float32([1, 0.8, 0.6])}
 
 

@@ -9,14 +9,14 @@ import pytest
 from flax import nnx
 from PIL import Image
 
-from oldphoto_jax import task as contract
 from oldphoto_jax.photo import color, image, tone
+from oldphoto_jax.predictors.colors import ColorPredictor
+from oldphoto_jax.predictors.defects import DefectPredictor
+from oldphoto_jax.predictors.filling import FillingPredictor
+from oldphoto_jax.predictors.predictor import Predictor
 from oldphoto_jax.restore import colorize, detect, holes, inpaint, program, restorer, stage
 from oldphoto_jax.restore.restorer import PICTURES, Request, Restorer
-from oldphoto_jax.tasks.colorize import Colorize
-from oldphoto_jax.tasks.inpaint import Inpaint
-from oldphoto_jax.tasks.segment import Segment
-from tests import painter, toy
+from tests import painter, toy, untrained
 
 TILE = 192
 
@@ -32,7 +32,7 @@ class Near(nnx.Module):
 
 
 @dataclasses.dataclass
-class Find(contract.Task):
+class Find(Predictor):
     """What is nearly white is a defect."""
 
     multiple: int = 16
@@ -42,13 +42,13 @@ class Find(contract.Task):
     def networks(self, rngs):
         return {"segmenter": Near(1, rngs)}
 
-    def predict(self, nets, batch):
+    def __call__(self, nets, batch):
         light = batch["photo"].mean(axis=-1, keepdims=True)
         return {"mask": nnx.sigmoid(40 * (light - 0.9) + 0.3 * nets["segmenter"](batch["photo"]))}
 
 
 @dataclasses.dataclass
-class Tint(contract.Task):
+class Tint(Predictor):
     """Colours photos by what is near."""
 
     multiple: int = 32
@@ -57,7 +57,7 @@ class Tint(contract.Task):
     def networks(self, rngs):
         return {"generator": Near(2, rngs)}
 
-    def predict(self, nets, batch):
+    def __call__(self, nets, batch):
         luma = color.rgb_to_gray(batch["photo"])
         chroma = 0.5 + 0.2 * nets["generator"](batch["photo"])
         return {"photo": color.ycbcr_to_rgb(jnp.concatenate([luma, chroma], axis=-1))}
@@ -71,7 +71,7 @@ def quick(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def parts():
-    return [painter.stage_of(task) for task in (Find(), painter.Paint(), Tint())]
+    return [painter.stage_of(one) for one in (Find(), painter.Paint(), Tint())]
 
 
 def make(parts, *, devices=1, **more):
@@ -124,7 +124,7 @@ def asked(monkeypatch):
         init(self, flow, wanted, *more)
 
     def calling(self, *args, **more):
-        told.append(type(self.task).__name__)
+        told.append(type(self.predictor).__name__)
         return call(self, *args, **more)
 
     monkeypatch.setattr(program.Program, "__init__", asking)
@@ -163,12 +163,8 @@ def test_pictures_do_not_depend_on_what_else_is_asked_for(parts):
 
 
 def test_color_is_the_same_without_the_detector_in_real_networks():
-    tasks = (
-        Segment(width=4, threshold=0.9),
-        Inpaint(levels=2, width=4),
-        Colorize(depth=18, stages=3, width=4, decoder_width=4),
-    )
-    parts = [painter.stage_of(task) for task in tasks]
+    kept = (untrained.finder(threshold=0.9), untrained.filler(), untrained.painter())
+    parts = [painter.stage_of(one) for one in kept]
     given = [photo(88, 121), photo(80, 115, seed=1)]
     mask = [(one > 240).astype(np.uint8) for one in given]
     everything = make(parts, count=2)(given, mask=mask)
@@ -502,16 +498,16 @@ def test_weights_are_those_that_are_named(parts, monkeypatch):
 
     def load(path, default, kind):
         loaded.append((path, default, kind))
-        return parts[[Segment, Inpaint, Colorize].index(kind)]
+        return parts[[DefectPredictor, FillingPredictor, ColorPredictor].index(kind)]
 
     monkeypatch.setattr(restorer.stages, "load", load)
     made = Restorer.from_weights(
         "a", None, "c", threshold=0.7, feather=3, strength={"colorize": 0.5}, max_hole=7, grow=4
     )
     assert loaded == [
-        ("a", "segment-lite", Segment),
-        (None, "inpaint-lite", Inpaint),
-        ("c", "colorize-lite", Colorize),
+        ("a", "segment-lite", DefectPredictor),
+        (None, "inpaint-lite", FillingPredictor),
+        ("c", "colorize-lite", ColorPredictor),
     ]
     told = made.settings
     assert told["detect"]["threshold"] == 0.7 and told["grow"] == [4, 0]
@@ -520,7 +516,7 @@ def test_weights_are_those_that_are_named(parts, monkeypatch):
     loaded.clear()
     alone = Restorer.from_weights(outputs=(restorer.COLOR,))
     assert {*alone.settings} == {"colorize", "recolor"} and [kind for *_, kind in loaded] == [
-        Colorize
+        ColorPredictor
     ]
     with pytest.raises(ValueError, match="strength of detect: there is inpaint and colorize"):
         Restorer.from_weights(strength={"detect": 1.0})
