@@ -43,9 +43,9 @@ def frames(count):
     return [{"photo": np.full((4, 4, 3), n, np.float32)} for n in range(count)]
 
 
-def made(devices, wanted=("twice", "sum"), steps=(Double(),)):
+def made(devices, wanted=("twice", "sum"), step=Double):
     compiled = []
-    return program.Program(steps, wanted, jax.devices()[:devices], compiled), compiled
+    return program.Program((step(),), wanted, jax.devices()[:devices], compiled), compiled
 
 
 @pytest.mark.parametrize("devices", [1, 4])
@@ -67,7 +67,7 @@ def test_missing_frames_are_filled_up_so_that_no_program_is_made_for_them():
 
 
 def test_probabilities_come_back_as_they_are_stored():
-    go, _ = made(1, ("probability",), (Find(),))
+    go, _ = made(1, ("probability",), Find)
     [answer] = go([{"photo": RNG.integers(0, 65536, (256, 256, 3)).astype(np.float32)}], 1)
     assert answer["probability"].dtype == np.uint16
     steps = np.arange(65536, dtype=np.float32).reshape(1, 256, 256, 1)

@@ -216,13 +216,14 @@ class Restorer:
         return (height, width) if self.count > 1 and height * width <= TOGETHER else None
 
     def answer(self, requests: Sequence[Request]) -> list[dict[str, Any]]:
-        """What the networks say of equal photos as one program, each a part of its record.
+        """What the networks say of equal photos, `count` at once, each a part of its record.
 
-        Nothing, where they are to go one by one: of large photos, of those of whose damage
-        something is known, and where one at a time is asked for. When the devices run out of
-        memory, half as many photos are taken from then on, at last one by one. stderr is told.
+        Nothing, where they are to go one by one: a photo alone, large ones, and where one at a
+        time is asked for. When the devices run out of memory, half as many photos are taken from
+        then on, at last one by one. stderr is told.
         """
-        if not requests or not all(self._together(one, requests[0]) for one in requests):
+        sides = {request.sides for request in requests}
+        if len(requests) < 2 or len(sides) > 1 or self.place(*next(iter(sides))) is None:
             return [{} for _ in requests]
         try:
             parts = [
@@ -239,29 +240,38 @@ class Restorer:
         print("out of device memory: these photos go one by one, in tiles", file=sys.stderr)
         return [{} for _ in requests]
 
-    def _together(self, request: Request, first: Request) -> bool:
-        """Whether a program can hold what is to be done to this photo beside the first."""
-        if request.sides != first.sides or self.place(*request.sides) is None:
-            return False
-        if not self.fills or self.detector is None or self.inpainter is None:
-            return True
-        wide = max(self.grow, self.inpainter.feather) > steps.REACH
-        return (
-            all(one is None for one in request.known) and self.detector.min_size <= 1 and not wide
-        )
-
     def _ask(self, requests: Sequence[Request]) -> list[dict[str, Any]]:
-        """Answers for equal photos, `count` of them at most; the program is made at first use."""
-        colored = any(self._colored(one) for one in requests)
-        chain = [step for step in self.flow if colored or step.role != steps.Guess.role]
+        """Answers for equal photos, `count` of them at most.
+
+        Colours of photos as they came are asked for apart: so they are the same whatever else is
+        asked for, or known of the damage.
+        """
+        chain = [step for step in self.flow if step.needs != ("pixels",) or step.role != "color"]
+        if not any(map(self._colored, requests)):
+            chain = [step for step in chain if step.role != "color"]
         if self.inpainter is not None and self.inpainter.strength == 0:  # then nothing is filled
-            chain = [one for one in chain if one.role != "fill" and one.needs != (RESTORED,)]
+            chain = [one for one in chain if one.role == "find" or "mask" in one.makes]
+        answers = self._answers(chain, requests) if self._plain(requests) else [{}] * len(requests)
+        if COLOR in self.outputs and any(map(self._colored, requests)):
+            guess = [step for step in self.flow if step.role == "color"][:1]
+            pairs = zip(answers, self._answers(guess, requests), strict=True)
+            answers = [one | other for one, other in pairs]
+        return answers
+
+    def _plain(self, requests: Sequence[Request]) -> bool:
+        """Whether a program can hold all that finds and fills the damage of these photos."""
+        if self.detector is None or self.inpainter is None:
+            return False
+        wide = max(self.grow, self.inpainter.feather) > steps.REACH
+        known = any(one is not None for request in requests for one in request.known)
+        return not known and self.detector.min_size <= 1 and not wide
+
+    def _answers(self, chain: flow.Flow, requests: Sequence[Request]) -> list[dict[str, Any]]:
+        """What a program of these steps says; it is made at first use."""
         views = [step.source for step in chain if isinstance(step, steps.Guess)]
-        answers = {"find": "probability", "fill": "fill"}
-        wanted = [answers[step.role] for step in chain if step.role in answers]
+        names = {"find": "probability", "fill": "fill"}
+        wanted = [names[step.role] for step in chain if step.role in names]
         wanted += [f"{source} {part}" for source in views for part in ("view", "chroma")]
-        if not wanted:
-            return [{} for _ in requests]
         if (key := tuple(wanted)) not in self._programs:
             made = program.Program(chain, wanted, self.devices, self.compiled)
             self._programs[key] = made
