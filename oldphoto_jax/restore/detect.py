@@ -182,9 +182,9 @@ class Detector:
     @property
     def level(self) -> float:
         """The threshold that holds: the given one, else that of the weights."""
-        task = self.stage.predictor
+        known = self.stage.predictor
         # Weights of before there were two of them may have one above the other's default.
-        own = max(task.careful, task.threshold) if self.careful else task.threshold
+        own = max(known.careful, known.threshold) if self.careful else known.threshold
         return own if self.threshold is None else self.threshold
 
     @property
