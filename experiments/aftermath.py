@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from oldphoto_jax.photo import files
+from oldphoto_jax.photo.disk import files
 
 REPORT, DOING = "report.jsonl", ".doing-restore"
 BEFORE = "done before with the same settings"  # what the report says of a photo that is finished

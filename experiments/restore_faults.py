@@ -37,7 +37,7 @@ import numpy as np
 
 from experiments import aftermath, broken, visit
 from oldphoto_jax.data import sources
-from oldphoto_jax.photo import files
+from oldphoto_jax.photo.disk import files
 
 GOOD = 20  # photos among which the broken ones lie
 PATIENCE = 1800  # seconds; no run takes so long, unless it hangs

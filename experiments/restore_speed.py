@@ -38,7 +38,8 @@ import numpy as np
 from experiments import aftermath, visit
 from oldphoto_jax.damage.recipe import Damage
 from oldphoto_jax.data import sources
-from oldphoto_jax.photo import files, image
+from oldphoto_jax.photo import image
+from oldphoto_jax.photo.disk import files
 from oldphoto_jax.restore.restorer import PICTURES, Restorer
 
 MEGAPIXELS = {1: (816, 1224), 6: (2000, 3000), 24: (4000, 6000), 100: (8000, 12500)}

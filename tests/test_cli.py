@@ -13,7 +13,8 @@ import pytest
 import oldphoto_jax
 from oldphoto_jax import cli
 from oldphoto_jax.commands.options import DETECTOR
-from oldphoto_jax.photo import color, files, image
+from oldphoto_jax.photo import color, image
+from oldphoto_jax.photo.disk import files
 from oldphoto_jax.restore import batch, stage
 from oldphoto_jax.tasks.colorize import Colorize
 from oldphoto_jax.tasks.inpaint import Inpaint

@@ -10,7 +10,8 @@ import pytest
 
 from experiments import aftermath, broken, restore_faults, restore_speed, visit
 from oldphoto_jax.data import sources
-from oldphoto_jax.photo import content, files
+from oldphoto_jax.photo import content
+from oldphoto_jax.photo.disk import files
 from oldphoto_jax.restore.restorer import PICTURES, Restorer
 
 KINDS = ("prob", "mask", *PICTURES)
