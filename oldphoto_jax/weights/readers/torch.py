@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from oldphoto_jax.weights.pth import read
+from oldphoto_jax.weights.readers.pth import read
 from oldphoto_jax.weights.store import WeightsError
 
 __all__ = [
