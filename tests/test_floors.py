@@ -43,22 +43,15 @@ FLOORS = {
     "restore": (
         "tasks",
         "task",
+        "metrics",
         "weights",
         "weights.readers",
         "photo",
         "photo.codecs",
         "photo.disk",
     ),
-    "restore.evaluate": ("metrics", "damage", "data.sources"),
-    "restore.evaluate_obvious": ("metrics", "obvious"),
-    "restore.evaluate_pairs": ("metrics",),
-    "restore.evaluate_colorize": ("metrics",),
-    "restore.evaluate_inpaint": ("metrics",),
-    "restore.colorize": ("metrics",),
-    "restore.color_figures": ("metrics", "models"),
-    "restore.skin_figures": ("metrics",),
-    "restore.holes": ("metrics",),
-    "restore.hole_figures": ("metrics",),
+    "restore.evaluate": ("damage",),
+    "restore.evaluate_obvious": ("obvious",),
     "restore.sample": ("damage", "data.sources"),
     "teach": ("restore", "tasks", "damage", "train", "data", "task", "weights"),
     "commands": (
@@ -73,85 +66,34 @@ FLOORS = {
     "terminal": (),
     "cli": ("commands", "terminal"),
     "configs": ("tasks", "damage", "train.config", "train.optimizer", "data.sources"),
-    "experiments": ("configs", "main"),
-    "experiments.inpaint_choices": ("tasks", "train.optimizer"),
-    "experiments.convolution_speed": ("layers",),
-    "experiments.depthwise_speed": ("layers",),
-    "experiments.norm_memory": ("layers",),  # measures a part, as no configuration could
-    "experiments.precision_gradients": ("layers", "data.sources", "train.state", "train.step"),
-    "experiments.inpaint_speed": ("models", "weights", "weights.readers"),
-    "experiments.inpaint_torch": (),
-    "experiments.speed": ("data", "damage", "cli"),
-    "experiments.visit": ("task", "tasks", "weights"),
-    "experiments.restore_speed": (
+    # The top floor: nothing stands on it, so its pictures and exams may look at all below.
+    "experiments": (
+        "configs",
+        "main",
+        "restore",
+        "tasks",
+        "train",
+        "data",
+        "metrics",
         "damage",
-        "data.sources",
-        "photo",
-        "photo.disk",
-        "restore.restorer",
-    ),
-    "experiments.aftermath": (
-        "photo",
-        "photo.disk",
-    ),
-    "experiments.broken": ("data.sources",),
-    "experiments.restore_faults": ("data.sources", "photo", "photo.disk"),
-    "experiments.plan": (
-        "train.checkpoint",
-        "train.config",
-        "train.needs",
-        "train.workdir",
-        "data.sources",
-    ),
-    "experiments.report": ("train.workdir",),
-    "experiments.ledger": ("train.workdir",),
-    "experiments.saved_residuals": ("tasks.segment",),
-    "experiments.seeing_exams": (
-        "data.sources",
-        "restore.evaluate",
-        "restore.evaluate_obvious",
-        "restore.stage",
-        "tasks.segment",
-        "train.workdir",
         "weights",
-    ),
-    "experiments.tone_kinds": ("damage", "data.sources", "photo"),
-    "experiments.fill_sheet": ("restore", "tasks.inpaint", "photo", "photo.disk", "data.sources"),
-    "experiments.genuine_exam": (
-        "metrics.mask",
-        "metrics.stream",
-        "restore.detect",
-        "restore.stage",
-        "restore.tophat",
-        "tasks.segment",
         "photo",
         "photo.disk",
+    ),
+    "experiments.speed": (
+        "configs",
+        "restore",
+        "tasks",
+        "task",
+        "train",
+        "models",
+        "layers",
+        "data",
+        "damage",
         "weights",
-    ),
-    "experiments.segment_mistakes": (
-        "restore.detect",
-        "restore.evaluate",
-        "restore.stage",
-        "tasks.segment",
-        "photo",
-        "data.sources",
-        "weights",
-    ),
-    "experiments.duel": (
-        "restore.colorize",
-        "restore.stage",
-        "tasks.colorize",
+        "weights.readers",
         "photo",
         "photo.disk",
-        "data.sources",
-    ),
-    "experiments.sheet": (
-        "restore.colorize",
-        "restore.stage",
-        "tasks.colorize",
-        "photo",
-        "photo.disk",
-        "data.sources",
     ),
 }
 
@@ -176,7 +118,7 @@ NETWORK = ("ftplib", "http", "requests", "smtplib", "ssl", "urllib.request", "so
 LOCAL = {"socket", "socket.gethostname"}  # the name of this machine
 UNPICKLING = {"weights.readers.unpickler"}
 CONNECTED = {"weights.fetch"}  # all else stays on this machine
-COMPARED = {"experiments.inpaint_torch": {"torch"}}  # measured against, by nobody needed
+COMPARED = {"experiments.speed.inpaint_torch": {"torch"}}  # measured against, by nobody needed
 
 
 def modules():
@@ -210,6 +152,12 @@ def ours(tree):
         if name.split(".")[0] in (HOUSE, *OUTSIDE):
             short = "" if name == HOUSE else name.removeprefix(f"{HOUSE}.")
             yield (short if short in MODULES else short.rpartition(".")[0]), line
+
+
+def asks(tree):
+    """Whether an experiment is a question: `experiments.run` walks its VARIANTS."""
+    targets = (target for node in tree.body for target in getattr(node, "targets", ()))
+    return any(isinstance(target, ast.Name) and target.id == "VARIANTS" for target in targets)
 
 
 def within(name, room):
@@ -271,6 +219,13 @@ def test_every_module_keeps_to_its_floor(name):
         if target and not any(covers(one, target) for one in allowed)
     ]
     assert not strangers, f"{strangers}; allowed: {allowed}"
+
+
+@pytest.mark.parametrize("name", [name for name, tree in TREES.items() if asks(tree)])
+def test_a_question_with_variants_changes_configurations_and_nothing_else(name):
+    allowed = ("experiments", "configs", *FLOORS["configs"])
+    strangers = [to for to, _ in ours(TREES[name]) if not any(covers(one, to) for one in allowed)]
+    assert not strangers, f"{name} is a question, whose VARIANTS are made of {allowed}"
 
 
 def test_what_judges_is_unknown_to_what_is_trained():

@@ -1,7 +1,7 @@
 r"""How fast is our partial-convolution U-Net beside the same network in PyTorch?
 
-    python -m experiments.inpaint_speed
-    python -m experiments.inpaint_speed --gradient --levels=5 --width=32 --batch=8 --sides=160
+    python -m experiments.speed.inpaint
+    python -m experiments.speed.inpaint --gradient --levels=5 --width=32 --batch=8 --sides=160
 
 Needs PyTorch: pip install -e '.[compare]'. All players get the same random weights, photo and
 mask, and must give the same answer to 1e-3 of its largest value before any is timed. Then they
@@ -73,7 +73,7 @@ class Player:
 def pytorch():
     """The module of our experiments that needs PyTorch."""
     try:
-        from experiments import inpaint_torch
+        from experiments.speed import inpaint_torch
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise

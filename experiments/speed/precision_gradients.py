@@ -1,6 +1,6 @@
 r"""How far are gradients computed in bfloat16 from those in float32, parameter by parameter?
 
-    python -m experiments.precision_gradients [--size=64] [--batch=4] [--all]
+    python -m experiments.speed.precision_gradients [--size=64] [--batch=4] [--all]
 
 First a lone 3x3 convolution whose output is averaged over all places and summed over channels: the
 gradient of each bias is 1. Then the three configurations that compute in bfloat16, shrunk and

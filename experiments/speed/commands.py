@@ -1,10 +1,11 @@
 r"""How fast are the input pipeline and `oldphoto`, and how much memory does a scan take?
 
-    python -m experiments.speed --photos=PHOTOS --textures=DIR --weights=WORKDIR_OR_FILE
-    python -m experiments.speed --command=inpaint --photos=PHOTOS --weights=WORKDIR_OR_FILE
-    python -m experiments.speed --command=colorize --photos=PHOTOS --weights=WORKDIR_OR_FILE
+    python -m experiments.speed.commands --photos=PHOTOS --textures=DIR --weights=WEIGHTS
+    python -m experiments.speed.commands --command=inpaint --photos=PHOTOS --weights=WEIGHTS
+    python -m experiments.speed.commands --command=colorize --photos=PHOTOS --weights=WEIGHTS
 
-PHOTOS is what a configuration takes: samples, a folder, a .txt list. The pipeline is that of the
+PHOTOS is what a configuration takes: samples, a folder, a .txt list; WEIGHTS is what the command
+takes: a training run, a file or a name. The pipeline is that of the
 command's configuration `:lite`, on threads of one process. The first photo is enlarged to 1, 6 and
 24 megapixels (3:2, JPEG) and each goes through a process of its own, as a user would start it:
 seconds include start-up and compilation (`first`), or find the programs of the first run in the

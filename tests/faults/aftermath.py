@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import json
 import pathlib
 import resource
 import subprocess
@@ -12,21 +11,15 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
+from experiments.speed.visit import REPORT, lines
 from oldphoto_jax.photo.disk import files
 
-REPORT, DOING = "report.jsonl", ".doing-restore"
+DOING = ".doing-restore"
 BEFORE = "done before with the same settings"  # what the report says of a photo that is finished
 READ_ANYTHING = (1, 2)  # capabilities that root has: DAC_OVERRIDE and DAC_READ_SEARCH
 LIBC = ctypes.CDLL(None, use_errno=True)
 DROP = 24  # prctl's PR_CAPBSET_DROP
 ROOM = 64  # MiB, of the disk that is full no longer
-
-
-def lines(out: pathlib.Path) -> list[dict]:
-    """The whole lines of the report in a folder; none if there is no report yet."""
-    path = out / REPORT
-    text = path.read_bytes().rpartition(b"\n")[0] if path.exists() else b""
-    return [json.loads(line) for line in text.splitlines()]
 
 
 def finished(out: pathlib.Path) -> Counter:

@@ -1,7 +1,7 @@
 r"""How fast is `oldphoto restore`, in how much memory, and how often does it compile?
 
-    python -m experiments.restore_speed --results=runs/restore_speed.jsonl
-    python -m experiments.restore_speed --part sizes --megapixels 1 6 --photos=PHOTOS
+    python -m experiments.speed.restore --results=runs/restore_speed.jsonl
+    python -m experiments.speed.restore --part sizes --megapixels 1 6 --photos=PHOTOS
 
 PHOTOS is what a configuration takes: samples, a folder, a .txt list. Every figure comes from
 processes of its own, as a user would start them. With --results the rows that the file has are
@@ -35,7 +35,7 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from experiments import aftermath, visit
+from experiments.speed import visit
 from oldphoto_jax.damage.recipe import Damage
 from oldphoto_jax.data import sources
 from oldphoto_jax.photo import image
@@ -103,7 +103,7 @@ class Measurements:
                 shutil.copyfile(first, source / f"{number:03}.jpg")
         self.restore(source / "000.jpg", "batch", *more)
         seen, out = self.restore(source, "batch", *more)
-        working = sum(line["seconds"] for line in aftermath.lines(out))
+        working = sum(line["seconds"] for line in visit.lines(out))
         return {
             "photos/s": photos / seen.seconds,
             "photos/s without start-up": photos / working,
@@ -120,7 +120,7 @@ class Measurements:
         save(path, cv2.resize(old, (width, height), interpolation=cv2.INTER_LINEAR))
         first, _ = self.restore(path, path.name)
         second, out = self.restore(path, path.name)
-        (line,) = aftermath.lines(out)
+        (line,) = visit.lines(out)
         return {
             "the photo itself, MiB": height * width * 3 / 2**20,
             "first, s": first.seconds,

@@ -4,7 +4,7 @@ A chain of convolutions, each followed by the norm; what XLA sets aside for one 
 (`memory_analysis().temp_size_in_bytes`), and what JAX hands from the forward to the backward pass
 before XLA may optimize across them.
 
-python -m experiments.norm_memory [--layers=8] [--channels=64] [--side=128] [--batch=4]
+python -m experiments.speed.norm_memory [--layers=8] [--channels=64] [--side=128] [--batch=4]
 
 On CPU with jax 0.10.2, MiB for one gradient (one feature map is 16 MiB in float32):
 

@@ -1,4 +1,4 @@
-"""Small photos of all kinds, and files that are none: what restore_faults.py lays into folders."""
+"""Small photos of all kinds, and files that are none: what restore.py lays into folders."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from experiments import restore_speed
+from experiments.speed.restore import aged
 from oldphoto_jax.data import sources
 
 SIDES = (64, 100)  # pixels
@@ -32,9 +32,7 @@ def build(folder: pathlib.Path, photos: sources.Photos, count: int) -> None:
     """Writes so many small old photos, 000.jpg, 001.png ..., of some larger ones."""
     folder.mkdir(parents=True)
     rng, side = np.random.default_rng(0), 4 * SIDES[1]
-    old = [
-        restore_speed.aged(photos[n % len(photos)]["photo"], (side, side), n) for n in range(OLD)
-    ]
+    old = [aged(photos[n % len(photos)]["photo"], (side, side), n) for n in range(OLD)]
     for number in range(count):
         height, width = rng.integers(SIDES[0], SIDES[1] + 1, 2)
         top, left = rng.integers(0, side - SIDES[1], 2)

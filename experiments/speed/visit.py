@@ -1,6 +1,6 @@
 """`oldphoto` in processes of its own, as users start it: timed, watched, and killed where asked.
 
-Shared by restore_speed.py and restore_faults.py. Memory is what Linux tells in /proc: `peak` is
+For `restore` beside it and for tests/faults. Memory is what Linux tells in /proc: `peak` is
 the highest resident memory, in which mapped files count although the system may drop their pages;
 `anonymous` leaves those out, and is looked at every TICK seconds.
 """
@@ -29,7 +29,8 @@ from oldphoto_jax.tasks.inpaint import Inpaint
 from oldphoto_jax.tasks.segment import Segment
 from oldphoto_jax.weights import names, store
 
-ROOT = pathlib.Path(__file__).parent.parent
+ROOT = pathlib.Path(__file__).parents[2]
+REPORT = "report.jsonl"
 TICK = 0.02  # seconds
 COMMAND = (sys.executable, "-m", "oldphoto_jax.cli")
 COUNTING = """
@@ -141,6 +142,13 @@ def _memory(pid: int) -> dict[str, int]:
         return {}
     pairs = (line.split() for line in lines if line.endswith(" kB"))
     return {name.rstrip(":"): int(value) for name, value, _ in pairs}
+
+
+def lines(out: pathlib.Path) -> list[dict]:
+    """The whole lines of the report in a folder; none if there is no report yet."""
+    path = out / REPORT
+    text = path.read_bytes().rpartition(b"\n")[0] if path.exists() else b""
+    return [json.loads(line) for line in text.splitlines()]
 
 
 def untrained(folder: pathlib.Path, options: Iterable[str] = TASKS) -> list[str]:

@@ -1,6 +1,6 @@
 r"""How much faster is our weight gradient of a convolution than XLA's, on a CPU?
 
-    python -m experiments.convolution_speed
+    python -m experiments.speed.convolution
 
 Milliseconds for the gradient of a 3x3 kernel alone, best of three. On two cores of a server CPU,
 float32, jax 0.10.2:

@@ -1,7 +1,7 @@
 r"""What becomes of a folder of photos when `oldphoto restore` is killed, or meets what is broken?
 
-    python -m experiments.restore_faults
-    python -m experiments.restore_faults --fault killed --photos=PHOTOS
+    python -m tests.faults.restore
+    python -m tests.faults.restore --fault killed --photos=PHOTOS
 
 PHOTOS is what a configuration takes: samples, a folder, a .txt list. Small pieces of them, in all
 formats, gray and in colour, 8 and 16 bits, make a folder of --count. It is restored once
@@ -35,9 +35,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from experiments import aftermath, broken, visit
+from experiments.speed import visit
 from oldphoto_jax.data import sources
 from oldphoto_jax.photo.disk import files
+from tests.faults import aftermath, broken
 
 GOOD = 20  # photos among which the broken ones lie
 PATIENCE = 1800  # seconds; no run takes so long, unless it hangs
@@ -76,7 +77,7 @@ class Faults:
         if told := aftermath.differences(self.undisturbed, self.expected):
             raise SystemExit(f"two undisturbed runs differ: {told}")
         self.peak = seen.peak
-        self.pace = statistics.median(line["seconds"] for line in aftermath.lines(self.undisturbed))
+        self.pace = statistics.median(line["seconds"] for line in visit.lines(self.undisturbed))
 
     def restore(self, source, out: pathlib.Path, *more, **how) -> visit.Visit:
         arguments = ["restore", source, "--out", out, *self.more, *more]
@@ -132,7 +133,7 @@ class Faults:
             there = aftermath.tree(out)
             there.pop(aftermath.DOING, None)  # stays where the report could not be written either
             wrong = [name for name in there if there[name] != self.expected.get(name)]
-            failed = [line["reason"] for line in aftermath.lines(out) if line["status"] == "failed"]
+            failed = [line["reason"] for line in visit.lines(out) if line["status"] == "failed"]
             reason = failed[0] if failed else seen.last
             yield Row(
                 f"full disk ({what})",
@@ -206,7 +207,7 @@ class Faults:
         """
         out = self.folder / f"out_{source.name}"
         seen = self.restore(source, out, preexec_fn=None if os.geteuid() else aftermath.bind_root)
-        told = {line["photo"]: line for line in aftermath.lines(out)}
+        told = {line["photo"]: line for line in visit.lines(out)}
         begun = {aftermath.stem(name) for name in aftermath.tree(out)}
         for name, what in made.items():
             line = told.get(name, {"status": "no line", "reason": "passed over as no file"})
@@ -228,7 +229,7 @@ class Faults:
 
     def _told(self, fault: str, out, wrong: set[str], seen: visit.Visit, good: int) -> Row:
         """A row about photos of which those in `wrong` should fail."""
-        done, lines = aftermath.finished(out), aftermath.lines(out)
+        done, lines = aftermath.finished(out), visit.lines(out)
         failed = {line["photo"]: line["reason"] for line in lines if line["status"] == "failed"}
         reasons = "; ".join(sorted({reason.rpartition("/")[2] for reason in failed.values()}))
         stems = {pathlib.Path(name).stem for name in wrong}

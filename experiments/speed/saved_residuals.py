@@ -1,6 +1,6 @@
 """What the gradient of the published detector keeps of its forward pass, with and without remat.
 
-    python -m experiments.saved_residuals --size=1024 --width=64
+    python -m experiments.speed.saved_residuals --size=1024 --width=64
 
 Adds up JAX's own listing (`jax.ad_checkpoint.print_saved_residuals`) for one photo: what is made
 on the way forward and kept for the way back; the weights, which are there anyway, are left out.

@@ -1,6 +1,6 @@
 r"""How much faster is our depthwise convolution than XLA's, forward and backward, on a CPU?
 
-    python -m experiments.depthwise_speed
+    python -m experiments.speed.depthwise
 
 Milliseconds on the shapes of EfficientNet-Lite0 with 256x256 pixels, float32, best of three: as
 XLA's convolution with as many groups as channels, as the same sum of shifted copies that ours is

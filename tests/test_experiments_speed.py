@@ -1,4 +1,4 @@
-"""The experiments run, small; their figures stand in their docstrings."""
+"""Measurements of speed, memory and precision run, small."""
 
 import argparse
 import dataclasses
@@ -10,14 +10,13 @@ import jax
 import numpy as np
 import pytest
 
-import experiments
-from experiments import (
-    convolution_speed,
-    depthwise_speed,
-    inpaint_speed,
+from experiments.speed import (
+    commands,
+    convolution,
+    depthwise,
+    inpaint,
     norm_memory,
     precision_gradients,
-    speed,
 )
 from oldphoto_jax.data import sources
 
@@ -56,25 +55,25 @@ def test_biases_and_scales_are_hardly_further_off_than_kernels(name):
     assert max(off["bias"], off["scale"]) < max(1.5 * off["kernel"], 0.02)
 
 
-@pytest.mark.parametrize("command", speed.CONFIGS)
+@pytest.mark.parametrize("command", commands.CONFIGS)
 def test_the_pipeline_is_timed_without_a_network(command):
-    assert speed.pipeline(command, sources.open_photos("samples"), "", batches=1) > 0
+    assert commands.pipeline(command, sources.open_photos("samples"), "", batches=1) > 0
 
 
 def test_gradients_of_convolutions_are_timed():
-    for convolution in (jax.lax.conv_general_dilated, convolution_speed.convolve):
-        assert convolution_speed.milliseconds(convolution, 1, 8, 2, 3) > 0
+    for way in (jax.lax.conv_general_dilated, convolution.convolve):
+        assert convolution.milliseconds(way, 1, 8, 2, 3) > 0
 
 
 def test_depthwise_convolutions_are_timed_forward_and_backward():
-    for way in depthwise_speed.WAYS:
-        assert min(depthwise_speed.milliseconds(way, 1, 6, 2, 3, 2)) > 0
+    for way in depthwise.WAYS:
+        assert min(depthwise.milliseconds(way, 1, 6, 2, 3, 2)) > 0
 
 
 def test_scratches_and_specks_cover_a_few_percent_at_every_size(monkeypatch, tmp_path):
     """Of three sizes the largest is five times the first; each is filled by both methods."""
     sizes = {1: (200, 300), 6: (490, 735), 24: (980, 1470)}
-    monkeypatch.setattr(speed, "MEGAPIXELS", sizes)
+    monkeypatch.setattr(commands, "MEGAPIXELS", sizes)
     seen = []
 
     def visit(arguments, cache):
@@ -82,11 +81,11 @@ def test_scratches_and_specks_cover_a_few_percent_at_every_size(monkeypatch, tmp
         seen.append((arguments, photo.shape, mask.shape, (mask > 0).mean(), {*np.unique(mask)}))
         return len(seen), 3.0, {"filled": 0.03, "left": 0}
 
-    monkeypatch.setattr(speed, "visit", visit)
+    monkeypatch.setattr(commands, "visit", visit)
     pixels = np.ascontiguousarray(sources.open_photos("samples")[0]["photo"][..., ::-1])
-    rows = list(speed.rows("inpaint", pixels, ["--weights", "w"], [1, 24]))
+    rows = list(commands.rows("inpaint", pixels, ["--weights", "w"], [1, 24]))
     assert [row["megapixels"] for row in rows] == [1, 1, 24, 24]
-    assert [row["method"] for row in rows] == [*speed.METHODS] * 2
+    assert [row["method"] for row in rows] == [*commands.METHODS] * 2
     assert [(row["first"], row["second"]) for row in rows] == [(1, 2), (3, 4), (5, 6), (7, 8)]
     for arguments, photo, mask, share, values in seen:
         assert photo == (*mask, 3) and mask in sizes.values()
@@ -98,22 +97,22 @@ def test_a_visit_is_timed_in_its_own_process_and_its_failure_is_told(tmp_path):
     photo, mask = (tmp_path / name for name in ("a.png", "a_mask.png"))
     cv2.imwrite(str(photo), np.full((40, 60, 3), 99, np.uint8))
     cv2.imwrite(str(mask), cv2.circle(np.zeros((40, 60), np.uint8), (20, 20), 3, 255, -1))
-    commands = speed.commands("inpaint", photo, mask, [])
-    seconds, peak, report = speed.visit(commands["biharmonic"], str(tmp_path / "cache"))
+    words = commands.commands("inpaint", photo, mask, [])
+    seconds, peak, report = commands.visit(words["biharmonic"], str(tmp_path / "cache"))
     assert seconds > 0 and 30 < peak < 30_000
     assert report["holes"] == {"biharmonic": 1} and report["left"] == 0
     with pytest.raises(SystemExit, match=r"nowhere\.jpg"):
-        speed.visit(["detect", "nowhere.jpg"], str(tmp_path / "cache"))
+        commands.visit(["detect", "nowhere.jpg"], str(tmp_path / "cache"))
 
 
 def test_players_take_turns_and_the_first_one_is_the_measure():
     turns = []
     names = ("jax", "published", "tuned")
     playing = {name: lambda name=name: turns.append(name) for name in names}
-    seconds = inpaint_speed.take_turns(playing, rounds=2)
+    seconds = inpaint.take_turns(playing, rounds=2)
     assert turns == [*names] * 3  # the first of three doesn't count
     assert {name: len(found) for name, found in seconds.items()} == dict.fromkeys(names, 2)
-    first, second = inpaint_speed.rows({"jax": [2.0, 1.0, 9.0], "published": [5.0, 4.0, 3.0]})
+    first, second = inpaint.rows({"jax": [2.0, 1.0, 9.0], "published": [5.0, 4.0, 3.0]})
     assert (first["min"], first["median"], first["max"]) == (1.0, 2.0, 9.0)
     assert first["times as long as jax"] == 1 and second["times as long as jax"] == 2
 
@@ -127,37 +126,35 @@ class Fixed:
 
 
 def test_networks_that_differ_are_not_timed():
-    far = inpaint_speed.agree({"jax": Fixed(2.0), "published": Fixed(2.002)})
+    far = inpaint.agree({"jax": Fixed(2.0), "published": Fixed(2.002)})
     assert far["published"] == pytest.approx(0.0005)
     for other in (2.005, np.nan):  # a difference that is no number is no agreement
         with pytest.raises(SystemExit, match="not the same network"):
-            inpaint_speed.agree({"jax": Fixed(2.0), "published": Fixed(other)})
+            inpaint.agree({"jax": Fixed(2.0), "published": Fixed(other)})
 
 
 def test_missing_pytorch_is_told_with_what_brings_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.delitem(sys.modules, "experiments.inpaint_torch", raising=False)
-    monkeypatch.delattr(
-        experiments, "inpaint_torch", raising=False
-    )  # where an earlier test left it
-    monkeypatch.setattr(sys, "argv", ["inpaint_speed"])
+    monkeypatch.delitem(sys.modules, "experiments.speed.inpaint_torch", raising=False)
+    monkeypatch.delattr("experiments.speed.inpaint_torch", raising=False)  # of an earlier test
+    monkeypatch.setattr(sys, "argv", ["inpaint"])
     with pytest.raises(SystemExit, match=r"pip install -e '\.\[compare\]'"):
-        inpaint_speed.main()
+        inpaint.main()
 
 
 @pytest.mark.compare
 @pytest.mark.parametrize("gradient", [False, True])
 def test_our_network_and_that_of_pytorch_are_the_same(gradient):
     options = argparse.Namespace(**NETWORK, gradient=gradient)
-    far = inpaint_speed.agree(inpaint_speed.players(options, side=32))
+    far = inpaint.agree(inpaint.players(options, side=32))
     assert far.keys() == {"published", "tuned"} and max(far.values()) < 1e-4
 
 
 @pytest.mark.compare
 def test_the_comparison_is_printed_as_json(monkeypatch, capsys):
     arguments = ["--levels=2", "--width=4", "--sides", "16", "32", "--rounds=1"]
-    monkeypatch.setattr(sys, "argv", ["inpaint_speed", *arguments])
-    inpaint_speed.main()
+    monkeypatch.setattr(sys, "argv", ["inpaint", *arguments])
+    inpaint.main()
     about, *lines = map(json.loads, capsys.readouterr().out.splitlines())
     assert about["levels"] == 2 and about["cores"] >= 1
     assert [line.get("player") for line in lines] == [None, "jax", "published", "tuned"] * 2
