@@ -9,7 +9,8 @@ import pytest
 
 from experiments import duel, sheet
 from oldphoto_jax.models import unet
-from oldphoto_jax.photo import files, image
+from oldphoto_jax.photo import image
+from oldphoto_jax.photo.disk import files
 from oldphoto_jax.predictors.colors import ColorPredictor
 from oldphoto_jax.restore import colorize, stage
 from tests import toy, untrained

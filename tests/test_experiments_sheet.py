@@ -8,7 +8,8 @@ import pytest
 
 from experiments import report, sheet
 from oldphoto_jax.models import unet
-from oldphoto_jax.photo import color, files, image, tone
+from oldphoto_jax.photo import color, image, tone
+from oldphoto_jax.photo.disk import files
 from oldphoto_jax.predictors.colors import ColorPredictor
 from oldphoto_jax.restore import colorize, stage
 from tests import toy, untrained

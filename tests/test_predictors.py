@@ -81,9 +81,9 @@ def test_sides_are_multiples_of_what_the_networks_take():
     assert [FillingPredictor(network=n).multiple for n in (lite, partial)] == [32, 8]
 
 
-# --- files of version 0.1, which described a task ---
+# --- files from before there were predictors, which described a task ---
 
-# The metadata of the packaged files of that version, without what predicting does not need: the
+# The metadata of the packaged files as they were then, without what predicting does not need: the
 # other fields are there by these names, and stay unread.
 TRAINING = {"size": 192, "weight": {"hole": 6.0}, "enlarge": [0.7, 2.0], "no field": [{}]}
 DAMAGE = {
@@ -113,7 +113,7 @@ def old(verb, **fields):
 
 
 @pytest.mark.parametrize("verb", OLD)
-def test_the_packaged_files_of_version_0_1_would_say_the_same(verb):
+def test_the_packaged_files_as_they_were_would_say_the_same(verb):
     _, now = store.load(catalogue.packaged(f"{verb}-lite"))
     assert "task" not in now and {"config", "step", "figures", "version"} <= now.keys()
     assert metadata.read(old(verb, network="lite", **OLD[verb])) == metadata.read(now)

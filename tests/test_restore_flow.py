@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from oldphoto_jax.models import partial_unet, unet
-from oldphoto_jax.photo import files, image
+from oldphoto_jax.photo import image
+from oldphoto_jax.photo.disk import files
 from oldphoto_jax.predictors.colors import ColorPredictor
 from oldphoto_jax.predictors.defects import DefectPredictor
 from oldphoto_jax.predictors.filling import FillingPredictor

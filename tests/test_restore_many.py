@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import pytest
 
-from oldphoto_jax.photo import files
+from oldphoto_jax.photo.disk import files
 from tests import untrained
 
 ROOT = pathlib.Path(__file__).parent.parent

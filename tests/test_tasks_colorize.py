@@ -154,7 +154,7 @@ def test_settings_that_make_no_sense_are_refused():
         (dict(rivalry="duel"), "rivalry 'duel' is unknown"),
         (dict(palette=4), "a palette of 4 colours a side: give an odd number"),
         (dict(weight={"bins": 1.0}), "palette is 0, but the weight of bins is 1.0"),
-        (dict(temperature=0.5), "palette is 0, but .* the temperature 0.5: give a palette its"),
+        (dict(temperature=0.5), "palette is 0, but the temperature 0.5: give a palette its"),
         (dict(temperature=0.0, palette=5), "temperature 0.0: give a number of 0.001 or more"),
     ):
         with pytest.raises(ValueError, match=told):

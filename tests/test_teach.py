@@ -11,7 +11,7 @@ from flax import nnx
 from oldphoto_jax import cli, teach
 from oldphoto_jax.data.pairs import Pairs
 from oldphoto_jax.models import unet
-from oldphoto_jax.photo import files
+from oldphoto_jax.photo.disk import files
 from oldphoto_jax.predictors.defects import DefectPredictor
 from oldphoto_jax.restore import stage
 from oldphoto_jax.tasks import segment

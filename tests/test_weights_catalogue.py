@@ -62,7 +62,7 @@ def test_lite_was_trained_by_the_shipped_configuration(module):
 
 
 def today(text):
-    """The configuration of a run of version 0.1, when tasks had the fields of their networks."""
+    """The configuration of a run from when tasks had the fields of their networks."""
     run = json.loads(text)
     task = run["task"]
     module, _, name = task["class"].partition(":")

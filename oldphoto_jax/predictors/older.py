@@ -1,4 +1,4 @@
-"""Weights files of version 0.1, whose metadata describe a task in place of a predictor.
+"""Weights files from before there were predictors: their metadata describe a task.
 
 A later version may drop this module, and with it what `metadata.read` asks of it.
 """

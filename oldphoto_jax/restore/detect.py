@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from oldphoto_jax.photo import contained, encoding, files, image, scratch
+from oldphoto_jax.photo import encoding, image, scratch
+from oldphoto_jax.photo.disk import contained, files
 from oldphoto_jax.restore import batch, components, holes, octaves, tiles, written
 from oldphoto_jax.restore import stage as stages
 
@@ -187,9 +188,9 @@ class Detector:
     @property
     def level(self) -> float:
         """The threshold that holds: the given one, else that of the weights."""
-        task = self.stage.predictor
+        known = self.stage.predictor
         # Weights of before there were two of them may have one above the other's default.
-        own = max(task.careful, task.threshold) if self.careful else task.threshold
+        own = max(known.careful, known.threshold) if self.careful else known.threshold
         return own if self.threshold is None else self.threshold
 
     @property
