@@ -106,7 +106,7 @@ def calibrated(task: Segment, scores: CleanScores) -> Segment:
 
 
 def share(scores: CleanScores, threshold: float) -> float:
-    """The share of pixels that a threshold marks, of scores in 16 bits rounded up."""
+    """The share of pixels that a threshold marks at most; scores in 16 bits are rounded up."""
     level = int(np.ceil(threshold * (LEVELS - 1) - 1e-6))
     return float(scores.clean[level:].sum() / scores.clean.sum())
 
@@ -121,30 +121,33 @@ def pack(
     """
     arrays, metadata = store.load(stages.find(source))
     before, arrays = sum(array.nbytes for array in arrays.values()), packed(arrays)
-    task, lines = stages.load(source).task, []
     if "config" in metadata:
         config = relative(json.loads(metadata["config"]), home)
         metadata["config"] = json.dumps(config, indent=1, sort_keys=True)
+    with tempfile.TemporaryDirectory(prefix="oldphoto-") as folder:
+        rounded = pathlib.Path(folder) / "packed.safetensors"
+        store.save(rounded, arrays, metadata)
+        try:
+            stage = stages.load(rounded)
+        except WeightsError as error:
+            raise WeightsError(f"{source}, packed: {error}") from error
+    task, lines = stage.task, []
     finds = isinstance(task, Segment)
-    if exam is not None and not finds:
-        raise ValueError(f"{source}: only finders have thresholds to set; leave out --photos")
     if exam is not None:
-        with tempfile.TemporaryDirectory(prefix="oldphoto-") as folder:
-            rounded = pathlib.Path(folder) / "packed.safetensors"
-            store.save(rounded, arrays, described(metadata, task))
-            scores, digest = ask(evaluate.network("packed", stages.load(rounded)), exam)
+        if not finds:
+            raise ValueError(f"{source}: only finders have thresholds to set; leave out --photos")
+        scores, digest = ask(evaluate.network(str(source), stage), exam)
         lines.append(
             f"{exam.count} undamaged crops of {exam.size} px from {len(exam.photos)} photos, "
             f"seed {exam.seed}, sha256 of names and pixels {digest[:16]}"
         )
-        new = calibrated(task, scores)
+        old, task = task, calibrated(task, scores)
         for name in ("threshold", "careful"):
-            old, level = getattr(task, name), getattr(new, name)
-            marked, once = share(scores, level), share(scores, old)
+            level, was = getattr(task, name), getattr(old, name)
             lines.append(
-                f"{name}: {level:.4f} marks {marked:.3%} of them (before: {old:.4f}, {once:.3%})"
+                f"{name}: {level:.4f} marks {share(scores, level):.3%} of them "
+                f"(before: {was:.4f}, {share(scores, was):.3%})"
             )
-        task = new
     elif finds:
         lines.append(
             f"thresholds stay {task.threshold:.4f} and {task.careful:.4f}: --photos sets them anew"
