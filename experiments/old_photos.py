@@ -1,12 +1,12 @@
 r"""How much finders mark of photographs as their owners have them, in figures and as a picture.
 
     python -m experiments.old_photos segment-lite new=runs/segment-lite/weights/last.safetensors \
-        --photos=FOLDER --out=runs/old.jpg --thresholds=0.3,0.5,0.7
+        --photos=FOLDER --out=runs/old.png --thresholds=0.3,0.5,0.7
 
 For each photo in the folder: the share of its pixels that each of the weights marks at its own
 threshold, at its careful one, and at those of --thresholds; at the end the mean and the median over
 photos. Whole photos are looked at, tile by tile and from further away too, as `oldphoto restore`
-does. Contact sheets (runs/old-1.jpg, runs/old-2.jpg ...) show each photo beside the same with the
+does. Contact sheets (runs/old-1.png, runs/old-2.png ...) show each photo beside the same with the
 marks of each of the weights at its own threshold in red: what is undamaged should have none. A
 small pixel is red wherever there is a mark in it, so that thin ones stay visible; `restore` grows
 them by two pixels more. Photos with known damage: `genuine_exam.py`.

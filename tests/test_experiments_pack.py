@@ -7,6 +7,8 @@ import shlex
 import types
 
 import cv2
+import jax
+import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 import pytest
@@ -103,7 +105,15 @@ def configured(path, photos):
     store.save(path, arrays, metadata | {"config": json.dumps(config), "step": "7"})
 
 
-def test_the_command_packs_and_calibrates(photos, tmp_path, capsys):
+def test_the_command_packs_and_calibrates(photos, tmp_path, monkeypatch, capsys):
+    asked = []
+
+    def answer(self, photo):
+        kernels = [leaf for leaf in jax.tree.leaves(self.params) if leaf.ndim > 2]
+        asked.append(all((leaf == leaf.astype(jnp.bfloat16)).all() for leaf in kernels[:4]))
+        return {"mask": photo.max(-1, keepdims=True)}
+
+    monkeypatch.setattr(stage.Stage, "__call__", answer)  # compiling takes seconds
     task = Segment(damage=Damage(textures=str(photos)), threshold=0.25, careful=0.5, **TINY)
     best = tmp_path / "run" / "weights" / "best.safetensors"
     best.parent.mkdir(parents=True)
@@ -113,6 +123,7 @@ def test_the_command_packs_and_calibrates(photos, tmp_path, capsys):
     words = [f"--out={out}", f"--home={tmp_path}", f"--photos={photos}", "--size=32"]
     pack_weights.main([str(tmp_path / "run"), *words])
     told = capsys.readouterr().out
+    assert asked == [True] * 3  # by the rounded weights
     loaded = stage.load(out, kind=Segment)
     assert loaded.task.careful >= loaded.task.threshold
     assert loaded.task.damage == Damage()
