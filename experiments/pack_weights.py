@@ -1,7 +1,7 @@
 r"""Makes of a training run's weights the file that is shipped: small, and calibrated if a finder.
 
     python -m experiments.pack_weights runs/segment-lite --out=segment-lite.safetensors \
-        --photos=data/splits/val.txt --textures=data/textures --home=.
+        --photos=data/splits/val.txt --textures=data/textures
 
 SOURCE is a work folder (its best weights, else the last), a file, or a name. Kernels of
 convolutions are kept in bfloat16, half as large; biases and norms stay in float32. The thresholds
@@ -10,8 +10,8 @@ of a finder are then set anew, by its packed weights: the lowest ones at which a
 `oldphoto evaluate segment` calls clean, one of each of PHOTOS (samples, FOLDER or LIST.txt), aged,
 gray and toned at random. Without --photos the thresholds stay.
 
-A configuration names the folders that it read. Those below --home become relative to it; any other
-place on this machine is refused, lest it be published.
+A configuration names the folders that it read. Those below --home become relative to it, and are
+told; any other place on this machine is refused, lest it be published.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ from oldphoto_jax.weights import store
 from oldphoto_jax.weights.store import WeightsError
 
 KERNEL = "kernel"  # the last part of the names of what is made smaller
-ELSEWHERE = re.compile(r"(?:^|[*=:@ ])(?:[/~\\]|[A-Za-z]:[/\\])")  # a place outside --home
+BEFORE = r"(?:^|(?<=[*=:@ ]))"  # what stands before a place, in the words of `data.sources`
+ELSEWHERE = re.compile(BEFORE + r"(?:[/~\\]|[A-Za-z]:[/\\])")
 
 
 def packed(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -78,7 +79,9 @@ def relative(value: Any, home: pathlib.Path) -> Any:
         return [relative(one, home) for one in value]
     if not isinstance(value, str):
         return value
-    found = value.replace(os.path.join(home.resolve(), ""), "")
+    found = value
+    for place in (home.absolute(), home.resolve()):  # as it is called, and behind links
+        found = re.sub(BEFORE + re.escape(os.path.join(place, "")), "", found)
     if ELSEWHERE.search(found):
         raise ValueError(
             f"the configuration names {found!r}, a place on this machine; name the folder that "
@@ -119,11 +122,15 @@ def pack(
     Raises WeightsError for what are no weights, and ValueError for places outside `home` and
     for an exam that is not for them.
     """
+    if home.resolve().parent == home.resolve():
+        raise ValueError(f"--home={home} holds everything; name the folder in which data/ lies")
     arrays, metadata = store.load(stages.find(source))
     before, arrays = sum(array.nbytes for array in arrays.values()), packed(arrays)
+    lines = []
     if "config" in metadata:
         config = relative(json.loads(metadata["config"]), home)
         metadata["config"] = json.dumps(config, indent=1, sort_keys=True)
+        lines.append(f"step {metadata['step']} of a run on {config['photos']}")
     with tempfile.TemporaryDirectory(prefix="oldphoto-") as folder:
         rounded = pathlib.Path(folder) / "packed.safetensors"
         store.save(rounded, arrays, metadata)
@@ -131,7 +138,7 @@ def pack(
             stage = stages.load(rounded)
         except WeightsError as error:
             raise WeightsError(f"{source}, packed: {error}") from error
-    task, lines = stage.task, []
+    task = stage.task
     finds = isinstance(task, Segment)
     if exam is not None:
         if not finds:

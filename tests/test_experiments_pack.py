@@ -128,6 +128,7 @@ def test_the_command_packs_and_calibrates(photos, tmp_path, monkeypatch, capsys)
     assert loaded.task.careful >= loaded.task.threshold
     assert loaded.task.damage == Damage()
     assert f"threshold: {loaded.task.threshold:.4f} marks" in told and "before: 0.2500" in told
+    assert "step 7 of a run on 3*photos + 1*photos" in told
     assert store.checksum(out) in told and f"{out.stat().st_size:,} bytes" in told
     arrays, metadata = store.load(out)
     assert str(tmp_path) not in json.dumps(metadata) and metadata["step"] == "7"
@@ -144,6 +145,8 @@ def test_what_cannot_be_packed_or_calibrated_is_told(photos, tmp_path, monkeypat
     configured(source, photos)
     with pytest.raises(SystemExit, match="pack_weights: .*a place on this machine.*--home"):
         pack_weights.main([str(source), f"--out={out}", f"--home={photos}/b"])
+    with pytest.raises(SystemExit, match="pack_weights: .*holds everything"):
+        pack_weights.main([str(source), f"--out={out}", f"--home={photos.anchor}"])
     monkeypatch.setattr(stage, "load", lambda path: types.SimpleNamespace(task=Inpaint()))
     words = [str(source), f"--out={out}", f"--home={tmp_path}"]
     with pytest.raises(SystemExit, match="only finders have thresholds"):
@@ -163,6 +166,7 @@ def test_what_is_a_place_on_this_machine(text, tmp_path):
         pack_weights.relative({"photos": [text]}, tmp_path)
     whole = {"a": "2*data/a.txt + 1*b", "class": "oldphoto_jax.task:Task", "n": 1.5, "none": None}
     assert pack_weights.relative(whole, tmp_path) == whole
+    assert pack_weights.relative("/a/b/c + 2*/a/b/d", pathlib.Path("/a/b")) == "c + 2*d"
 
 
 def test_old_photos_are_counted_and_shown(photos, tmp_path, monkeypatch, capsys):
