@@ -27,7 +27,7 @@ import numpy as np
 
 from experiments import sheet
 from oldphoto_jax.data import sources
-from oldphoto_jax.photo import files
+from oldphoto_jax.photo.disk import files
 from oldphoto_jax.restore import colorize
 from oldphoto_jax.restore import stage as stages
 from oldphoto_jax.tasks.colorize import Colorize

@@ -20,8 +20,8 @@ import numpy as np
 
 from experiments import sheet
 from oldphoto_jax.data import sources
-from oldphoto_jax.photo import files
 from oldphoto_jax.photo.content import PhotoFile
+from oldphoto_jax.photo.disk import files
 from oldphoto_jax.restore import detect, holes, inpaint, masks
 from oldphoto_jax.restore import evaluate_inpaint as evaluate
 from oldphoto_jax.restore import stage as stages

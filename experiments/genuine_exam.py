@@ -27,7 +27,8 @@ import numpy as np
 
 from oldphoto_jax.metrics import mask as metrics
 from oldphoto_jax.metrics.stream import Stream
-from oldphoto_jax.photo import files, image
+from oldphoto_jax.photo import image
+from oldphoto_jax.photo.disk import files
 from oldphoto_jax.restore import detect, tophat
 from oldphoto_jax.restore import stage as stages
 from oldphoto_jax.tasks.segment import Segment

@@ -24,7 +24,8 @@ import numpy as np
 
 from experiments import report
 from oldphoto_jax.data import sources
-from oldphoto_jax.photo import color, files, image, tone
+from oldphoto_jax.photo import color, image, tone
+from oldphoto_jax.photo.disk import files
 from oldphoto_jax.restore import colorize
 from oldphoto_jax.restore import stage as stages
 from oldphoto_jax.tasks.colorize import Colorize

@@ -18,7 +18,7 @@ from oldphoto_jax.layers import attention, gated, norm, partial, spectral
 from oldphoto_jax.losses import adversarial, bins, feature, pixel
 from oldphoto_jax.losses import mask as mask_losses
 from oldphoto_jax.metrics import color as color_metrics
-from oldphoto_jax.metrics import frechet, perceptual
+from oldphoto_jax.metrics import frechet, perceptual, ranking
 from oldphoto_jax.metrics import image as image_metrics
 from oldphoto_jax.metrics import mask as mask_metrics
 from oldphoto_jax.models import (
@@ -31,7 +31,8 @@ from oldphoto_jax.models import (
     vgg,
 )
 from oldphoto_jax.photo import color, image
-from oldphoto_jax.weights import critics, names, torch
+from oldphoto_jax.weights import names
+from oldphoto_jax.weights.readers import critics, torch
 
 RUNNERS: dict[str, Callable] = {}
 
@@ -179,8 +180,8 @@ def run_metrics(state, inputs, notes):
         "ssim_gaussian": image_metrics.ssim(a, b, 255, "gaussian")[0],
         "ssim_gaussian_map": image_metrics.ssim_map(a, b, 255, "gaussian")[0],
         "ssim_gaussian_gray": image_metrics.ssim(*gray, 255, "gaussian")[0],
-        "roc_auc": mask_metrics.roc_auc(label, score),
-        "average_precision": mask_metrics.average_precision(label, score),
+        "roc_auc": ranking.roc_auc(label, score),
+        "average_precision": ranking.average_precision(label, score),
     }
     for measure, threshold in parts(notes, r"(iou|dice|precision|recall)_([\d.]+)"):
         function = getattr(mask_metrics, measure)

@@ -5,7 +5,8 @@ import os
 import pathlib
 import time
 
-from oldphoto_jax.photo import files, tiff_strips, worker
+from oldphoto_jax.photo.codecs import tiff_strips
+from oldphoto_jax.photo.disk import files, worker
 
 
 def greedy():

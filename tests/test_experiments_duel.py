@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from experiments import duel, sheet
-from oldphoto_jax.photo import files, image
+from oldphoto_jax.photo import image
+from oldphoto_jax.photo.disk import files
 from oldphoto_jax.restore import colorize, stage
 from oldphoto_jax.tasks.colorize import Colorize
 from tests import toy, untrained

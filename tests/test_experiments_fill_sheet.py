@@ -7,7 +7,7 @@ import pytest
 
 from experiments import fill_sheet, sheet
 from oldphoto_jax.data.sources import Samples
-from oldphoto_jax.photo import files
+from oldphoto_jax.photo.disk import files
 from oldphoto_jax.restore import detect, holes, stage
 from oldphoto_jax.restore import evaluate_inpaint as evaluate
 from oldphoto_jax.tasks.inpaint import Inpaint

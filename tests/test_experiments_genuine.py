@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from experiments import genuine_exam as exam
-from oldphoto_jax.photo import files
+from oldphoto_jax.photo.disk import files
 from oldphoto_jax.restore import stage
 from oldphoto_jax.tasks.segment import Segment
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from experiments import segment_mistakes as mistakes
-from oldphoto_jax.photo import files
+from oldphoto_jax.photo.disk import files
 from oldphoto_jax.restore import stage
 from oldphoto_jax.tasks.inpaint import Inpaint
 from oldphoto_jax.tasks.segment import Segment

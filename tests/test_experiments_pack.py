@@ -16,7 +16,7 @@ import pytest
 from experiments import old_photos, pack_weights
 from oldphoto_jax import cli
 from oldphoto_jax.damage.recipe import Damage
-from oldphoto_jax.photo import files
+from oldphoto_jax.photo.disk import files
 from oldphoto_jax.restore import evaluate, stage
 from oldphoto_jax.tasks.inpaint import Inpaint
 from oldphoto_jax.tasks.segment import Segment

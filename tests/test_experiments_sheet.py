@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from experiments import report, sheet
-from oldphoto_jax.photo import color, files, image, tone
+from oldphoto_jax.photo import color, image, tone
+from oldphoto_jax.photo.disk import files
 from oldphoto_jax.restore import colorize, stage
 from oldphoto_jax.tasks.colorize import Colorize
 from tests import toy, untrained

@@ -13,33 +13,45 @@ ROOT = pathlib.Path(__file__).parent.parent
 HOUSE = "oldphoto_jax"
 OUTSIDE = ("configs", "experiments")  # ours too, but no part of the package
 
-# A room, or one module of it, and what it may import besides its own room.
+# A room, or one module of it, and what it may import besides its own room. A room's name stands for
+# what lies in it but not for the rooms in it that have rows of their own.
+#
+# `photo` is three rooms, one on the other. In `photo` itself is what a photo is once it is read:
+# pixels, colours, and what lies beside them (EXIF, XMP, profiles, and `content`, which names it
+# all); nothing there knows the format of a file, so whoever computes stands on it alone.
+# `photo.codecs` knows the formats, byte by byte, and takes and gives that content. `photo.disk`
+# finds, names, reads and writes files by them, and starts the processes in which it reads them.
 FLOORS = {
     "photo": (),
-    "weights": (),
+    "photo.codecs": ("photo",),
+    "photo.disk": ("photo.codecs", "photo"),
+    "weights": ("weights.readers",),
+    # Foreign files, opened without their frameworks; of our own files only how they are laid down.
+    "weights.readers": ("weights.store", "weights.installed"),
     "layers": ("photo",),
     "losses": ("photo",),
     "damage": ("photo",),
     "metrics": ("photo",),
-    "metrics.perceptual": ("models", "weights"),  # LPIPS is a network
+    "metrics.perceptual": ("models", "weights", "weights.readers"),  # LPIPS is a network
     "task": ("photo",),
     "obvious": ("photo", "metrics.width"),
-    "data": ("photo",),
+    "data": ("photo", "photo.disk"),
     "models": ("layers", "photo"),
-    "train": ("layers", "photo", "task", "data", "weights"),
+    "train": ("layers", "photo", "photo.disk", "task", "data", "weights"),
     "tasks": ("models", "losses", "damage", "metrics", "task", "photo"),
     "main": ("train",),
-    "restore": ("tasks", "task", "weights", "photo"),
-    "restore.evaluate": ("metrics", "damage", "data.sources"),
-    "restore.evaluate_obvious": ("metrics", "obvious"),
-    "restore.evaluate_pairs": ("metrics",),
-    "restore.evaluate_colorize": ("metrics",),
-    "restore.evaluate_inpaint": ("metrics",),
-    "restore.colorize": ("metrics",),
-    "restore.color_figures": ("metrics", "models"),
-    "restore.skin_figures": ("metrics",),
-    "restore.holes": ("metrics",),
-    "restore.hole_figures": ("metrics",),
+    "restore": (
+        "tasks",
+        "task",
+        "metrics",
+        "weights",
+        "weights.readers",
+        "photo",
+        "photo.codecs",
+        "photo.disk",
+    ),
+    "restore.evaluate": ("damage",),
+    "restore.evaluate_obvious": ("obvious",),
     "restore.sample": ("damage", "data.sources"),
     "teach": ("restore", "tasks", "damage", "train", "data", "task", "weights"),
     "commands": (
@@ -49,96 +61,40 @@ FLOORS = {
         "data.sources",
         "data.pairs",
         "weights",
-        "photo.contained",
+        "photo.disk",
     ),
     "terminal": (),
     "cli": ("commands", "terminal"),
     "configs": ("tasks", "damage", "train.config", "train.optimizer", "data.sources"),
-    "experiments": ("configs", "main"),
-    "experiments.inpaint_choices": ("tasks", "train.optimizer"),
-    "experiments.convolution_speed": ("layers",),
-    "experiments.depthwise_speed": ("layers",),
-    "experiments.norm_memory": ("layers",),  # measures a part, as no configuration could
-    "experiments.precision_gradients": ("layers", "data.sources", "train.state", "train.step"),
-    "experiments.inpaint_speed": ("models", "weights"),
-    "experiments.inpaint_torch": (),
-    "experiments.speed": ("data", "damage", "cli"),
-    "experiments.visit": ("task", "tasks", "weights"),
-    "experiments.restore_speed": ("damage", "data.sources", "photo", "restore.restorer"),
-    "experiments.aftermath": ("photo",),
-    "experiments.broken": ("data.sources",),
-    "experiments.restore_faults": ("data.sources", "photo"),
-    "experiments.plan": (
-        "train.checkpoint",
-        "train.config",
-        "train.needs",
-        "train.workdir",
-        "data.sources",
-    ),
-    "experiments.report": ("train.workdir",),
-    "experiments.ledger": ("train.workdir",),
-    "experiments.saved_residuals": ("tasks.segment",),
-    "experiments.seeing_exams": (
-        "data.sources",
-        "restore.evaluate",
-        "restore.evaluate_obvious",
-        "restore.stage",
-        "tasks.segment",
-        "train.workdir",
+    # The top floor: nothing stands on it, so its pictures and exams may look at all below.
+    "experiments": (
+        "configs",
+        "main",
+        "restore",
+        "tasks",
+        "train",
+        "data",
+        "metrics",
+        "damage",
         "weights",
-    ),
-    "experiments.tone_kinds": ("damage", "data.sources", "photo"),
-    "experiments.fill_sheet": ("restore", "tasks.inpaint", "photo", "data.sources"),
-    "experiments.genuine_exam": (
-        "metrics.mask",
-        "metrics.stream",
-        "restore.detect",
-        "restore.stage",
-        "restore.tophat",
-        "tasks.segment",
         "photo",
-        "weights",
+        "photo.disk",
     ),
-    "experiments.old_photos": (
-        "restore.detect",
-        "restore.sheet",
-        "restore.stage",
-        "tasks.segment",
-        "photo",
-        "weights",
-    ),
-    "experiments.pack_weights": (
+    "experiments.pack_weights": ("task",),  # writes the task into a file
+    "experiments.speed": (
+        "configs",
+        "restore",
+        "tasks",
         "task",
-        "tasks.segment",
-        "data.sources",
-        "metrics.mask",
-        "restore.evaluate",
-        "restore.stage",
-        "photo",
+        "train",
+        "models",
+        "layers",
+        "data",
+        "damage",
         "weights",
-    ),
-    "experiments.segment_mistakes": (
-        "restore.detect",
-        "restore.evaluate",
-        "restore.stage",
-        "tasks.segment",
+        "weights.readers",
         "photo",
-        "data.sources",
-        "weights",
-    ),
-    "experiments.duel": (
-        "restore.colorize",
-        "restore.stage",
-        "tasks.colorize",
-        "photo",
-        "data.sources",
-    ),
-    "experiments.sheet": (
-        "restore.colorize",
-        "restore.stage",
-        "tasks.colorize",
-        "photo",
-        "data.sources",
+        "photo.disk",
     ),
 }
 
@@ -161,8 +117,9 @@ DYNAMIC = {"task.py"}  # brings a task back from the text in a weights file
 FOREIGN = ("tensorflow", "torch", "torchvision", "keras")
 NETWORK = ("ftplib", "http", "requests", "smtplib", "ssl", "urllib.request", "socket")
 LOCAL = {"socket", "socket.gethostname"}  # the name of this machine
+UNPICKLING = {"weights.readers.unpickler"}
 CONNECTED = {"weights.fetch"}  # all else stays on this machine
-COMPARED = {"experiments.inpaint_torch": {"torch"}}  # measured against, by nobody needed
+COMPARED = {"experiments.speed.inpaint_torch": {"torch"}}  # measured against, by nobody needed
 
 
 def modules():
@@ -198,15 +155,37 @@ def ours(tree):
             yield (short if short in MODULES else short.rpartition(".")[0]), line
 
 
+def asks(tree):
+    """Whether an experiment is a question: `experiments.run` walks its VARIANTS."""
+    targets = (target for node in tree.body for target in getattr(node, "targets", ()))
+    return any(isinstance(target, ast.Name) and target.id == "VARIANTS" for target in targets)
+
+
 def within(name, room):
     return name == room or name.startswith(f"{room}.")
 
 
+def room_of(name):
+    """The innermost room with a row of its own in which a module, or a room, lies."""
+    parts = name.split(".")
+    rooms = (".".join(parts[:count]) for count in range(len(parts), 1, -1))
+    return next((one for one in rooms if one in FLOORS and is_folder(one)), parts[0])
+
+
+def is_folder(name):
+    return name in MODULES and MODULES[name].name == "__init__.py"
+
+
 def row(name):
     """What a module may import: its room's row and its own."""
-    room = name.split(".")[0]
+    room = room_of(name)
     own = FLOORS.get(name, ()) if name != room else ()
     return (room, *FLOORS[room], *own)
+
+
+def covers(allowed, target):
+    """Whether a name in the table stands for a module."""
+    return within(target, allowed) and room_of(target) == room_of(allowed)
 
 
 def test_the_reader_sees_every_kind_of_import():
@@ -225,6 +204,12 @@ def late():
         list(imports(ast.parse("from .loop import train")))
 
 
+def test_a_room_does_not_stand_for_the_rooms_in_it():
+    assert row("photo.codecs.png") == ("photo.codecs", "photo")
+    assert covers("photo", "photo.color") and not covers("photo", "photo.codecs.png")
+    assert covers("photo.codecs", "photo.codecs.png") and not covers("photo.codec", "photo.codecs")
+
+
 @pytest.mark.parametrize("name", [name for name in MODULES if name])
 def test_every_module_keeps_to_its_floor(name):
     assert name.split(".")[0] in FLOORS, f"{name} has no row in FLOORS: decide on its floor"
@@ -232,9 +217,16 @@ def test_every_module_keeps_to_its_floor(name):
     strangers = [
         f"{MODULES[name].relative_to(ROOT)}:{line} imports {target}"
         for target, line in ours(TREES[name])
-        if target and not any(within(target, room) for room in allowed)
+        if target and not any(covers(one, target) for one in allowed)
     ]
     assert not strangers, f"{strangers}; allowed: {allowed}"
+
+
+@pytest.mark.parametrize("name", [name for name, tree in TREES.items() if asks(tree)])
+def test_a_question_with_variants_changes_configurations_and_nothing_else(name):
+    allowed = ("experiments", "configs", *FLOORS["configs"])
+    strangers = [to for to, _ in ours(TREES[name]) if not any(covers(one, to) for one in allowed)]
+    assert not strangers, f"{name} is a question, whose VARIANTS are made of {allowed}"
 
 
 def test_what_judges_is_unknown_to_what_is_trained():
@@ -252,16 +244,21 @@ def test_the_table_names_what_exists():
 
 
 def test_the_table_holds_no_circle_and_nothing_forbidden():
-    rooms = {name.split(".")[0] for name in FLOORS}
-    graph = {room: set() for room in rooms}
+    graph = {room_of(name): set() for name in FLOORS}
     for name, allowed in FLOORS.items():
-        graph[name.split(".")[0]] |= {target.split(".")[0] for target in allowed}
+        for target in allowed:  # an inner room may name modules around it: no circle of modules
+            around = room_of(name).startswith(f"{room_of(target)}.") and not is_folder(target)
+            graph[room_of(name)] |= set() if around else {room_of(target)}
     graphlib.TopologicalSorter(graph).prepare()
-    for room, forbidden in NEVER.items():
-        assert not graph[room] & set(forbidden)
-    for room in rooms - set(DOORS):
-        assert not graph[room] & set(DOORS), f"{room} goes through a door"
-    assert not any(graph[room] & set(OUTSIDE) for room in rooms - set(OUTSIDE))
+
+    def leads(room, *targets):
+        return any(within(one, target) for one in graph[room] for target in targets)
+
+    for room in graph:
+        outer = room.split(".")[0]
+        assert not leads(room, *NEVER.get(outer, ()))
+        assert outer in DOORS or not leads(room, *DOORS), f"{room} goes through a door"
+        assert outer in OUTSIDE or not leads(room, *OUTSIDE)
 
 
 def test_no_import_circles():
@@ -280,6 +277,16 @@ def test_no_other_framework_and_no_back_door(name):
     calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
     names = {getattr(func, "attr", getattr(func, "id", "")) for func in calls}
     assert not names & {"__import__", "import_module", "exec"} or MODULES[name].name in DYNAMIC
+
+
+def test_one_module_unpickles_what_others_wrote():
+    """A pickle is a program; others here only carry one between processes of this house."""
+    unpickling = {
+        name
+        for name, tree in TREES.items()
+        if any(within(imported, "pickle") for imported, _ in imports(tree))
+    }
+    assert {name for name in unpickling if within(name, "weights")} == UNPICKLING
 
 
 def test_one_module_uses_the_network():

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from experiments import saved_residuals
+from experiments.speed import saved_residuals
 from oldphoto_jax.models.unet import AlbuNet
 from oldphoto_jax.tasks.segment import Segment
 from tests import scene

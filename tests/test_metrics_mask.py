@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from oldphoto_jax.metrics import mask as metrics
+from oldphoto_jax.metrics import ranking
 from oldphoto_jax.metrics.width import near, width_bins
 
 STREAMS = [
@@ -88,19 +89,19 @@ def test_ranking_depends_on_order_alone(batch):
     truth, prediction = batch
     for bend in (np.sqrt, np.exp, lambda x: 3 * x - 7):
         bent = bend(prediction.astype(np.float64))
-        for measure in (metrics.roc_auc, metrics.average_precision):
+        for measure in (ranking.roc_auc, ranking.average_precision):
             assert measure(truth, bent) == pytest.approx(measure(truth, prediction), rel=1e-12)
-    turned = metrics.roc_auc(truth, -prediction)
-    assert turned == pytest.approx(1 - metrics.roc_auc(truth, prediction))
+    turned = ranking.roc_auc(truth, -prediction)
+    assert turned == pytest.approx(1 - ranking.roc_auc(truth, prediction))
 
 
 def test_known_rankings():
     label, score = [0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]
-    assert metrics.roc_auc(label, score) == 0.75
-    assert metrics.average_precision(label, score) == pytest.approx(5 / 6)
-    assert metrics.roc_auc(label, [0.5] * 4) == 0.5
-    assert metrics.average_precision(label, [0.5] * 4) == 0.5
-    assert metrics.roc_auc([0, 1], [0, 1]) == 1 and metrics.roc_auc([0, 1], [1, 0]) == 0
+    assert ranking.roc_auc(label, score) == 0.75
+    assert ranking.average_precision(label, score) == pytest.approx(5 / 6)
+    assert ranking.roc_auc(label, [0.5] * 4) == 0.5
+    assert ranking.average_precision(label, [0.5] * 4) == 0.5
+    assert ranking.roc_auc([0, 1], [0, 1]) == 1 and ranking.roc_auc([0, 1], [1, 0]) == 0
 
 
 def test_ranking_stream_equals_the_exact_functions_on_16_bit_scores(batch):
@@ -264,7 +265,7 @@ def test_bad_input_is_refused(batch):
     with pytest.raises(ValueError, match="probabilities.*sigmoid"):
         metrics.Ranking.of(truth, 9 * prediction)
     with pytest.raises(ValueError, match=r"\(3,\).*\(2,\)"):
-        metrics.roc_auc([0, 1, 1], [0.5, 0.1])
+        ranking.roc_auc([0, 1, 1], [0.5, 0.1])
 
 
 def test_the_threshold_that_leaves_clean_photos_alone_is_the_lowest_one():

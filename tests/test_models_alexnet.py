@@ -7,7 +7,8 @@ import pytest
 from flax import nnx
 
 from oldphoto_jax.models import alexnet
-from oldphoto_jax.weights import names, store, torch
+from oldphoto_jax.weights import names, store
+from oldphoto_jax.weights.readers import torch
 from tests.nets import drawn
 
 

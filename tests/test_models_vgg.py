@@ -7,7 +7,8 @@ import pytest
 from flax import nnx
 
 from oldphoto_jax.models import vgg
-from oldphoto_jax.weights import convert, names, store, torch
+from oldphoto_jax.weights import convert, names, store
+from oldphoto_jax.weights.readers import torch
 from tests import toy
 from tests.nets import drawn
 

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image, IptcImagePlugin, PngImagePlugin
 
-from oldphoto_jax.photo import encode, exif, files, photoshop, png_text, xmp_packet
+from oldphoto_jax.photo import exif, xmp_packet
+from oldphoto_jax.photo.codecs import encode, photoshop, png_text
+from oldphoto_jax.photo.disk import files
 
 FILES = pathlib.Path(__file__).parent / "files"
 PICTURE = Image.fromarray(np.add.outer(np.arange(9) * 9, np.arange(12) * 7).astype(np.uint8))

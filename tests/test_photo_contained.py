@@ -14,7 +14,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from oldphoto_jax.photo import contained, files, scratch
+from oldphoto_jax.photo import scratch
+from oldphoto_jax.photo.disk import contained, files
 from tests import ill_worker
 
 RNG = np.random.default_rng(0)
@@ -145,7 +146,7 @@ def test_of_prints_each_line_is_noted_once_and_few_of_them():
 
 ENDS = """
 import os, sys, time
-from oldphoto_jax.photo import contained
+from oldphoto_jax.photo.disk import contained
 contained.start()
 contained.header(sys.argv[1])
 print(contained._pool._idle[0]._process.pid, flush=True)

@@ -9,8 +9,11 @@ import pytest
 import tifffile
 from PIL import Image
 
-from oldphoto_jax.photo import files, samples, tiff_strips
-from oldphoto_jax.photo.files import PhotoError
+from oldphoto_jax.photo import samples
+from oldphoto_jax.photo.codecs import tiff_strips, upright
+from oldphoto_jax.photo.content import PhotoFile
+from oldphoto_jax.photo.disk import files
+from oldphoto_jax.photo.disk.files import PhotoError
 
 LARGE = np.random.default_rng(0).integers(0, 256, (600, 500, 3)).astype(np.uint8)
 
@@ -110,7 +113,7 @@ def test_neither_the_file_nor_a_copy_lies_beside_the_pixels(tmp_path, monkeypatc
 
 
 def test_upright_pixels_are_not_copied():
-    assert files._turn(LARGE, False, False, False) is LARGE
+    assert upright.turned(PhotoFile(LARGE), 1).pixels is LARGE
 
 
 @pytest.mark.parametrize("compression", [None, "zlib"])

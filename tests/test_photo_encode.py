@@ -11,8 +11,10 @@ import pytest
 import tifffile
 from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 
-from oldphoto_jax.photo import encode, encode_tiff, exif, files, rows
-from oldphoto_jax.photo.files import PhotoError, PhotoFile
+from oldphoto_jax.photo import exif
+from oldphoto_jax.photo.codecs import encode, encode_tiff, rows
+from oldphoto_jax.photo.disk import files
+from oldphoto_jax.photo.disk.files import PhotoError, PhotoFile
 
 HEIGHT, WIDTH = 5, 7
 TAKEN, SCANNED = "1923:05:17 11:30:00", "2024:01:02 03:04:05"

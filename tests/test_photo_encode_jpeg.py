@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageCms, JpegImagePlugin
 
-from oldphoto_jax.photo import encode_jpeg, exif, files
-from oldphoto_jax.photo.files import PhotoError, PhotoFile
+from oldphoto_jax.photo import exif
+from oldphoto_jax.photo.codecs import encode_jpeg
+from oldphoto_jax.photo.disk import files
+from oldphoto_jax.photo.disk.files import PhotoError, PhotoFile
 from tests.test_photo_encode import ICC, SCANNED, TAKEN, XMP, block, dates, draw, draw_all, source
 
 RAMP = np.add.outer(np.arange(48) * 2, np.arange(64) * 2).astype(np.uint8)

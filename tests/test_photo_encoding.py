@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import tifffile
 
-from oldphoto_jax.photo import color, encode, encoding, files, icc, tone
+from oldphoto_jax.photo import color, encoding, icc, tone
+from oldphoto_jax.photo.codecs import encode
 from oldphoto_jax.photo.content import PhotoFile
+from oldphoto_jax.photo.disk import files
 
 DEPTHS = [np.uint8, np.uint16]
 SRGB_CHUNK = (b"sRGB", b"\0")

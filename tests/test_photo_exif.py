@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from oldphoto_jax.photo import exif, files
+from oldphoto_jax.photo import exif
+from oldphoto_jax.photo.disk import files
 
 NOTES = bytes(range(64))  # a camera maker's, which points by offset and must not move
 

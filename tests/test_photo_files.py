@@ -9,8 +9,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from oldphoto_jax.photo import files
-from oldphoto_jax.photo.files import PhotoError
+from oldphoto_jax.photo.disk import files
+from oldphoto_jax.photo.disk.files import PhotoError
 
 HEIGHT, WIDTH = 5, 7
 ORIENTATION = 0x0112

@@ -15,7 +15,8 @@ import pytest
 import tifffile
 from PIL import Image, PngImagePlugin
 
-from oldphoto_jax.photo import contained, files, kinds
+from oldphoto_jax.photo.codecs import kinds
+from oldphoto_jax.photo.disk import contained, files
 
 LARGEST = 1 << 24  # pixels; what claims more is refused without being looked at
 FIELDS = (0, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF)

@@ -12,8 +12,9 @@ import pytest
 import tifffile
 from PIL import Image
 
-from oldphoto_jax.photo import exif, files
-from oldphoto_jax.photo.files import Header, PhotoError
+from oldphoto_jax.photo import exif
+from oldphoto_jax.photo.disk import files
+from oldphoto_jax.photo.disk.files import Header, PhotoError
 
 SUFFIXES = [".jpg", ".png", ".tif", ".webp", ".bmp"]
 FORMATS = {".jpg": "JPEG", ".tif": "TIFF"}

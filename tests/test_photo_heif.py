@@ -7,8 +7,9 @@ import pillow_heif
 import pytest
 from PIL import ExifTags, Image
 
-from oldphoto_jax.photo import content, exif, files
-from oldphoto_jax.photo.files import PhotoError, PhotoFile
+from oldphoto_jax.photo import content, exif
+from oldphoto_jax.photo.disk import files
+from oldphoto_jax.photo.disk.files import PhotoError, PhotoFile
 from tests.test_photo_encode import ICC, XMP, block, check_pixels, draw, draw_all
 
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}

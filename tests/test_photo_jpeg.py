@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from oldphoto_jax.photo import files, jpeg
-from oldphoto_jax.photo.files import PhotoError
+from oldphoto_jax.photo.codecs import jpeg
+from oldphoto_jax.photo.disk import files
+from oldphoto_jax.photo.disk.files import PhotoError
 
 RAMP = np.add.outer(np.arange(48) * 2, np.arange(64) * 2).astype(np.uint8)
 SMOOTH = np.stack([RAMP, RAMP // 2, 255 - RAMP], axis=-1)

@@ -15,7 +15,8 @@ import pytest
 import tifffile
 from PIL import ExifTags, Image, ImageCms
 
-from oldphoto_jax.photo import content, exif, files
+from oldphoto_jax.photo import content, exif
+from oldphoto_jax.photo.disk import files
 from tests.test_photo_encode import SCANNED, TAKEN, block, dates
 
 STORED = {  # how the stored pixels come from the upright ones: the definition in EXIF

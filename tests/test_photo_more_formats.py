@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from oldphoto_jax.photo import files, kinds, more_formats
+from oldphoto_jax.photo.codecs import kinds, more_formats
 from oldphoto_jax.photo.content import PhotoError
+from oldphoto_jax.photo.disk import files
 
 FILES = pathlib.Path(__file__).parent / "files"
 SIZE = HEIGHT, WIDTH = 8, 12

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from oldphoto_jax.photo import exif, files, place
-from oldphoto_jax.photo.files import PhotoError, PhotoFile
+from oldphoto_jax.photo import exif
+from oldphoto_jax.photo.codecs import place
+from oldphoto_jax.photo.disk import files
+from oldphoto_jax.photo.disk.files import PhotoError, PhotoFile
 
 NOTES = bytes(range(1, 65))
 PLACE = (52.0, 30.0, 59.5)

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from oldphoto_jax.photo import encode, files, png_text
-from oldphoto_jax.photo.files import PhotoError, PhotoFile
+from oldphoto_jax.photo.codecs import encode, png_text
+from oldphoto_jax.photo.disk import files
+from oldphoto_jax.photo.disk.files import PhotoError, PhotoFile
 
 END = b"\0\0\0\0IEND\xaeB`\x82"
 ACTL = struct.pack(">II", 2, 0)

@@ -8,7 +8,9 @@ import pytest
 import tifffile
 from PIL import Image, ImageCms
 
-from oldphoto_jax.photo import color, content, decode, files, icc, profiles
+from oldphoto_jax.photo import color, content, icc, profiles
+from oldphoto_jax.photo.codecs import decode
+from oldphoto_jax.photo.disk import files
 from tests import inks
 
 PRINT = np.array(

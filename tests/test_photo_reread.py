@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from oldphoto_jax.photo import files, reread, rows
-from oldphoto_jax.photo.files import PhotoError, PhotoFile
+from oldphoto_jax.photo.codecs import rows
+from oldphoto_jax.photo.disk import files, reread
+from oldphoto_jax.photo.disk.files import PhotoError, PhotoFile
 
 
 def picture(channels, alpha, dtype, size=(37, 23)):

@@ -5,8 +5,9 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from oldphoto_jax.photo import files, rows
-from oldphoto_jax.photo.files import PhotoError, PhotoFile
+from oldphoto_jax.photo.codecs import rows
+from oldphoto_jax.photo.disk import files
+from oldphoto_jax.photo.disk.files import PhotoError, PhotoFile
 from tests.test_photo_encode import draw_all
 
 

@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from oldphoto_jax.photo import files, kinds, survey
+from oldphoto_jax.photo.codecs import kinds
 from oldphoto_jax.photo.content import PhotoError
+from oldphoto_jax.photo.disk import files, survey
 
 PIXELS = np.full((6, 9, 3), 100, np.uint8)
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="rights and links are others there")

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import tifffile
 
-from oldphoto_jax.photo import encode, exif, files
-from oldphoto_jax.photo.files import PhotoError, PhotoFile
+from oldphoto_jax.photo import exif
+from oldphoto_jax.photo.codecs import encode
+from oldphoto_jax.photo.disk import files
+from oldphoto_jax.photo.disk.files import PhotoError, PhotoFile
 from tests import tiff_maker
 from tests.tiff_maker import BYTE, EXTRAS, LONG, MINISBLACK, RGB, SHORT, UNDEFINED
 

@@ -7,8 +7,9 @@ import pytest
 import tifffile
 from PIL import Image
 
-from oldphoto_jax.photo import files, tiff_codecs
-from oldphoto_jax.photo.files import PhotoError
+from oldphoto_jax.photo.codecs import tiff_codecs
+from oldphoto_jax.photo.disk import files
+from oldphoto_jax.photo.disk.files import PhotoError
 from tests import tiff_maker
 from tests.tiff_maker import LONG, RGB, SHORT
 

@@ -9,7 +9,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from oldphoto_jax.photo import files, tiff_strips
+from oldphoto_jax.photo.codecs import tiff_strips
+from oldphoto_jax.photo.disk import files
 from tests import tiff_maker
 from tests.tiff_maker import MINISBLACK, MINISWHITE, PALETTE, RGB, YCBCR
 

@@ -7,8 +7,10 @@ import pytest
 import tifffile
 from PIL import Image
 
-from oldphoto_jax.photo import encode_tiff, exif, files
-from oldphoto_jax.photo.files import PhotoError, PhotoFile
+from oldphoto_jax.photo import exif
+from oldphoto_jax.photo.codecs import encode_tiff
+from oldphoto_jax.photo.disk import files
+from oldphoto_jax.photo.disk.files import PhotoError, PhotoFile
 from tests.test_photo_encode import ICC, XMP, block, dates, draw_all
 
 PHOTO = np.random.default_rng(0).integers(0, 1 << 16, (40, 60, 3)).astype(np.uint16)

@@ -9,7 +9,8 @@ import skimage.data
 
 from experiments import tone_kinds
 from oldphoto_jax.damage import fading
-from oldphoto_jax.photo import files, image, tone
+from oldphoto_jax.photo import image, tone
+from oldphoto_jax.photo.disk import files
 
 SIDE = 256
 COLORED = ("astronaut", "chelsea", "coffee")  # public domain and CC0, carried by scikit-image

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from oldphoto_jax.photo import encode, exif, files, trailer
+from oldphoto_jax.photo import exif
+from oldphoto_jax.photo.codecs import encode, trailer
+from oldphoto_jax.photo.disk import files
 
 RAMP = np.add.outer(np.arange(48) * 2, np.arange(64) * 2).astype(np.uint8)
 FILM = struct.pack(">I", 24) + b"ftypmp42" + bytes(12) + b"\0\0\0\x08mdat" + bytes(range(1, 40))

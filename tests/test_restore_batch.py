@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from oldphoto_jax.photo import names
+from oldphoto_jax.photo.disk import names
 from oldphoto_jax.restore import batch
 
 PIXELS = np.full((8, 8, 3), 100, np.uint8)

@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from oldphoto_jax.photo import contained, encoding, files, icc, kinds
-from oldphoto_jax.photo.files import PhotoFile
+from oldphoto_jax.photo import encoding, icc
+from oldphoto_jax.photo.codecs import kinds
+from oldphoto_jax.photo.disk import contained, files
+from oldphoto_jax.photo.disk.files import PhotoFile
 from oldphoto_jax.restore import batch, chain, masks, page, stage, written
 from oldphoto_jax.restore.report import Report
 from oldphoto_jax.restore.restorer import Restorer

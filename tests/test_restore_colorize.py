@@ -10,7 +10,8 @@ import pytest
 
 from oldphoto_jax import cli
 from oldphoto_jax.data.sources import Samples
-from oldphoto_jax.photo import color, files, guided, image, tone
+from oldphoto_jax.photo import color, guided, image, tone
+from oldphoto_jax.photo.disk import files
 from oldphoto_jax.restore import batch, colorize, sample, stage
 from oldphoto_jax.tasks.colorize import Colorize
 

@@ -6,7 +6,8 @@ import jax
 import numpy as np
 import pytest
 
-from oldphoto_jax.photo import files, image, scratch
+from oldphoto_jax.photo import image, scratch
+from oldphoto_jax.photo.disk import files
 from oldphoto_jax.restore import batch, detect, holes
 
 RNG = np.random.default_rng(0)

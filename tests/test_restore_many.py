@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import pytest
 
-from oldphoto_jax.photo import files
+from oldphoto_jax.photo.disk import files
 from oldphoto_jax.tasks.colorize import Colorize
 from oldphoto_jax.tasks.inpaint import Inpaint
 from oldphoto_jax.tasks.segment import Segment

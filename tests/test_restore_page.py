@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from oldphoto_jax.photo import files, tone
+from oldphoto_jax.photo import tone
+from oldphoto_jax.photo.disk import files
 from oldphoto_jax.restore import batch, page, page_frame
 from oldphoto_jax.restore.report import BEYOND, FAILED, NOTHING, OK, REPORT
 

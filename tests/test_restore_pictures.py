@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from oldphoto_jax.photo import files
+from oldphoto_jax.photo.codecs import upright
 from oldphoto_jax.restore import pictures
 
 RNG = np.random.default_rng(0)
@@ -107,17 +107,17 @@ def tags(orientation):
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("form", ["PNG", "TIFF"])
 def test_pil_photos_are_turned_upright_once(form, orientation):
-    upright = noise(5, 7, 3)
-    swap, rows, columns = files.UPRIGHT[orientation]
-    stored = upright[:: -1 if rows else 1, :: -1 if columns else 1]
+    expected = noise(5, 7, 3)
+    swap, rows, columns = upright.TURNS[orientation]
+    stored = expected[:: -1 if rows else 1, :: -1 if columns else 1]
     stored = np.ascontiguousarray(stored.swapaxes(0, 1) if swap else stored)
     for given in (opened(form, stored, exif=tags(orientation)) for _ in range(2)):
         came = pictures.open_picture(given)
         back = pictures.close_picture(came, came.pixels)
-        assert np.array_equal(came.pixels, upright) and back.size == (7, 5)
-        assert np.array_equal(pictures.open_picture(back).pixels, upright)
+        assert np.array_equal(came.pixels, expected) and back.size == (7, 5)
+        assert np.array_equal(pictures.open_picture(back).pixels, expected)
     mask = opened(form, stored[..., 0], exif=tags(orientation))
-    assert np.array_equal(pictures.open_mask(mask), upright[..., 0] != 0)
+    assert np.array_equal(pictures.open_mask(mask), expected[..., 0] != 0)
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])

@@ -6,7 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from oldphoto_jax.photo import files, image
+from oldphoto_jax.photo import image
+from oldphoto_jax.photo.disk import files
 from oldphoto_jax.restore import program
 
 RNG = np.random.default_rng(0)

@@ -8,7 +8,7 @@ from oldphoto_jax import cli
 from oldphoto_jax.commands.options import DETECTOR
 from oldphoto_jax.data.sources import Samples
 from oldphoto_jax.metrics.mask import Ranking
-from oldphoto_jax.photo import files
+from oldphoto_jax.photo.disk import files
 from oldphoto_jax.restore import detect, sample, stage, tophat
 from oldphoto_jax.tasks.segment import Segment
 from tests import untrained

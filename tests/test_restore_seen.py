@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from oldphoto_jax.photo import encoding, files
+from oldphoto_jax.photo import encoding
 from oldphoto_jax.photo.content import PhotoFile
+from oldphoto_jax.photo.disk import files
 from oldphoto_jax.restore import batch, colorize, detect, inpaint
 
 LINEAR = (b"gAMA", (100000).to_bytes(4, "big"))

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from oldphoto_jax.photo import files, image
+from oldphoto_jax.photo import image
 from oldphoto_jax.photo.content import PhotoError
+from oldphoto_jax.photo.disk import files
 from oldphoto_jax.restore import detect, sheet
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from oldphoto_jax.photo import files
-from oldphoto_jax.photo.files import PhotoFile
+from oldphoto_jax.photo.disk import files
+from oldphoto_jax.photo.disk.files import PhotoFile
 from oldphoto_jax.restore import untouched
 
 SIZE = (40, 50)

@@ -12,7 +12,7 @@ from flax import nnx
 from oldphoto_jax import cli, teach
 from oldphoto_jax.damage.recipe import Damage
 from oldphoto_jax.data.pairs import Pairs
-from oldphoto_jax.photo import files
+from oldphoto_jax.photo.disk import files
 from oldphoto_jax.restore import stage
 from oldphoto_jax.tasks import segment
 from oldphoto_jax.tasks.segment import Segment

@@ -5,7 +5,8 @@ import pytest
 from flax import nnx
 
 from oldphoto_jax.models import discriminators
-from oldphoto_jax.weights import critics, names
+from oldphoto_jax.weights import names
+from oldphoto_jax.weights.readers import critics
 from oldphoto_jax.weights.store import WeightsError
 
 

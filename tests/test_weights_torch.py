@@ -12,7 +12,8 @@ import pytest
 from flax import nnx
 
 from oldphoto_jax.models import efficientnet, partial_unet, resnet, unet
-from oldphoto_jax.weights import names, pth, store, torch
+from oldphoto_jax.weights import names, store
+from oldphoto_jax.weights.readers import members, torch
 from oldphoto_jax.weights.store import WeightsError
 from tests.golden import golden
 
@@ -163,7 +164,7 @@ def test_a_zip_that_unpacks_to_far_more_than_weights_do_is_not_read(tmp_path, mo
     with zipfile.ZipFile(tmp_path / "net.whl", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("name/data.pkl", b"")
         for name in names:
-            archive.writestr(name, bytes(2 * pth.SPARE // len(names)))
+            archive.writestr(name, bytes(2 * members.SPARE // len(names)))
     monkeypatch.setattr(zipfile.ZipFile, "read", lambda *_: pytest.fail("unpacked"))
     with pytest.raises(WeightsError, match=r"net.whl: refused: \d+ bytes that unpack to 2\d{6}, "):
         torch.read(tmp_path / "net.whl")
@@ -172,8 +173,8 @@ def test_a_zip_that_unpacks_to_far_more_than_weights_do_is_not_read(tmp_path, mo
 def test_a_wheel_cannot_make_room_for_what_its_weights_unpack_to(tmp_path):
     with zipfile.ZipFile(tmp_path / "net.pth", "w") as archive:
         archive.writestr("name/data.pkl", b"")
-        archive.writestr("name/room", bytes(pth.SPARE // 2))
-        archive.writestr("name/data/0", bytes(2 * pth.SPARE), zipfile.ZIP_DEFLATED)
+        archive.writestr("name/room", bytes(members.SPARE // 2))
+        archive.writestr("name/data/0", bytes(2 * members.SPARE), zipfile.ZIP_DEFLATED)
     with zipfile.ZipFile(tmp_path / "net.whl", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.write(tmp_path / "net.pth", "net.pth")
     with pytest.raises(WeightsError, match="net.pth: not a whole"):  # an empty pickle

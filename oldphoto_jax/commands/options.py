@@ -44,7 +44,7 @@ def add_threshold(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> 
 
 def start_reading() -> None:
     """Starts the process that reads photos, while JAX is still being imported here."""
-    from oldphoto_jax.photo import contained
+    from oldphoto_jax.photo.disk import contained
 
     contained.start()
 

@@ -1,7 +1,8 @@
 """The bytes of a photo file to 8-bit RGB, fast and in all the formats that a folder may hold.
 
 Training decodes thousands of photos a minute and wants 8 bits, so OpenCV does it where it can.
-`photo.files` reads the photos to be restored: slower, at full depth and with all that lies beside.
+`photo.disk.files` reads the photos to be restored: slower, at full depth and with all that lies
+beside.
 """
 
 from __future__ import annotations

@@ -12,7 +12,8 @@ import numpy as np
 from absl import logging
 
 from oldphoto_jax.data.source import Broken, Source, find
-from oldphoto_jax.photo import files, mask_files, names, scratch
+from oldphoto_jax.photo import scratch
+from oldphoto_jax.photo.disk import files, mask_files, names
 
 
 class Pairs(Source):

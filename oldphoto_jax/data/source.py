@@ -10,7 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 from absl import logging
 
 from oldphoto_jax.data.decode import decode
-from oldphoto_jax.photo.survey import survey
+from oldphoto_jax.photo.disk.survey import survey
 
 
 class Broken(ValueError):

@@ -3,7 +3,7 @@
 XLA's CPU backend computes the gradient of a convolution's kernel as a convolution with a kernel
 as large as the picture, which is slow where the channels are many. The same sum, taken strip by
 strip as a product of matrices that fit the cache, is 1.8 to 13 times faster
-(`python -m experiments.convolution_speed`). Other backends keep XLA's own gradient; values agree
+(`python -m experiments.speed.convolution`). Other backends keep XLA's own gradient; values agree
 up to the order of summation.
 """
 

@@ -4,7 +4,7 @@ XLA's CPU backend runs a convolution of as many groups as channels one channel a
 a sum over the kernel's taps, it becomes one fused loop over memory, 3.5 to 40 times faster, with
 gradients of the same form 6 to 70 times. Beside what differentiating that sum gives, these take a
 half to a fifth of the time for 5x5 kernels, and 0.5 to 1.7 times as long for 3x3
-(`python -m experiments.depthwise_speed`). Other backends keep XLA's grouped convolution.
+(`python -m experiments.speed.depthwise`). Other backends keep XLA's grouped convolution.
 """
 
 from __future__ import annotations

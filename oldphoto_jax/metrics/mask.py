@@ -1,4 +1,4 @@
-"""How well defects are found: exact measures of pooled pixels, and streams over a data set.
+"""How well defects are found: measures of pooled pixels, and streams over a data set.
 
 Truth is `mask` [N,H,W,1], exactly 0 or 1 (1 = damaged); `prediction` [N,H,W,1] is a probability.
 A pixel is marked where the prediction is at least the threshold. A measure that has nothing to
@@ -13,27 +13,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from oldphoto_jax.metrics import ranking, truth
 from oldphoto_jax.metrics.stream import Stream, ratio
 from oldphoto_jax.metrics.width import near, width_bins
 from oldphoto_jax.photo.types import Array, Mask
 
 LEVELS = 65536  # of the 16-bit scores that `Ranking` counts
-
-
-def roc_auc(label: Array, score: Array) -> float:
-    """Chance that a damaged pixel scores above a clean one, ties one half. NaN if either is absent.
-
-    Label (0 or 1) and score have any equal shape; all their pixels are pooled.
-    """
-    return _roc_auc(*_count(label, score))
-
-
-def average_precision(label: Array, score: Array) -> float:
-    """Precision averaged over the steps of recall, pixels of equal score taken in together.
-
-    Label and score as in `roc_auc`. NaN if no pixel is damaged.
-    """
-    return _average_precision(*_count(label, score))
 
 
 def iou(mask: Mask, prediction: Mask, threshold: float = 0.5) -> float:
@@ -66,7 +51,7 @@ def bins(edges: Sequence[float]) -> list[str]:
 class Ranking(Stream):
     """Threshold-free measures of any number of pixels, from a histogram of 16-bit scores.
 
-    Equal to `roc_auc` and `average_precision` of the scores rounded to k / 65535.
+    Equal to `ranking.roc_auc` and `.average_precision` of the scores rounded to k / 65535.
     """
 
     damaged: np.ndarray
@@ -75,7 +60,7 @@ class Ranking(Stream):
     @classmethod
     def of(cls, mask: Mask, prediction: Mask) -> Ranking:
         """The stream of one batch. Raises for predictions outside 0..1."""
-        mask, prediction = _check(mask, prediction)
+        mask, prediction = truth.checked(mask, prediction)
         if not 0 <= prediction.min() <= prediction.max() <= 1:
             raise ValueError(
                 f"predictions span {prediction.min()}..{prediction.max()}, probabilities lie in "
@@ -92,8 +77,8 @@ class Ranking(Stream):
         f1 = 2 * true / np.maximum(marked + true[0], 1)
         best = int(f1.argmax())
         return {
-            "roc_auc": _roc_auc(self.damaged, self.clean),
-            "average_precision": _average_precision(self.damaged, self.clean),
+            "roc_auc": ranking.area(self.damaged, self.clean),
+            "average_precision": ranking.average(self.damaged, self.clean),
             "best_f1": float(f1[best]) if true[0] else float("nan"),
             # Half a level lower, so that the unrounded scores of that level are in.
             "best_threshold": max(best - 0.5, 0) / (LEVELS - 1) if true[0] else float("nan"),
@@ -113,7 +98,7 @@ class Overlap(Stream):
     @classmethod
     def of(cls, mask: Mask, prediction: Mask, threshold: float = 0.5) -> Overlap:
         """The stream of one batch."""
-        mask, prediction = _check(mask, prediction)
+        mask, prediction = truth.checked(mask, prediction)
         marked = prediction >= threshold
         both = np.count_nonzero(mask & marked, axis=(1, 2, 3))
         either = np.count_nonzero(mask | marked, axis=(1, 2, 3))
@@ -155,7 +140,7 @@ class BoundaryF1(Stream):
         cls, mask: Mask, prediction: Mask, threshold: float = 0.5, tolerance: int = 2
     ) -> BoundaryF1:
         """The stream of one batch; the tolerance is in pixels."""
-        mask, prediction = _check(mask, prediction)
+        mask, prediction = truth.checked(mask, prediction)
         marked = prediction >= threshold
         marked_hits = marked & _each(near, mask, tolerance)
         damaged_hits = mask & _each(near, marked, tolerance)
@@ -186,7 +171,7 @@ class RecallByWidth(Stream):
     @classmethod
     def of(cls, mask: Mask, prediction: Mask, threshold: float = 0.5) -> RecallByWidth:
         """The stream of one batch."""
-        mask, prediction = _check(mask, prediction)
+        mask, prediction = truth.checked(mask, prediction)
         count = len(cls.EDGES) + 1
         width = _each(width_bins, mask, cls.EDGES)
         found = np.bincount(width[mask & (prediction >= threshold)], minlength=count)
@@ -212,7 +197,7 @@ class RecallByChange(Stream):
         cls, mask: Mask, prediction: Mask, change: Array, threshold: float = 0.5
     ) -> RecallByChange:
         """The stream of one batch; `change` [N,H,W,1] is luma of photo less that of target."""
-        mask, prediction = _check(mask, prediction)
+        mask, prediction = truth.checked(mask, prediction)
         change = np.asarray(change)
         if change.shape != mask.shape:
             raise ValueError(f"change must be {mask.shape} as the mask is, got {change.shape}")
@@ -244,7 +229,7 @@ class MarkedArea(Stream):
     @classmethod
     def of(cls, mask: Mask, prediction: Mask, threshold: float = 0.5) -> MarkedArea:
         """The stream of one batch; damaged photos in it count nothing."""
-        mask, prediction = _check(mask, prediction)
+        mask, prediction = truth.checked(mask, prediction)
         clean = prediction[~mask.any(axis=(1, 2, 3))]
         return cls(np.asarray(np.count_nonzero(clean >= threshold)), np.asarray(clean.size))
 
@@ -264,7 +249,7 @@ class CleanScores(Stream):
     @classmethod
     def of(cls, mask: Mask, prediction: Mask) -> CleanScores:
         """The stream of one batch; damaged photos in it count nothing."""
-        mask, prediction = _check(mask, prediction)
+        mask, prediction = truth.checked(mask, prediction)
         scores = np.float64(prediction[~mask.any(axis=(1, 2, 3))])
         level = np.ceil(np.clip(scores, 0, 1) * (LEVELS - 1)).astype(np.int64)
         return cls(np.bincount(level.ravel(), minlength=LEVELS))
@@ -286,54 +271,3 @@ class CleanScores(Stream):
 def _each(function: Callable[..., np.ndarray], batch: np.ndarray, *arguments: Any) -> np.ndarray:
     """What the function makes of every [H,W] of a batch [N,H,W,1]."""
     return np.stack([function(one, *arguments) for one in batch[..., 0]])[..., None]
-
-
-def _check(mask: Mask, prediction: Mask) -> tuple[np.ndarray, np.ndarray]:
-    """The truth as bool and the prediction, both [N,H,W,1]."""
-    mask, prediction = np.asarray(mask), np.asarray(prediction)
-    if mask.shape != prediction.shape or mask.ndim != 4 or mask.shape[-1] != 1:
-        raise ValueError(
-            f"mask and prediction must be equal [N,H,W,1], got {mask.shape}, {prediction.shape}"
-        )
-    if not mask.size:
-        raise ValueError(f"the batch is empty: {mask.shape}")
-    return _binary(mask), _finite(prediction)
-
-
-def _binary(mask: np.ndarray) -> np.ndarray:
-    if not ((mask == 0) | (mask == 1)).all():
-        wrong = np.count_nonzero((mask != 0) & (mask != 1))
-        raise ValueError(
-            f"{wrong} of {mask.size} values of the true mask are neither 0 nor 1; threshold it"
-        )
-    return mask.astype(bool)
-
-
-def _finite(prediction: np.ndarray) -> np.ndarray:
-    # Not float64: a float32 score of 0.7 must reach the threshold 0.7.
-    prediction = prediction.astype(np.result_type(prediction.dtype, np.float32))
-    if not np.isfinite(prediction).all():
-        wrong = np.count_nonzero(~np.isfinite(prediction))
-        raise ValueError(f"{wrong} of {prediction.size} predictions are NaN or infinite")
-    return prediction
-
-
-def _count(label: Array, score: Array) -> tuple[np.ndarray, np.ndarray]:
-    """How many damaged and how many clean pixels hold each score, lowest score first."""
-    label, score = np.asarray(label), np.asarray(score)
-    if label.shape != score.shape:
-        raise ValueError(f"labels are {label.shape} but scores are {score.shape}")
-    values, place = np.unique(_finite(score), return_inverse=True)
-    damaged = np.bincount(place.ravel()[_binary(label).ravel()], minlength=len(values))
-    return damaged, np.bincount(place.ravel(), minlength=len(values)) - damaged
-
-
-def _roc_auc(damaged: np.ndarray, clean: np.ndarray) -> float:
-    below = np.cumsum(clean) - clean / 2
-    return ratio((damaged * below).sum(), float(damaged.sum()) * float(clean.sum()))
-
-
-def _average_precision(damaged: np.ndarray, clean: np.ndarray) -> float:
-    true = np.cumsum(damaged[::-1])
-    marked = true + np.cumsum(clean[::-1])
-    return ratio((damaged[::-1] * true / np.maximum(marked, 1)).sum(), damaged.sum())

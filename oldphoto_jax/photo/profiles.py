@@ -20,9 +20,8 @@ import numpy as np
 from PIL import Image, ImageCms
 from tifffile import PHOTOMETRIC
 
-from oldphoto_jax.photo import color, content, exif, icc, image, samples
+from oldphoto_jax.photo import color, content, icc, image, samples
 from oldphoto_jax.photo.content import PhotoError, PhotoFile
-from oldphoto_jax.photo.tiff_header import Layout
 
 INTENT = ImageCms.Intent.RELATIVE_COLORIMETRIC
 BLACK = 0.0034731  # light from the darkest of ICC's reference medium, of that from white
@@ -69,14 +68,6 @@ def of_pillow(opened: Image.Image, profile: bytes | None) -> Conversion | None:
     if opened.mode == "CMYK":
         return inks(profile, np.dtype(np.uint8))
     return lab(PHOTOMETRIC.CIELAB, np.dtype(np.uint8)) if opened.mode == "LAB" else None
-
-
-def of_tiff(layout: Layout) -> Conversion | None:
-    """The conversion that the samples of a TIFF page need, or None. Raises as `inks` does."""
-    dtype = np.dtype(np.uint16 if layout.bits == 16 else np.uint8)
-    if layout.photometric == PHOTOMETRIC.SEPARATED:
-        return inks(layout.directory.content(exif.ICC), dtype)
-    return lab(layout.photometric, dtype) if layout.photometric in LAB_8 else None
 
 
 def inks(profile: bytes | None, dtype: np.dtype) -> Conversion:

@@ -10,8 +10,8 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from oldphoto_jax.photo import contained
-from oldphoto_jax.photo.child import Child, serve
+from oldphoto_jax.photo.disk import contained
+from oldphoto_jax.photo.disk.child import Child, serve
 from oldphoto_jax.restore.batch import FAULTS, Fatal, GroupWork, Job
 from oldphoto_jax.restore.report import Entry
 

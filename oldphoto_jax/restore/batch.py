@@ -17,10 +17,10 @@ from typing import Any
 
 from tqdm import tqdm
 
-from oldphoto_jax.photo import files, names
-from oldphoto_jax.photo import kinds as formats
+from oldphoto_jax.photo.codecs import kinds as formats
 from oldphoto_jax.photo.content import PHOTO, Page
-from oldphoto_jax.photo.survey import Left
+from oldphoto_jax.photo.disk import files, names
+from oldphoto_jax.photo.disk.survey import Left
 from oldphoto_jax.restore import passed_over
 from oldphoto_jax.restore.report import (
     BEYOND,

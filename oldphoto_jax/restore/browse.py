@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from oldphoto_jax.photo import contained, encoding, files
+from oldphoto_jax.photo import encoding
 from oldphoto_jax.photo.content import PhotoFile
+from oldphoto_jax.photo.disk import contained, files
 from oldphoto_jax.photo.types import Rows
 from oldphoto_jax.restore import batch, page, sheet
 from oldphoto_jax.restore.report import FAILED, Entry

@@ -14,8 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from oldphoto_jax.photo import contained, encode, encoding, files, margin, names, scratch
+from oldphoto_jax.photo import encoding, margin, scratch
+from oldphoto_jax.photo.codecs import encode
 from oldphoto_jax.photo.content import PHOTO, Page, PhotoFile
+from oldphoto_jax.photo.disk import contained, files, names
 from oldphoto_jax.photo.margin import Margin
 from oldphoto_jax.photo.types import Rows
 from oldphoto_jax.restore import (

@@ -23,7 +23,8 @@ from oldphoto_jax.photo.color import rgb_to_gray
 from oldphoto_jax.photo.types import Array, Photo
 from oldphoto_jax.restore import exams, skin_figures
 from oldphoto_jax.restore.skin_figures import Skin
-from oldphoto_jax.weights import lpips_jax, store
+from oldphoto_jax.weights import store
+from oldphoto_jax.weights.readers import lpips_jax
 
 WINDOW = "uniform"  # of SSIM
 LAYER = "relu5"

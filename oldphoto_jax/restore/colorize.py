@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 
 from oldphoto_jax.metrics import color as measure
-from oldphoto_jax.photo import color, contained, encoding, files, guided, image, tone
+from oldphoto_jax.photo import color, encoding, guided, image, tone
+from oldphoto_jax.photo.disk import contained, files
 from oldphoto_jax.photo.types import Rows
 from oldphoto_jax.restore import batch, report, written
 from oldphoto_jax.restore import stage as stages

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from oldphoto_jax.photo import contained, encoding, files, image, scratch
+from oldphoto_jax.photo import encoding, image, scratch
+from oldphoto_jax.photo.disk import contained, files
 from oldphoto_jax.restore import batch, components, holes, octaves, tiles, written
 from oldphoto_jax.restore import stage as stages
 

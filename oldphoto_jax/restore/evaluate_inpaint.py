@@ -20,13 +20,15 @@ import numpy as np
 
 from oldphoto_jax.metrics import perceptual
 from oldphoto_jax.metrics.hole import HolePsnr
-from oldphoto_jax.photo import files, image
+from oldphoto_jax.photo import image
+from oldphoto_jax.photo.disk import files
 from oldphoto_jax.restore import batch, exams, holes, inpaint, masks, recipes
 from oldphoto_jax.restore.detect import Detector
 from oldphoto_jax.restore.hole_figures import WINDOW, Answer, Distance, Question, counts, figures
 from oldphoto_jax.restore.stage import Stage
 from oldphoto_jax.tasks.inpaint import Inpaint
-from oldphoto_jax.weights import lpips_jax, store
+from oldphoto_jax.weights import store
+from oldphoto_jax.weights.readers import lpips_jax
 
 
 @dataclasses.dataclass(kw_only=True)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from oldphoto_jax.photo import contained, encoding, image, scratch
+from oldphoto_jax.photo import encoding, image, scratch
+from oldphoto_jax.photo.disk import contained
 from oldphoto_jax.restore import batch, masks, report, tiles, written
 from oldphoto_jax.restore import holes as finder
 from oldphoto_jax.restore import stage as stages

@@ -6,8 +6,8 @@ import collections
 import pathlib
 from collections.abc import Iterable
 
-from oldphoto_jax.photo import files
-from oldphoto_jax.photo.survey import FILE, FOLDER, LINK, Left, Survey, survey
+from oldphoto_jax.photo.disk import files
+from oldphoto_jax.photo.disk.survey import FILE, FOLDER, LINK, Left, Survey, survey
 from oldphoto_jax.restore.report import FAILED, PASSED_OVER, REPORT, Entry
 
 WORDS = {  # of one, and of several

@@ -15,7 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from oldphoto_jax.photo import files, image
+from oldphoto_jax.photo import image
+from oldphoto_jax.photo.disk import files
 from oldphoto_jax.photo.types import Batch
 from oldphoto_jax.restore import colorize, recipes
 from oldphoto_jax.restore.recipes import Recipe

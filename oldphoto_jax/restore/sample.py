@@ -8,7 +8,8 @@ import numpy as np
 
 from oldphoto_jax.damage.recipe import Damage
 from oldphoto_jax.data.sources import Samples
-from oldphoto_jax.photo import color, files, image
+from oldphoto_jax.photo import color, image
+from oldphoto_jax.photo.disk import files
 from oldphoto_jax.photo.types import Batch
 
 NAME, TRUTH, GRAY = "sample.png", "sample_truth.png", "sample_gray.png"

