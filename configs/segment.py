@@ -26,7 +26,7 @@ Expected: on 290 validation crops of 384 px, with textures, average precision 0.
 IoU 0.46, 0.3 % marked on undamaged photos (one run; MODEL_ZOO.md has the protocol).
 
 Variant `:lite_broad`: the same network learns damage that a child would point at, too (lines right
-across, blots as large as a hand, lost corners), dark as often as light, on 320x320 crops. The masks
+across, blots as large as a hand, lost corners), dark as often as light, on 256x256 crops. The masks
 of real film, by which `oldphoto evaluate segment --obvious` judges it, stay out of training:
 
     python -m oldphoto_jax.main --config=configs/segment.py:lite_broad \
@@ -133,10 +133,10 @@ def _broad(lite: Config) -> Config:
     return dataclasses.replace(
         lite,
         task=Segment(
-            network="lite", size=320, enlarge=(0.35, 2.0), positive_weight=2.0, damage=damage
+            network="lite", size=256, enlarge=(0.35, 2.0), positive_weight=2.0, damage=damage
         ),
         optimizers={"segmenter": optimizer},
-        steps=4400,
-        evaluate_every=550,
+        steps=3200,
+        evaluate_every=800,
         save_every=100,
     )
