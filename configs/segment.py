@@ -40,6 +40,14 @@ ROC-AUC 0.96, IoU 0.54, 0.4 % marked on undamaged ones at a threshold of 0.5 (on
 photos and gray portraits). On old photographs it marks faces, trees and cloth; no packaged weights
 are of it.
 
+Variant `:lite_seeing`: the same damage, for a network that knows the fainter kinds already. It goes
+on from what `:lite` has written to runs/segment-lite, at half the rate, and takes half as long:
+
+    python -m oldphoto_jax.main --config=configs/segment.py:lite_seeing \
+        --workdir=runs/segment-lite-seeing --config.photos=PHOTOS --config.validation=MORE_PHOTOS \
+        --config.task.damage.textures=textures \
+        '--config.task.damage.exclude=("flakes", "crackforest-masks", "film-damage-real")'
+
 Variant `:lite_scratch`, without a network, or to compare: the same, but all of it learns, from
 random weights.
 
@@ -56,7 +64,7 @@ from oldphoto_jax.train.optimizer import Adam
 
 
 def get_config(variant: str = "article") -> Config:
-    """Returns the variant "article", "lite", "lite_broad" or "lite_scratch"."""
+    """Returns the variant "article", "lite", "lite_broad", "lite_seeing" or "lite_scratch"."""
     article = Config(
         task=Segment(size=1024, network=unet.Blueprint(norm="inplace")),
         optimizers={
@@ -76,6 +84,8 @@ def get_config(variant: str = "article") -> Config:
         return lite
     if variant == "lite_broad":
         return _broad(lite)
+    if variant == "lite_seeing":
+        return _seeing(_broad(lite))
     if variant == "lite_scratch":
         optimizer = dataclasses.replace(
             lite.optimizers["segmenter"],
@@ -86,8 +96,8 @@ def get_config(variant: str = "article") -> Config:
         )
         return dataclasses.replace(lite, weights={}, optimizers={"segmenter": optimizer})
     raise ValueError(
-        f"configs/segment.py has no variant {variant!r}; choose 'article', 'lite', 'lite_broad' or "
-        "'lite_scratch'"
+        f"configs/segment.py has no variant {variant!r}; choose 'article', 'lite', 'lite_broad', "
+        "'lite_seeing' or 'lite_scratch'"
     )
 
 
@@ -144,4 +154,16 @@ def _broad(lite: Config) -> Config:
         steps=3200,
         evaluate_every=800,
         save_every=100,
+    )
+
+
+def _seeing(broad: Config) -> Config:
+    """The same for weights that know the fainter kinds of damage already."""
+    optimizer = dataclasses.replace(broad.optimizers["segmenter"], rate=1e-3, warmup=50)
+    return dataclasses.replace(
+        broad,
+        optimizers={"segmenter": optimizer},
+        weights={"segmenter": "runs/segment-lite/weights/best.safetensors"},
+        steps=1400,
+        evaluate_every=700,
     )

@@ -71,9 +71,10 @@ COVERED = {
     ("inpaint", "lite_perceptual"),
     # All its norms stand still also beside the critic; "lite" has its network and its figure.
     ("inpaint", "lite_frozen"),
-    # "lite_broad" has its network and losses, and differs by damage and by a number. The optimizer
-    # of "lite_scratch" holds nothing still, as that of "article".
+    # "lite_broad" has its network and losses, and differs by damage and by a number, as does
+    # "lite_seeing". The optimizer of "lite_scratch" holds nothing still, as that of "article".
     ("segment", "lite"),
+    ("segment", "lite_seeing"),
     ("segment", "lite_scratch"),
 }
 TRAINED = [

@@ -95,6 +95,7 @@ FLOORS = {
         "photo",
         "photo.disk",
     ),
+    "experiments.pack_weights": ("task",),  # writes the task into a file
     "experiments.speed": (
         "configs",
         "restore",

@@ -110,7 +110,7 @@ def test_ranking_stream_equals_the_exact_functions_on_16_bit_scores(batch):
     rounded = np.rint(fine * 65535) / 65535
     measures = metrics.Ranking.of(truth, fine).compute()
     for name in ("roc_auc", "average_precision"):
-        exact = getattr(metrics, name)
+        exact = getattr(ranking, name)
         assert measures[name] == pytest.approx(exact(truth, rounded), rel=1e-12)
         assert measures[name] == pytest.approx(exact(truth, fine), abs=1e-3)
 

@@ -172,6 +172,6 @@ def test_workers_go_with_the_process_that_they_work_for(photos):
 
 
 def test_workers_never_import_jax():
-    code = "from oldphoto_jax.photo import worker; import sys; print(*sys.modules)"
+    code = "from oldphoto_jax.photo.disk import worker; import sys; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert not {"jax", "flax"} & {*loaded.stdout.split()} and "cv2" in loaded.stdout.split()
