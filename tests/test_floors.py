@@ -95,7 +95,6 @@ FLOORS = {
         "photo",
         "photo.disk",
     ),
-    "experiments.pack_weights": ("task",),  # writes the task into a file
     "experiments.speed": (
         "configs",
         "restore",
