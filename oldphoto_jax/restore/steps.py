@@ -192,7 +192,7 @@ class Fill(Step):
             one.overlap,
         )
         gray = batch["gray"][:, None, None, None]
-        fill = jnp.where(gray, fill.mean(axis=-1, keepdims=True), fill)
+        fill = jnp.where(gray, fill.sum(axis=-1, keepdims=True) / 3, fill)
         # Rounded as in the photo's own file, which is what the view of it is made from.
         full = jnp.asarray(batch.get("full", traced.FULL_SCALE), jnp.float32)
         full = full.reshape(-1, 1, 1, 1)

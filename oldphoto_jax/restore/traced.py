@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import cv2
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -97,17 +98,22 @@ def _shifted(mask: Mask, down: int, right: int) -> Mask:
 
 
 def shrink(gray: Array, small: tuple[int, int], shown: tuple[int, int]) -> jax.Array:
-    """gray [N,H,W,1] averaged over areas to the sides `small`, mirrored to `shown`; [N,h,w,1]."""
-    rows, columns = (
-        _shrinking(*along) for along in zip(gray.shape[1:3], small, shown, strict=True)
-    )
+    """gray [N,H,W,1] brought to the sides `small`, then mirrored to `shown`; [N,h,w,1].
+
+    As `colorize.shrink` does it: averaged over areas, or interpolated by cubics where it grows.
+    """
     high = jax.lax.Precision.HIGHEST
-    view = jnp.einsum("hH,nHW,wW->nhw", rows, gray[..., 0], columns, precision=high)
-    return view[..., None]
+    (height, width), found = small, jnp.asarray(gray)[..., 0]
+    if width < found.shape[2]:
+        found = jnp.einsum("nhW,wW->nhw", found, _shrinking(found.shape[2], width), precision=high)
+    ends = found.min(axis=(1, 2), keepdims=True), found.max(axis=(1, 2), keepdims=True)
+    rows = _shrinking(found.shape[1], height)
+    columns = _shrinking(found.shape[2], width)
+    view = jnp.einsum("hH,nHW,wW->nhw", rows, found, columns, precision=high)
+    return image.pad_to(jnp.clip(view, *ends)[..., None], *shown)
 
 
-def _shrinking(length: int, small: int, shown: int) -> np.ndarray:
-    """[shown,length] float32: averages `length` pixels over areas to `small`, then mirrors them."""
-    unit = np.eye(length, dtype=np.float32)[..., None]
-    matrix = image.resize(unit, small, length, growing="bilinear")
-    return image.pad_to(matrix, shown, length)[..., 0]
+def _shrinking(length: int, small: int) -> np.ndarray:
+    """[small,length] float32: averages over areas, or where it grows interpolates by cubics."""
+    kind = cv2.INTER_AREA if small <= length else cv2.INTER_CUBIC
+    return cv2.resize(np.eye(length, dtype=np.float32), (length, small), interpolation=kind)
