@@ -272,7 +272,7 @@ def test_the_critic_judges_the_truth_against_the_generator(batch, rivalry, judge
     task = small("critic", rivalry=rivalry)
     nets = trained(task)
     real = task._real(batch)
-    fake = task._beside_luma(task._answer(nets, batch), real)
+    fake = task._beside_luma(task.predictor().answer(nets, batch), real)
     scores = [nets["critic"](colorize._signed(ycbcr)) for ycbcr in (real, fake)]
     assert float(task.judge(nets, batch)["judge"]) == pytest.approx(float(judge(*scores)), rel=1e-4)
     assert fake.shape == real.shape == (2, 16, 16, 3)
