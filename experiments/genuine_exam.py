@@ -29,9 +29,9 @@ from oldphoto_jax.metrics import mask as metrics
 from oldphoto_jax.metrics.stream import Stream
 from oldphoto_jax.photo import image
 from oldphoto_jax.photo.disk import files
+from oldphoto_jax.predictors.defects import DefectPredictor
 from oldphoto_jax.restore import detect, tophat
 from oldphoto_jax.restore import stage as stages
-from oldphoto_jax.tasks.segment import Segment
 from oldphoto_jax.weights.store import WeightsError
 
 MASKS = pathlib.Path(__file__).parent / "genuine"
@@ -55,8 +55,8 @@ def _tophat(pixels: np.ndarray) -> np.ndarray:
 
 def network(path: str) -> Method:
     """Weights by their name, file or work folder. Raises WeightsError."""
-    stage = stages.load(path, kind=Segment)
-    return Method(path, functools.partial(detect.probability, stage), stage.task.threshold)
+    stage = stages.load(path, kind=DefectPredictor)
+    return Method(path, functools.partial(detect.probability, stage), stage.predictor.threshold)
 
 
 METHODS = {"tophat": Method("tophat", _tophat, tophat.THRESHOLD)}

@@ -19,6 +19,7 @@ loss are meant for is LPIPS and the eye: see experiments/README.md for both, and
 import dataclasses
 
 from configs import inpaint
+from oldphoto_jax.models import partial_unet
 from oldphoto_jax.tasks.inpaint import Inpaint
 from oldphoto_jax.train.optimizer import Adam
 
@@ -26,11 +27,12 @@ STEPS = 300
 LARGEST = 24  # thickness of a hole: what 64 pixels are to the crop in configs/inpaint.py:lite
 FREEZE = 225  # the last quarter, when the rate has fallen to a fifth
 L1 = {"valid": 1.0, "hole": 6.0}
+NETWORK = partial_unet.Blueprint(levels=4, width=16)
 
 VARIANTS = {
     "base": {},
-    "plain": {"convolution": "plain"},
-    "gated": {"convolution": "gated"},
+    "plain": {"network": dataclasses.replace(NETWORK, convolution="plain")},
+    "gated": {"network": dataclasses.replace(NETWORK, convolution="gated")},
     "frozen": {},
     "perceptual": {"weight": L1 | {"perceptual": 0.05}},
     "style": {"weight": L1 | {"perceptual": 0.05, "style": 120.0}},
@@ -55,8 +57,7 @@ def get_config(variant: str = "base"):
         filler = dataclasses.replace(filler, freeze_norm_from=FREEZE, freeze_norm_in="encoder")
     base = Inpaint(
         size=64,
-        levels=4,
-        width=16,
+        network=NETWORK,
         critic_width=32,
         critic_layers=2,
         weight=L1,

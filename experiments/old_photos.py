@@ -27,9 +27,9 @@ import numpy as np
 from oldphoto_jax.photo import encoding
 from oldphoto_jax.photo.content import PhotoFile
 from oldphoto_jax.photo.disk import files
+from oldphoto_jax.predictors.defects import DefectPredictor
 from oldphoto_jax.restore import detect, sheet
 from oldphoto_jax.restore import stage as stages
-from oldphoto_jax.tasks.segment import Segment
 from oldphoto_jax.weights.store import WeightsError
 
 LONGEST, PHOTOS = 420, 6  # pixels of a picture's longer side; photos on a sheet
@@ -48,7 +48,7 @@ def named(words: Sequence[str]) -> dict[str, str]:
     return dict(zip(labels, (path for _, path in pairs), strict=True))
 
 
-def levels(stage: stages.Stage[Segment], more: Iterable[float]) -> list[float]:
+def levels(stage: stages.Stage[DefectPredictor], more: Iterable[float]) -> list[float]:
     """The weights' own threshold first, then the careful one and `more`, each once."""
     own = detect.Detector(stage=stage)
     careful = detect.Detector(stage=stage, careful=True)
@@ -162,7 +162,7 @@ def main(argv: list[str] | None = None) -> None:
                 f"{count} of the {len(paths)} photos in {options.photos}: take 1 to all"
             )
         finders = {
-            label: detect.Detector(stage=stages.load(path, kind=Segment))
+            label: detect.Detector(stage=stages.load(path, kind=DefectPredictor))
             for label, path in named(options.weights).items()
         }
         rows: dict[str, list[dict[str, Any]]] = {label: [] for label in finders}

@@ -31,10 +31,12 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from oldphoto_jax import task as contract
 from oldphoto_jax.data import sources
 from oldphoto_jax.metrics.mask import LEVELS, CleanScores
 from oldphoto_jax.photo import image
+from oldphoto_jax.predictors import older
+from oldphoto_jax.predictors.defects import DefectPredictor
+from oldphoto_jax.predictors.predictor import Predictor
 from oldphoto_jax.restore import evaluate
 from oldphoto_jax.restore import stage as stages
 from oldphoto_jax.tasks.segment import Segment
@@ -56,16 +58,10 @@ def packed(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: pack(name, array) for name, array in arrays.items()}
 
 
-def described(metadata: Mapping[str, str], task: contract.Task) -> dict[str, str]:
-    """The metadata of a weights file with this task in it."""
-    return {**metadata, "task": contract.to_json(task)}
-
-
-def homeless(task: contract.Task) -> contract.Task:
-    """The task without the folder of textures that it was trained with, which is somebody's."""
-    if (damage := getattr(task, "damage", None)) is None:
-        return task
-    return dataclasses.replace(task, damage=dataclasses.replace(damage, textures=""))
+def described(metadata: Mapping[str, str], predictor: Predictor) -> dict[str, str]:
+    """The metadata of a weights file with this predictor in it, instead of a task of old."""
+    kept = {key: text for key, text in metadata.items() if key != older.KEY}
+    return kept | predictor.metadata()
 
 
 def relative(value: Any, home: pathlib.Path) -> Any:
@@ -102,10 +98,12 @@ def ask(method: evaluate.Method, exam: evaluate.Exam) -> tuple[CleanScores, str]
     return scores, digest.hexdigest()
 
 
-def calibrated(task: Segment, scores: CleanScores) -> Segment:
-    """The finder's task with the thresholds that validation would set by these scores."""
+def calibrated(predictor: DefectPredictor, scores: CleanScores) -> DefectPredictor:
+    """The predictor with the thresholds that validation would set by these scores."""
     figures = {f"threshold_for_clean/{share}": one for share, one in scores.compute().items()}
-    return task.informed(figures)
+    before = Segment(threshold=predictor.threshold, careful=predictor.careful)
+    new = before.predictor(figures)
+    return dataclasses.replace(predictor, threshold=new.threshold, careful=new.careful)
 
 
 def share(scores: CleanScores, threshold: float) -> float:
@@ -138,8 +136,8 @@ def pack(
             stage = stages.load(rounded)
         except WeightsError as error:
             raise WeightsError(f"{source}, packed: {error}") from error
-    task = stage.task
-    finds = isinstance(task, Segment)
+    predictor = stage.predictor
+    finds = isinstance(predictor, DefectPredictor)
     if exam is not None:
         if not finds:
             raise ValueError(f"{source}: only finders have thresholds to set; leave out --photos")
@@ -148,18 +146,19 @@ def pack(
             f"{exam.count} undamaged crops of {exam.size} px from {len(exam.photos)} photos, "
             f"seed {exam.seed}, sha256 of names and pixels {digest[:16]}"
         )
-        old, task = task, calibrated(task, scores)
+        old, predictor = predictor, calibrated(predictor, scores)
         for name in ("threshold", "careful"):
-            level, was = getattr(task, name), getattr(old, name)
+            level, was = getattr(predictor, name), getattr(old, name)
             lines.append(
                 f"{name}: {level:.4f} marks {share(scores, level):.3%} of them "
                 f"(before: {was:.4f}, {share(scores, was):.3%})"
             )
     elif finds:
         lines.append(
-            f"thresholds stay {task.threshold:.4f} and {task.careful:.4f}: --photos sets them anew"
+            f"thresholds stay {predictor.threshold:.4f} and {predictor.careful:.4f}: --photos "
+            "sets them anew"
         )
-    store.save(out, arrays, described(metadata, homeless(task)))
+    store.save(out, arrays, described(metadata, predictor))
     kinds = sorted({str(array.dtype) for array in arrays.values()})
     after = sum(array.nbytes for array in arrays.values())
     lines.append(f"{out}: numbers in {' and '.join(kinds)}, {before:,} -> {after:,} bytes")

@@ -18,9 +18,9 @@ import sys
 
 from experiments import genuine_exam, ledger, report
 from oldphoto_jax.data import sources
+from oldphoto_jax.predictors.defects import DefectPredictor
 from oldphoto_jax.restore import evaluate, evaluate_obvious
 from oldphoto_jax.restore import stage as stages
-from oldphoto_jax.tasks.segment import Segment
 from oldphoto_jax.train.workdir import Workdir, write_text
 from oldphoto_jax.weights.store import WeightsError
 
@@ -33,7 +33,7 @@ def sit(
 ) -> dict[str, float]:
     """Figures of the last weights of a run by name, means of kinds of damage and of photos."""
     weights = Workdir(run).weights / "last.safetensors"
-    method = evaluate.network(str(run), stages.load(weights, kind=Segment), False)
+    method = evaluate.network(str(run), stages.load(weights, kind=DefectPredictor), False)
     (told,) = evaluate_obvious.evaluate(exam, [method])["figures"]
     mean = told["kinds"]["mean"]
     figures = {f"obvious/AP {side}": mean[side]["average_precision"] for side in SIDES}

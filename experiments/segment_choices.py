@@ -20,16 +20,18 @@ interval 0.02); the others cannot be told apart. The table is in experiments/REA
 import dataclasses
 
 from configs import segment
+from oldphoto_jax.models import unet
 
 STEPS = 120
-STOCK = {"stem_kernel": 7, "stem_stride": 2, "pool": True}
+NETWORK = unet.Blueprint(width=8, decoder_width=4)
+STOCK = {"stem_kernel": 7, "stem_stride": 2, "pool": "max2"}
 
 VARIANTS = {
     "base": {},
     "bce": {"weight": {"bce": 1.0, "dice": 0.0, "focal": 0.0}, "positive_weight": 1.0},
     "focal": {"weight": {"bce": 0.0, "dice": 0.0, "focal": 10.0}},  # it is small: 10 evens rates
-    "stock-stem": STOCK,
-    "inplace": {"norm": "inplace"},
+    "stock-stem": {"network": dataclasses.replace(NETWORK, **STOCK)},
+    "inplace": {"network": dataclasses.replace(NETWORK, norm="inplace")},
 }
 FIGURES = (
     "ranking/average_precision",
@@ -48,9 +50,7 @@ def get_config(variant: str = "base"):
     base = dataclasses.replace(
         article.task,
         size=64,  # the least that the stock stem takes
-        width=8,
-        decoder_width=4,
-        norm="batch",
+        network=NETWORK,
         positive_weight=3.0,
         damage=dataclasses.replace(article.task.damage, max_size=24),
     )

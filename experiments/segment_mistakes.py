@@ -17,9 +17,9 @@ import numpy as np
 
 from oldphoto_jax.data import sources
 from oldphoto_jax.photo import image
+from oldphoto_jax.predictors.defects import DefectPredictor
 from oldphoto_jax.restore import detect, evaluate
 from oldphoto_jax.restore import stage as stages
-from oldphoto_jax.tasks.segment import Segment
 from oldphoto_jax.weights.store import WeightsError
 
 COUNT, CELL, SEEDS = 3, 256, 4
@@ -37,7 +37,7 @@ def false_marks(stage: stages.Stage, photos: sources.Photos) -> list[tuple[float
     found = []
     for index in range(len(photos)):
         pixels = photos[index]["photo"]
-        mask = detect.cut(detect.probability(stage, pixels), stage.task.threshold)
+        mask = detect.cut(detect.probability(stage, pixels), stage.predictor.threshold)
         photo = np.broadcast_to(image.to_float(pixels), (*mask.shape, 3))
         found.append((float(mask.mean()), _pair(photo, tint(photo, mask, MISSED))))
     return found
@@ -53,7 +53,7 @@ def misses(
         photo, mask = example["photo"], example["mask"][..., 0] > 0
         if mask.mean() < 0.005:
             continue
-        marked = detect.ask(stage, photo[None])[0, ..., 0] >= stage.task.threshold
+        marked = detect.ask(stage, photo[None])[0, ..., 0] >= stage.predictor.threshold
         shown = tint(photo, mask & marked, FOUND)
         shown = tint(tint(shown, mask & ~marked, MISSED), marked & ~mask, WRONG)
         lost = 1 - (mask & marked).sum() / (mask | marked).sum()
@@ -103,7 +103,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--out", type=pathlib.Path, required=True, help="a .jpg or .png")
     options = parser.parse_args(sys.argv[1:] if argv is None else argv)
     try:
-        stage = stages.load(options.weights, kind=Segment)
+        stage = stages.load(options.weights, kind=DefectPredictor)
         photos = sources.open_photos(options.photos)
         picture = draw([false_marks(stage, photos), misses(stage, photos)], options.count)
     except (OSError, ValueError, WeightsError) as error:

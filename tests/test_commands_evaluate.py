@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from oldphoto_jax import cli
-from oldphoto_jax.damage.recipe import Damage
+from oldphoto_jax.predictors.defects import DefectPredictor
 from oldphoto_jax.restore import stage
-from oldphoto_jax.tasks.segment import Segment
 
 EXCLUDED = {  # what the weights of each name were trained without
     "tears": ("tear",),
@@ -23,7 +22,7 @@ class Dark:
     """A stage without a network: what is dark is damaged."""
 
     def __init__(self, name):
-        self.task = Segment(damage=Damage(exclude=EXCLUDED[name]))
+        self.predictor = DefectPredictor(unseen=EXCLUDED[name])
         self.checksum = name
 
     def __call__(self, photo):

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from oldphoto_jax.models import lite_unet, partial_unet, unet
 from oldphoto_jax.restore import stage
 from oldphoto_jax.tasks import colorize, inpaint
 from oldphoto_jax.train import config as configs
@@ -27,19 +28,15 @@ NAMES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "__init
 
 # What makes a task of each kind small; its other fields stay as the configuration has them.
 SHRUNK = {
-    "Segment": dict(size=32, width=4, decoder_width=2, depth=18),
-    "Inpaint": dict(size=32, width=4, levels=3),
-    "Colorize": dict(
-        size=32,
-        width=4,
-        depth=18,
-        stages=3,
-        decoder_width=2,
-        critic_width=2,
-        critic_levels=1,
-        attention=(1,),
-        widths=(8, 8, 8),
-    ),
+    "Segment": {},
+    "Inpaint": {},
+    "Colorize": dict(critic_width=2, critic_levels=1, attention=(1,)),
+}
+NARROW = {  # likewise of a network, by its blueprint and the task
+    (unet.Blueprint, "Segment"): dict(width=4, decoder_width=2),
+    (unet.Blueprint, "Colorize"): dict(width=4, depth=18, stages=3, decoder_width=2),
+    (partial_unet.Blueprint, "Inpaint"): dict(width=4, levels=3),
+    (lite_unet.Blueprint, "Colorize"): dict(widths=(8, 8, 8)),
 }
 
 
@@ -107,9 +104,11 @@ def build(name, *variant):
 
 def shrunk(config):
     """The same configuration, small enough to run in seconds and without weights from elsewhere."""
+    network, kind = config.task.network, type(config.task).__name__
+    network = dataclasses.replace(network, **NARROW.get((type(network), kind), {}))
     return dataclasses.replace(
         config,
-        task=dataclasses.replace(config.task, **SHRUNK[type(config.task).__name__]),
+        task=dataclasses.replace(config.task, size=32, network=network, **SHRUNK[kind]),
         weights={},
         batch_size=4,
         validation_batch=4,
@@ -183,7 +182,7 @@ def test_a_configuration_trains_and_its_weights_predict_what_the_run_did(case, t
     tolerance = 1e-5 if small.precision == "float32" else 0.03  # a stage computes in float32
     for name, array in expected.items():
         np.testing.assert_allclose(found[name], array, atol=tolerance)
-    assert loaded.task == small.task.informed(figures)
+    assert loaded.predictor == small.task.predictor(figures)
     assert (tmp_path / "sheets" / "00000002.png").exists()
     arrays, metadata = store.load(tmp_path / "weights" / "last.safetensors")
     assert metadata["step"] == "2" and all(np.isfinite(a).all() for a in arrays.values())

@@ -13,7 +13,7 @@ from oldphoto_jax.damage.defects import KINDS
 from oldphoto_jax.damage.inks import Inks
 from oldphoto_jax.damage.lookalikes import LOOKALIKES
 from oldphoto_jax.damage.recipe import EVERYTHING, Damage
-from oldphoto_jax.task import describe, restore
+from oldphoto_jax.described import describe, restore
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from experiments import duel, sheet
+from oldphoto_jax.models import unet
 from oldphoto_jax.photo import image
 from oldphoto_jax.photo.disk import files
+from oldphoto_jax.predictors.colors import ColorPredictor
 from oldphoto_jax.restore import colorize, stage
-from oldphoto_jax.tasks.colorize import Colorize
 from tests import toy, untrained
 
-TASK = dict(size=64, depth=18, stages=3, width=4, decoder_width=2, stride=4)
+NETWORK = unet.imagenet(depth=18, stages=3, width=4, decoder_width=2, out_stride=4)
 THREE = ("a", "b", "c")
 
 
@@ -26,10 +27,11 @@ def the_cache_of_the_user_stays_untouched(monkeypatch):
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     folder = tmp_path_factory.mktemp("weights")
-    tasks = {"pale": Colorize(**TASK), "vivid": Colorize(**TASK, gain=2.0)}
-    return {
-        name: untrained.save(folder / f"{name}.safetensors", task) for name, task in tasks.items()
+    kept = {
+        "pale": ColorPredictor(network=NETWORK),
+        "vivid": ColorPredictor(network=NETWORK, gain=2.0),
     }
+    return {name: untrained.save(folder / f"{name}.safetensors", one) for name, one in kept.items()}
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ from oldphoto_jax.data.sources import Samples
 from oldphoto_jax.photo.disk import files
 from oldphoto_jax.restore import detect, holes, stage
 from oldphoto_jax.restore import evaluate_inpaint as evaluate
-from oldphoto_jax.tasks.inpaint import Inpaint
 from tests import toy, untrained
 
 SIZE = 64
@@ -24,7 +23,7 @@ def the_cache_of_the_user_stays_untouched(monkeypatch):
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     folder = tmp_path_factory.mktemp("weights")
-    return untrained.save(folder / "net.safetensors", Inpaint(levels=3, width=4))
+    return untrained.save(folder / "net.safetensors", untrained.filler(levels=3))
 
 
 class Known(evaluate.Exam):

@@ -11,7 +11,7 @@ import pytest
 from experiments import genuine_exam as exam
 from oldphoto_jax.photo.disk import files
 from oldphoto_jax.restore import stage
-from oldphoto_jax.tasks.segment import Segment
+from tests import untrained
 
 SIZE = 48
 
@@ -119,7 +119,7 @@ class Bright(stage.Stage):
     """Calls all that is brighter than the gray a defect."""
 
     def __init__(self):
-        self.task = Segment(threshold=0.9, width=4)
+        self.predictor = untrained.finder(threshold=0.9)
 
     def __call__(self, photo, **_):
         return {"mask": photo.max(-1, keepdims=True).astype(np.float32)}

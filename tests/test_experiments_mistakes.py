@@ -7,8 +7,6 @@ import pytest
 from experiments import segment_mistakes as mistakes
 from oldphoto_jax.photo.disk import files
 from oldphoto_jax.restore import stage
-from oldphoto_jax.tasks.inpaint import Inpaint
-from oldphoto_jax.tasks.segment import Segment
 from tests import untrained
 
 GRAY = 90
@@ -35,7 +33,7 @@ class Bright(stage.Stage):
     """Calls all that is brighter than the gray a defect."""
 
     def __init__(self):
-        self.task = Segment(threshold=0.9, width=4)
+        self.predictor = untrained.finder(threshold=0.9)
 
     def __call__(self, photo, **_):
         return {"mask": photo.max(-1, keepdims=True).astype(np.float32)}
@@ -75,7 +73,7 @@ def test_a_photo_without_a_fault_still_has_its_picture():
 
 
 def test_the_command_writes_the_picture(photos, tmp_path, capsys):
-    weights = untrained.save(tmp_path / "w.safetensors", Segment(width=4, threshold=0.5))
+    weights = untrained.save(tmp_path / "w.safetensors", untrained.finder(threshold=0.5))
     out = tmp_path / "mistakes.jpg"
     mistakes.main([f"--weights={weights}", f"--photos={photos}", "--count=1", f"--out={out}"])
     assert str(out) in capsys.readouterr().out
@@ -83,12 +81,12 @@ def test_the_command_writes_the_picture(photos, tmp_path, capsys):
 
 
 def test_weights_of_another_task_are_told(photos, tmp_path):
-    weights = untrained.save(tmp_path / "w.safetensors", Inpaint(width=4, levels=3))
+    weights = untrained.save(tmp_path / "w.safetensors", untrained.filler(levels=3))
     with pytest.raises(SystemExit, match="segment_mistakes: .*weights inpaint"):
         mistakes.main([f"--weights={weights}", f"--photos={photos}", f"--out={tmp_path}/m.jpg"])
 
 
 def test_a_place_that_cannot_be_written_is_told(photos, tmp_path):
-    weights = untrained.save(tmp_path / "w.safetensors", Segment(width=4, threshold=0.5))
+    weights = untrained.save(tmp_path / "w.safetensors", untrained.finder(threshold=0.5))
     with pytest.raises(SystemExit, match="can't be written"):
         mistakes.main([f"--weights={weights}", f"--photos={photos}", f"--out={tmp_path}/no/m.jpg"])

@@ -15,17 +15,17 @@ import pytest
 
 from experiments import old_photos, pack_weights
 from oldphoto_jax import cli
-from oldphoto_jax.damage.recipe import Damage
+from oldphoto_jax.models import unet
 from oldphoto_jax.photo.disk import files
+from oldphoto_jax.predictors.defects import DefectPredictor
+from oldphoto_jax.predictors.filling import FillingPredictor
 from oldphoto_jax.restore import evaluate, stage
-from oldphoto_jax.tasks.inpaint import Inpaint
-from oldphoto_jax.tasks.segment import Segment
 from oldphoto_jax.weights import catalogue, store
 from tests import untrained
 
 GUIDE = pathlib.Path(old_photos.__file__).parent / "README.md"
 GRAY, SIZE = 90, 64
-TINY = dict(width=4, decoder_width=4, depth=18)
+TINY = dict(network=unet.Blueprint(width=4, decoder_width=4, depth=18))
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +49,7 @@ class Bright(stage.Stage):
     """Calls all that is brighter than the gray a defect."""
 
     def __init__(self):
-        self.task = Segment(threshold=0.9, careful=0.95, **TINY)
+        self.predictor = DefectPredictor(threshold=0.9, careful=0.95, **TINY)
 
     def __call__(self, photo, **_):
         return {"mask": photo.max(-1, keepdims=True).astype(np.float32)}
@@ -81,7 +81,7 @@ def test_only_kernels_of_convolutions_lose_digits():
 
 def test_thresholds_are_the_lowest_that_leave_undamaged_photos_alone(photos):
     rng = np.random.default_rng(0)
-    task, said = Segment(**TINY), []
+    before, said = DefectPredictor(**TINY), []
 
     def score(photo):
         said.append(rng.random(photo.shape[:2], np.float32))
@@ -90,7 +90,7 @@ def test_thresholds_are_the_lowest_that_leave_undamaged_photos_alone(photos):
     exam = evaluate.Exam(photos=pack_weights.sources.open_photos(photos), count=6, size=96)
     scores, digest = pack_weights.ask(evaluate.Method("random", score, 0.5), exam)
     assert len(said) == 6 and len(digest) == 64
-    new = pack_weights.calibrated(task, scores)
+    new = pack_weights.calibrated(before, scores)
     every = np.stack(said)
     for level, most in ((new.threshold, 0.003), (new.careful, 0.0005)):
         assert (every >= level).mean() <= most < (every >= level - 1e-4).mean()
@@ -114,20 +114,19 @@ def test_the_command_packs_and_calibrates(photos, tmp_path, monkeypatch, capsys)
         return {"mask": photo.max(-1, keepdims=True)}
 
     monkeypatch.setattr(stage.Stage, "__call__", answer)  # compiling takes seconds
-    task = Segment(damage=Damage(textures=str(photos)), threshold=0.25, careful=0.5, **TINY)
+    finder = DefectPredictor(threshold=0.25, careful=0.5, **TINY)
     best = tmp_path / "run" / "weights" / "best.safetensors"
     best.parent.mkdir(parents=True)
-    untrained.save(best, task)
+    untrained.save(best, finder)
     configured(best, photos)
     out = tmp_path / "out" / "packed.safetensors"
     words = [f"--out={out}", f"--home={tmp_path}", f"--photos={photos}", "--size=32"]
     pack_weights.main([str(tmp_path / "run"), *words])
     told = capsys.readouterr().out
     assert asked == [True] * 3  # by the rounded weights
-    loaded = stage.load(out, kind=Segment)
-    assert loaded.task.careful >= loaded.task.threshold
-    assert loaded.task.damage == Damage()
-    assert f"threshold: {loaded.task.threshold:.4f} marks" in told and "before: 0.2500" in told
+    loaded = stage.load(out, kind=DefectPredictor).predictor
+    assert loaded.careful >= loaded.threshold and loaded.network == finder.network
+    assert f"threshold: {loaded.threshold:.4f} marks" in told and "before: 0.2500" in told
     assert "step 7 of a run on 3*photos + 1*photos" in told
     assert store.checksum(out) in told and f"{out.stat().st_size:,} bytes" in told
     arrays, metadata = store.load(out)
@@ -140,14 +139,16 @@ def test_the_command_packs_and_calibrates(photos, tmp_path, monkeypatch, capsys)
 def test_what_cannot_be_packed_or_calibrated_is_told(photos, tmp_path, monkeypatch, capsys):
     source, out = tmp_path / "weights.safetensors", tmp_path / "packed.safetensors"
     store.save(source, {"net.kernel": np.zeros((1, 1, 2, 2), np.float32)}, {})
-    with pytest.raises(SystemExit, match="pack_weights: .*holds arrays but no task"):
+    with pytest.raises(SystemExit, match="pack_weights: .*holds arrays but no predictor"):
         pack_weights.main([str(source), f"--out={out}"])
     configured(source, photos)
     with pytest.raises(SystemExit, match="pack_weights: .*a place on this machine.*--home"):
         pack_weights.main([str(source), f"--out={out}", f"--home={photos}/b"])
     with pytest.raises(SystemExit, match="pack_weights: .*holds everything"):
         pack_weights.main([str(source), f"--out={out}", f"--home={photos.anchor}"])
-    monkeypatch.setattr(stage, "load", lambda path: types.SimpleNamespace(task=Inpaint()))
+    monkeypatch.setattr(
+        stage, "load", lambda path: types.SimpleNamespace(predictor=FillingPredictor())
+    )
     words = [str(source), f"--out={out}", f"--home={tmp_path}"]
     with pytest.raises(SystemExit, match="only finders have thresholds"):
         pack_weights.main([*words, f"--photos={photos}"])

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from experiments import report, sheet
+from oldphoto_jax.models import unet
 from oldphoto_jax.photo import color, image, tone
 from oldphoto_jax.photo.disk import files
+from oldphoto_jax.predictors.colors import ColorPredictor
 from oldphoto_jax.restore import colorize, stage
-from oldphoto_jax.tasks.colorize import Colorize
 from tests import toy, untrained
 
-TASK = dict(size=64, depth=18, stages=3, width=4, decoder_width=2, stride=4)
+NETWORK = unet.imagenet(depth=18, stages=3, width=4, decoder_width=2, out_stride=4)
 CELL = 40
 
 
@@ -65,7 +66,7 @@ def test_a_sheet_shows_gray_the_colours_that_users_get_and_the_truth(
 ):
     for name in ("one", "two"):
         run = report.folder(experiment, name, 0)
-        untrained.save(run / "weights" / "last.safetensors", Colorize(**TASK))
+        untrained.save(run / "weights" / "last.safetensors", ColorPredictor(network=NETWORK))
     folder, pixels = photos
     out = tmp_path / "new" / "sheet.png"
     words = [f"--experiment={experiment}", f"--photos={folder}", f"--cell={CELL}", "--size=64"]

@@ -33,16 +33,19 @@ FLOORS = {
     "damage": ("photo",),
     "metrics": ("photo",),
     "metrics.perceptual": ("models", "weights", "weights.readers"),  # LPIPS is a network
-    "task": ("photo",),
+    "described": (),
+    "task": ("photo", "predictors"),
     "obvious": ("photo", "metrics.width"),
     "data": ("photo", "photo.disk"),
     "models": ("layers", "photo"),
+    "predictors": ("models", "photo", "described"),
+    "predictors.older": ("damage",),  # which kinds there were
     "train": ("layers", "photo", "photo.disk", "task", "data", "weights"),
-    "tasks": ("models", "losses", "damage", "metrics", "task", "photo"),
+    "train.config": ("described",),
+    "tasks": ("predictors", "models", "losses", "damage", "metrics", "task", "photo"),
     "main": ("train",),
     "restore": (
-        "tasks",
-        "task",
+        "predictors",
         "metrics",
         "weights",
         "weights.readers",
@@ -50,14 +53,16 @@ FLOORS = {
         "photo.codecs",
         "photo.disk",
     ),
+    "restore.exams": ("damage",),
     "restore.evaluate": ("damage",),
+    "restore.evaluate_inpaint": ("damage",),
     "restore.evaluate_obvious": ("obvious",),
     "restore.sample": ("damage", "data.sources"),
-    "teach": ("restore", "tasks", "damage", "train", "data", "task", "weights"),
+    "teach": ("restore", "tasks", "predictors", "models", "damage", "train", "data", "weights"),
     "commands": (
         "restore",
         "teach",
-        "tasks",
+        "predictors",
         "data.sources",
         "data.pairs",
         "weights",
@@ -65,13 +70,23 @@ FLOORS = {
     ),
     "terminal": (),
     "cli": ("commands", "terminal"),
-    "configs": ("tasks", "damage", "train.config", "train.optimizer", "data.sources"),
+    "configs": (
+        "tasks",
+        "predictors",
+        "models",
+        "damage",
+        "train.config",
+        "train.optimizer",
+        "data.sources",
+    ),
     # The top floor: nothing stands on it, so its pictures and exams may look at all below.
     "experiments": (
         "configs",
         "main",
         "restore",
         "tasks",
+        "predictors",
+        "models",
         "train",
         "data",
         "metrics",
@@ -80,12 +95,11 @@ FLOORS = {
         "photo",
         "photo.disk",
     ),
-    "experiments.pack_weights": ("task",),  # writes the task into a file
     "experiments.speed": (
         "configs",
         "restore",
         "tasks",
-        "task",
+        "predictors",
         "train",
         "models",
         "layers",
@@ -100,7 +114,8 @@ FLOORS = {
 
 # Whatever else is added to the table, this holds.
 NEVER = {
-    "train": ("tasks",),  # the loop must not know a task
+    "train": ("tasks", "predictors"),  # the loop must not know a task
+    "restore": ("tasks", "task"),  # it asks what is kept, not who trained it
     "models": ("losses",),
     "tasks": ("data", "train"),
     "photo": (*OUTSIDE, "restore", "teach", "commands", "cli", "main"),
@@ -113,7 +128,7 @@ DOORS = (
     "main",
     *OUTSIDE,
 )  # only other doors go through them
-DYNAMIC = {"task.py"}  # brings a task back from the text in a weights file
+DYNAMIC = {"described.py"}  # brings a predictor back from the text in a weights file
 FOREIGN = ("tensorflow", "torch", "torchvision", "keras")
 NETWORK = ("ftplib", "http", "requests", "smtplib", "ssl", "urllib.request", "socket")
 LOCAL = {"socket", "socket.gethostname"}  # the name of this machine

@@ -6,6 +6,7 @@ import numpy as np
 from flax import nnx
 
 from experiments.speed import saved_residuals
+from oldphoto_jax.models import unet
 from oldphoto_jax.models.unet import AlbuNet
 from oldphoto_jax.tasks.segment import Segment
 from tests import scene
@@ -43,5 +44,6 @@ def test_values_gradients_and_statistics_are_the_same(monkeypatch):
 
 def test_less_is_kept(monkeypatch):
     scene.shallow(monkeypatch)
-    kept = [saved_residuals.kept(Segment(size=64, width=8, remat=remat)) for remat in (False, True)]
+    networks = [unet.Blueprint(width=8, remat=remat) for remat in (False, True)]
+    kept = [saved_residuals.kept(Segment(size=64, network=network)) for network in networks]
     assert 0 < kept[1] < 0.6 * kept[0]

@@ -7,6 +7,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from oldphoto_jax import main
+from oldphoto_jax.models import lite_unet
 from oldphoto_jax.tasks.segment import Segment
 from oldphoto_jax.train.config import to_text
 from oldphoto_jax.train.log import NonFiniteLoss
@@ -36,7 +37,7 @@ OVERRIDES = {
     "--config.task.damage.textures=DIR": lambda config: config.task.damage.textures == "DIR",
     "--config.task.weight.dice=0.5": lambda config: config.task.weight["dice"] == 0.5,
     "--config.task.enlarge=(1.0,1.5)": lambda config: config.task.enlarge == (1.0, 1.5),
-    "--config.task.norm=batch": lambda config: config.task.norm == "batch",
+    "--config.task.network.norm=batch": lambda config: config.task.network.norm == "batch",
     "--config.precision=float32": lambda config: config.precision == "float32",
     "--config.tensorboard": lambda config: config.tensorboard is True,
     "--config.workers=3": lambda config: config.workers == 3,
@@ -53,7 +54,7 @@ def test_every_kind_of_field_can_be_changed(flag, holds, monkeypatch):
 
 
 def test_a_file_may_take_a_variant(monkeypatch):
-    assert parse(monkeypatch, file=f"{SEGMENT}:lite").task.network == "lite"
+    assert parse(monkeypatch, file=f"{SEGMENT}:lite").task.network == lite_unet.Blueprint()
     with pytest.raises(flags.Error, match="no variant 'heavy'; choose 'article', 'lite',"):
         parse(monkeypatch, file=f"{SEGMENT}:heavy")
 
@@ -64,6 +65,7 @@ def test_a_file_may_take_a_variant(monkeypatch):
         ("--config.nonsense=1", "nonsense"),
         ("--config.task.sise=48", "sise"),
         ("--config.task.damage.colour=1", "colour"),
+        ("--config.task.network.wdith=8", "wdith"),
         ("--config.optimizers.painter.rate=1", "painter"),
         ("--config.task.weight.dise=0.5", "dise"),
     ],

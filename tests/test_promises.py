@@ -73,9 +73,9 @@ SLOW = pytest.mark.slow
 )
 def test_a_clean_photo_stays_clean(segmenter, painter, name):
     pixels = clean(name)
-    mask = detect.cut(detect.probability(segmenter, pixels), segmenter.task.threshold)
+    mask = detect.cut(detect.probability(segmenter, pixels), segmenter.predictor.threshold)
     assert mask.mean() <= MARKED
-    filler, multiple = inpaint.network(painter), painter.task.multiple
+    filler, multiple = inpaint.network(painter), painter.predictor.multiple
     restored = fill.fill(pixels, mask, filler, multiple=multiple)
     before, after = (image.to_float(each)[None] for each in (pixels, restored))
     assert float(measure.ssim(after, before)[0]) >= SIMILAR
@@ -102,7 +102,7 @@ def scratched(width, ink):
 
 def recall(segmenter, width, ink):
     pixels, line = scratched(width, INKS[ink])
-    found = detect.cut(detect.probability(segmenter, pixels), segmenter.task.threshold)
+    found = detect.cut(detect.probability(segmenter, pixels), segmenter.predictor.threshold)
     return found[line].mean()
 
 
@@ -142,7 +142,7 @@ def test_gray_stays_gray(painter, method, depth):
     mask = np.zeros(gray.shape[:2], np.uint8)
     mask[20:26, 30:70] = mask[40:43, 10:13] = 1
     filler = inpaint.network(painter) if method == "network" else METHODS[method]
-    multiple = painter.task.multiple if method == "network" else 1
+    multiple = painter.predictor.multiple if method == "network" else 1
     one, three = (
         fill.fill(pixels, mask, filler, multiple=multiple)
         for pixels in (gray, np.repeat(gray, 3, axis=-1))
@@ -220,7 +220,10 @@ def scene(name):
 @pytest.mark.parametrize("method", [pytest.param("network", marks=SLOW), *METHODS])
 def test_no_seams_where_tiles_of_a_fill_meet(painter, method, name):
     """P11: neither against the rest of the fill, nor against a fill without tiles."""
-    network, multiple = method == "network", painter.task.multiple if method == "network" else 1
+    network, multiple = (
+        method == "network",
+        painter.predictor.multiple if method == "network" else 1,
+    )
     pixels, mask = scene(name), grid()
     one = dict(tile=SIDE, overlap=0)
     tiled, whole = (

@@ -18,12 +18,12 @@ from oldphoto_jax.photo import encoding, icc
 from oldphoto_jax.photo.codecs import kinds
 from oldphoto_jax.photo.disk import contained, files
 from oldphoto_jax.photo.disk.files import PhotoFile
-from oldphoto_jax.restore import batch, chain, masks, page, stage, written
+from oldphoto_jax.predictors.colors import ColorPredictor
+from oldphoto_jax.predictors.defects import DefectPredictor
+from oldphoto_jax.predictors.filling import FillingPredictor
+from oldphoto_jax.restore import batch, chain, detect, masks, page, stage, written
 from oldphoto_jax.restore.report import Report
 from oldphoto_jax.restore.restorer import Restorer
-from oldphoto_jax.tasks.colorize import Colorize
-from oldphoto_jax.tasks.inpaint import Inpaint
-from oldphoto_jax.tasks.segment import Segment
 
 SIZE = (30, 44)
 FILL = 51  # of 255
@@ -31,7 +31,7 @@ PICTURES = ("restored", "restored_color", "color")
 
 
 class Plain:
-    """A task without networks."""
+    """A predictor without networks."""
 
     multiple = 16
 
@@ -40,28 +40,28 @@ class Plain:
 
 
 @dataclasses.dataclass(kw_only=True)
-class Bright(Plain, Segment):
+class Bright(Plain, DefectPredictor):
     """The brighter, the likelier a defect."""
 
-    def predict(self, nets, batch):
+    def __call__(self, nets, batch):
         return {"mask": batch["photo"].mean(axis=-1, keepdims=True)}
 
 
 @dataclasses.dataclass(kw_only=True)
-class Flat(Plain, Inpaint):
+class Flat(Plain, FillingPredictor):
     """Fills with one tone."""
 
-    max_size = 9
+    max_size: int = 9
 
-    def predict(self, nets, batch):
+    def __call__(self, nets, batch):
         return {"photo": 0 * batch["photo"] + FILL / 255}
 
 
 @dataclasses.dataclass(kw_only=True)
-class Warm(Plain, Colorize):
+class Warm(Plain, ColorPredictor):
     """Makes photos reddish."""
 
-    def predict(self, nets, batch):
+    def __call__(self, nets, batch):
         return {"photo": batch["photo"] * np.float32([1, 0.8, 0.6])}
 
 
@@ -209,8 +209,10 @@ def test_a_batch_and_one_by_one_are_the_same(tmp_path):
     for n in range(5):
         save(tmp_path / "in" / f"{n}.png", scratched(seed=n))
     save(tmp_path / "in" / "large.png", scratched(size=(40, 60)))
+    options = {"feather": 2}  # at half opacity, as with 1, values lie right between two others
     for most in (1, 4):
-        assert go(tmp_path / "in", tmp_path / f"out{most}", most=most) == {"ok": 6}
+        ended = go(tmp_path / "in", tmp_path / f"out{most}", most=most, **options)
+        assert ended == {"ok": 6}
     one, four = ({p.name: p for p in (tmp_path / f"out{m}").glob("*.png")} for m in (1, 4))
     assert one.keys() == four.keys() and len(one) == 30
     for name, path in one.items():
@@ -478,13 +480,13 @@ def test_webp_holds_gray_photos_in_colour(tmp_path):
 def count_questions(monkeypatch):
     """A list that gets an entry whenever a program with the detector in it is asked."""
     asked = []
-    real = Restorer._ask
+    real = detect.Detector.find
 
-    def note(self, steps, frames):
-        asked.extend(step for step in steps if step == "probability")
-        return real(self, steps, frames)
+    def note(self, *arguments):
+        asked.append(arguments)
+        return real(self, *arguments)
 
-    monkeypatch.setattr(Restorer, "_ask", note)
+    monkeypatch.setattr(detect.Detector, "find", note)
     return asked
 
 

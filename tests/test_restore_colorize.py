@@ -12,8 +12,8 @@ from oldphoto_jax import cli
 from oldphoto_jax.data.sources import Samples
 from oldphoto_jax.photo import color, guided, image, tone
 from oldphoto_jax.photo.disk import files
+from oldphoto_jax.predictors.colors import ColorPredictor
 from oldphoto_jax.restore import batch, colorize, sample, stage
-from oldphoto_jax.tasks.colorize import Colorize
 
 RNG = np.random.default_rng(0)
 LUMA = np.float64([color.RED, color.GREEN, color.BLUE])
@@ -224,14 +224,14 @@ def test_a_folder_of_any_sizes_makes_few_programs(painter):
 
 
 def test_multiples_beyond_the_buckets_are_kept(painter):
-    painter.task = types.SimpleNamespace(multiple=96, gain=1.0)
+    painter.predictor = types.SimpleNamespace(multiple=96, gain=1.0)
     colorize.guess(painter, noise(np.uint8, 1), 100)
     assert painter.seen[0].shape == (1, 192, 192, 3)
 
 
 def test_the_gain_of_the_weights_makes_colours_stronger_and_no_other(painter):
     luma, chroma = colorize.guess(painter, ramp(np.uint8), 128)
-    painter.task = types.SimpleNamespace(multiple=32, gain=1.5)
+    painter.predictor = types.SimpleNamespace(multiple=32, gain=1.5)
     again, vivid = colorize.guess(painter, ramp(np.uint8), 128)
     assert np.array_equal(luma, again)
     np.testing.assert_allclose(vivid - 0.5, 1.5 * (chroma - 0.5), atol=1e-6)
@@ -243,7 +243,7 @@ def test_when_the_device_has_no_memory_the_size_is_halved(painter, capsys):
             raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
         return painter(photo)
 
-    short.task = painter.task
+    short.predictor = painter.predictor
     luma, _ = colorize.guess(short, noise(np.uint8, 1), 256)
     assert luma.shape == (64, 87, 1)
     told = capsys.readouterr().err
@@ -254,7 +254,7 @@ def test_colours_that_are_no_numbers_are_told(painter):
     def broken(photo):
         return {"photo": painter(photo)["photo"] * np.nan}
 
-    broken.task = painter.task
+    broken.predictor = painter.predictor
     with pytest.raises(ValueError, match="these weights are broken"):
         colorize.guess(broken, noise(np.uint8, 1), 64)
 
@@ -351,7 +351,7 @@ def test_settings_name_what_changes_a_photo(painter):
 @pytest.fixture
 def quick(monkeypatch, painter):
     def load(path, default, kind):
-        assert default == "colorize-lite" and kind is Colorize
+        assert default == "colorize-lite" and kind is ColorPredictor
         return painter
 
     monkeypatch.setattr(stage, "load", load)

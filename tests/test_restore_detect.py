@@ -17,14 +17,14 @@ class Fake:
     """A stage without a network: what is brighter than its left neighbour is damaged."""
 
     checksum = "fake"
-    task = types.SimpleNamespace(multiple=16, threshold=0.25, careful=0.9, max_size=5)
+    predictor = types.SimpleNamespace(multiple=16, threshold=0.25, careful=0.9, max_size=5)
 
     def __init__(self):
         self.photos = []
 
     def __call__(self, photo):
         assert photo.dtype == np.float32 and photo.shape[-1] == 3
-        assert not any(side % self.task.multiple for side in photo.shape[1:3])
+        assert not any(side % self.predictor.multiple for side in photo.shape[1:3])
         self.photos.append(photo)
         left = np.pad(photo, ((0, 0), (0, 0), (1, 0), (0, 0)), mode="edge")[:, :, :-1]
         return {"mask": np.clip(photo - left, 0, 1)[..., :1]}
@@ -263,7 +263,7 @@ def test_careful_is_the_higher_threshold_of_the_weights():
 
 def test_careful_never_marks_more_with_weights_that_had_one_threshold_alone():
     old = Fake()
-    old.task = types.SimpleNamespace(multiple=16, threshold=0.95, careful=0.8, max_size=5)
+    old.predictor = types.SimpleNamespace(multiple=16, threshold=0.95, careful=0.8, max_size=5)
     assert detect.Detector(stage=old, careful=True).settings["threshold"] == 0.95
 
 

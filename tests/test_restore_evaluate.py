@@ -174,19 +174,19 @@ def test_the_protocol_names_the_kinds_and_clean_crops_are_asked_as_ever(exam):
 def test_unseen_is_what_the_weights_were_trained_without(tmp_path, exam, drawn):
     held = ("tear", "crack")
     file = tmp_path / "held.safetensors"
-    untrained.save(file, Segment(width=4, damage=Damage(exclude=held)))
+    untrained.save(file, untrained.finder(unseen=held))
     kinds = evaluate.unseen("held", stage.load(file))
     assert kinds == held
     list(dataclasses.replace(exam, count=12, only=kinds).examples(False))
     assert set(drawn) == set(held)
-    seen = types.SimpleNamespace(task=Segment(width=4))
+    seen = types.SimpleNamespace(predictor=untrained.finder())
     with pytest.raises(ValueError, match="all: no kind of damage was kept .* name kinds by --only"):
         evaluate.unseen("all", seen)
 
 
 def test_kinds_that_a_recipe_did_not_name_are_unseen_too():
     damage = Damage(only=("tear", "crack", "film"), exclude=("crack", "paper"))
-    kinds = evaluate.unseen("some", types.SimpleNamespace(task=Segment(width=4, damage=damage)))
+    kinds = Segment(damage=damage).predictor().unseen
     assert kinds[:2] == ("crack", "paper") and len(set(kinds)) == len(kinds)
     assert set(kinds) == KINDS.keys() - {"tear"} | {"paper"}
 

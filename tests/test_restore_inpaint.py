@@ -222,7 +222,7 @@ def test_a_photo_whose_holes_are_all_left_is_not_called_restored(tmp_path):
 
 def test_when_the_device_has_no_memory_tiles_shrink(tmp_path, small, capsys):
     class Short:
-        task, checksum = small.task, "short"
+        predictor, checksum = small.predictor, "short"
 
         def __call__(self, photo, mask):
             if photo.shape[1] > 64:

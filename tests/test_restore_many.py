@@ -17,16 +17,13 @@ import numpy as np
 import pytest
 
 from oldphoto_jax.photo.disk import files
-from oldphoto_jax.tasks.colorize import Colorize
-from oldphoto_jax.tasks.inpaint import Inpaint
-from oldphoto_jax.tasks.segment import Segment
 from tests import untrained
 
 ROOT = pathlib.Path(__file__).parent.parent
-TASKS = {
-    "detector": Segment(width=4, threshold=0.9),
-    "inpainter": Inpaint(levels=2, width=4),
-    "colorizer": Colorize(depth=18, stages=3, width=4, decoder_width=4),
+PREDICTORS = {
+    "detector": untrained.finder(threshold=0.9),
+    "inpainter": untrained.filler(),
+    "colorizer": untrained.painter(),
 }
 SIZES = {"a": (60, 90), "b": (70, 101), "c": (66, 92), "d": (64, 95), "tiles": (132, 196)}
 PICTURES = ("restored", "restored_color", "color")
@@ -78,7 +75,7 @@ def folder(tmp_path_factory):
         files.write_png(folder / "in" / f"{name}.png", np.uint8(soft * 255)[..., None])
     (folder / "path").mkdir()
     (folder / "path" / "sitecustomize.py").write_text(OTHER)
-    for name, task in TASKS.items():
+    for name, task in PREDICTORS.items():
         untrained.save(folder / f"{name}.safetensors", task)
     return folder
 
@@ -96,7 +93,7 @@ def restore(folder, out, devices=1, fatal=-1):
         "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",  # compiling takes longer than all the rest
     }
     words = [sys.executable, "-c", COMMAND, fatal, "restore", folder / "in", "--out", folder / out]
-    words += [word for name in TASKS for word in (f"--{name}", folder / f"{name}.safetensors")]
+    words += [word for name in PREDICTORS for word in (f"--{name}", folder / f"{name}.safetensors")]
     words += ["--tile", 128, "--size", 64, "--batch", 8]
     done = subprocess.run(
         [str(word) for word in words], cwd=ROOT, env=environment, capture_output=True, text=True

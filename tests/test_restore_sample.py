@@ -10,7 +10,6 @@ from oldphoto_jax.data.sources import Samples
 from oldphoto_jax.metrics.mask import Ranking
 from oldphoto_jax.photo.disk import files
 from oldphoto_jax.restore import detect, sample, stage, tophat
-from oldphoto_jax.tasks.segment import Segment
 from tests import untrained
 
 
@@ -23,7 +22,7 @@ def old():
 def weights(tmp_path, monkeypatch):
     monkeypatch.setattr(stage, "keep_compiled", lambda: None)
     monkeypatch.setattr(stage, "load", functools.cache(stage.load))
-    return untrained.save(tmp_path / "w.safetensors", Segment(width=4, threshold=0.5))
+    return untrained.save(tmp_path / "w.safetensors", untrained.finder(threshold=0.5))
 
 
 def test_the_sample_is_old_damaged_and_always_the_same(old):

@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from oldphoto_jax import task as contract
 from oldphoto_jax.layers import norm
+from oldphoto_jax.models import unet
+from oldphoto_jax.predictors.defects import DefectPredictor
+from oldphoto_jax.predictors.filling import FillingPredictor
+from oldphoto_jax.predictors.predictor import Predictor
 from oldphoto_jax.restore import detect, stage, tiles
-from oldphoto_jax.tasks.inpaint import Inpaint
-from oldphoto_jax.tasks.segment import Segment
-from oldphoto_jax.weights import catalogue, names, store
+from oldphoto_jax.weights import catalogue, store
 from tests import untrained
 
-SEGMENT = Segment(width=4, threshold=0.3)
+FINDER = untrained.finder(threshold=0.3)
 RNG = np.random.default_rng(0)
 
 
@@ -29,7 +30,7 @@ class Near(nnx.Module):
         return self.norm(self.conv(x))
 
 
-class Local(contract.Task):
+class Local(Predictor):
     """Finds defects with it."""
 
     multiple = 16
@@ -37,7 +38,7 @@ class Local(contract.Task):
     def networks(self, rngs):
         return {"segmenter": Near(rngs)}
 
-    def predict(self, nets, batch):
+    def __call__(self, nets, batch):
         return {"mask": jax.nn.sigmoid(nets["segmenter"](batch["photo"]))}
 
 
@@ -64,11 +65,11 @@ def test_the_same_photo_gives_the_same_bytes(small):
     assert np.array_equal(small(photo)["mask"], small(photo)["mask"])
 
 
-def test_it_answers_as_the_task_does(small):
+def test_it_answers_as_the_predictor_does(small):
     photo = RNG.random((1, 32, 32, 3), np.float32)
     nets = untrained.networks(Local())
     nets["segmenter"].eval()
-    expected = Local().predict(nets, {"photo": photo})["mask"]
+    expected = Local()(nets, {"photo": photo})["mask"]
     np.testing.assert_allclose(small(photo)["mask"], expected, atol=1e-6)
 
 
@@ -92,12 +93,12 @@ def test_tiles_and_whole_agree_for_a_network_that_sees_near(small):
     np.testing.assert_allclose(tiled[:95, :159], whole[:95, :159], atol=1e-6)
 
 
-def test_weights_bring_their_task_along(tmp_path):
-    path = untrained.save(tmp_path / "w.safetensors", SEGMENT)
+def test_weights_bring_their_predictor_along(tmp_path):
+    path = untrained.save(tmp_path / "w.safetensors", FINDER)
     loaded = stage.load(path)
-    assert loaded.task == SEGMENT
+    assert loaded.predictor == FINDER
     assert loaded.checksum == store.checksum(path)
-    _, params = nnx.split(dict(untrained.networks(SEGMENT)))
+    _, params = nnx.split(dict(untrained.networks(FINDER)))
     for mine, theirs in zip(*map(jax.tree.leaves, (loaded.params, params)), strict=True):
         assert np.array_equal(mine, theirs)
 
@@ -113,10 +114,10 @@ def test_a_work_folder_gives_its_best_weights_or_else_its_last(tmp_path):
 
 
 def test_weights_that_say_nothing_or_do_not_fit_are_refused(tmp_path):
-    path = untrained.save(tmp_path / "w.safetensors", SEGMENT, {})
-    with pytest.raises(store.WeightsError, match="no task"):
+    path = untrained.save(tmp_path / "w.safetensors", FINDER, {})
+    with pytest.raises(store.WeightsError, match="no predictor"):
         stage.load(path)
-    untrained.save(path, SEGMENT, {"task": contract.to_json(Segment(width=8))})
+    untrained.save(path, FINDER, DefectPredictor(network=unet.Blueprint(width=8)).metadata())
     with pytest.raises(store.WeightsError, match=re.escape(str(path)) + ", segmenter: "):
         stage.load(path)
 
@@ -125,8 +126,8 @@ def test_without_weights_the_packaged_ones_are_taken(tmp_path, monkeypatch):
     monkeypatch.setattr(catalogue, "FILES", tmp_path)
     with pytest.raises(store.WeightsError, match="none.*--config=configs/lite.py"):
         stage.load(None, "lite")
-    untrained.save(tmp_path / "lite.safetensors", SEGMENT)
-    assert stage.load(None, "lite").task == SEGMENT
+    untrained.save(tmp_path / "lite.safetensors", FINDER)
+    assert stage.load(None, "lite").predictor == FINDER
     assert [file.stem for file in catalogue.all_packaged()] == ["lite"]
 
 
@@ -175,20 +176,17 @@ def test_compiled_programs_lie_in_the_users_cache(monkeypatch, tmp_path, platfor
     assert pathlib.Path.home() in stage.cache_folder().parents
 
 
-def test_weights_of_another_task_are_refused(tmp_path):
-    file = untrained.save(tmp_path / "segment.safetensors", SEGMENT)
-    assert stage.load(file, kind=Segment).task == SEGMENT
-    with pytest.raises(store.WeightsError, match="these weights segment, but it takes some that"):
-        stage.load(file, kind=Inpaint)
+def test_weights_for_something_else_are_refused(tmp_path):
+    file = untrained.save(tmp_path / "segment.safetensors", FINDER)
+    assert stage.load(file, kind=DefectPredictor).predictor == FINDER
+    with pytest.raises(
+        store.WeightsError, match="these weights find defects, but it takes some that fill holes"
+    ):
+        stage.load(file, kind=FillingPredictor)
 
 
-def test_only_restorers_are_built_and_only_they_need_arrays(tmp_path):
-    task = Inpaint(levels=2, width=4)  # its loss looks through VGG-16
-    filler = {"filler": untrained.networks(task)["filler"]}
-    file = tmp_path / "filler.safetensors"
-    metadata = {"task": contract.to_json(task)}
-    store.save(file, names.flatten(filler["filler"], "filler"), metadata)
-    loaded = stage.load(file)
+def test_outside_the_mask_a_loaded_filler_leaves_the_photo(tmp_path):
+    loaded = stage.load(untrained.save(tmp_path / "filler.safetensors", untrained.filler()))
     photo = RNG.random((1, 16, 16, 3), np.float32)
     mask = np.zeros((1, 16, 16, 1), np.float32)
     assert np.array_equal(loaded(photo, mask=mask)["photo"], photo)

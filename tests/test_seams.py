@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
+from oldphoto_jax.predictors.filling import FillingPredictor
 from oldphoto_jax.restore import holes, inpaint, stage
-from oldphoto_jax.tasks.inpaint import Inpaint
 from tests import toy
 
 SIZE, RIM = 192, 3  # pixels; the fill is looked at where the photo is at most RIM away
@@ -66,7 +66,7 @@ def truth(name):
 @pytest.fixture(scope="module")
 def inpainter(tmp_path_factory):
     """What fills holes in `oldphoto restore`; all photos have one size, so one program is made."""
-    loaded = stage.load(None, "inpaint-lite", Inpaint)
+    loaded = stage.load(None, "inpaint-lite", FillingPredictor)
     with toy.compiled(tmp_path_factory.getbasetemp() / "compiled"):
         yield inpaint.Inpainter(stage=loaded, method=inpaint.NETWORK, feather=1)
         assert len(loaded.compiled) == 1

@@ -9,22 +9,23 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from oldphoto_jax import task as contract
 from oldphoto_jax.damage.blend import VISIBLE, thickness
 from oldphoto_jax.damage.recipe import Damage
 from oldphoto_jax.damage.strokes import Holes
 from oldphoto_jax.losses import feature, pixel
-from oldphoto_jax.models import biharmonic, grain, resnet
+from oldphoto_jax.models import biharmonic, grain, lite_unet, partial_unet, resnet
+from oldphoto_jax.predictors.defects import DefectPredictor
+from oldphoto_jax.predictors.filling import FillingPredictor
 from oldphoto_jax.tasks import inpaint
 from oldphoto_jax.tasks.inpaint import Inpaint
-from oldphoto_jax.tasks.segment import Segment
 from oldphoto_jax.train import state as states
 from oldphoto_jax.train.optimizer import Adam
 from oldphoto_jax.train.step import Rules, train_step
 from tests import scene, toy, untrained
 
-SMALL = dict(size=32, levels=3, width=4)
-LITE = dict(network="lite", widths=(8, 8, 8, 8))
+NETWORK = partial_unet.Blueprint(levels=3, width=4)
+SMALL = dict(size=32, network=NETWORK)
+LITE = dict(network=lite_unet.Blueprint(widths=(8, 8, 8, 8)), draft=True)
 JUDGED = dict(critic_width=4, critic_layers=2)
 CHEAP = {"valid": 1.0, "hole": 6.0, "perceptual": 0.0, "style": 0.0, "variation": 0.1}
 
@@ -53,6 +54,10 @@ def batch(record):
 
 
 def small(**options):
+    """A task; options of the network are those of a PartialUNet."""
+    own = {field.name for field in dataclasses.fields(NETWORK)} & options.keys()
+    if own:
+        options["network"] = dataclasses.replace(NETWORK, **{n: options.pop(n) for n in own})
     return Inpaint(**SMALL | {"weight": CHEAP} | options)
 
 
@@ -99,7 +104,7 @@ def test_no_hole_is_thicker_than_max_size(record, sizes):
     damage = Damage(max_size=sizes[0], amount=3.0, clean=0.0)
     holes = Holes(max_size=sizes[1], strokes=1.0, large=1.0)
     task = Inpaint(size=96, damage=damage, holes=holes)
-    assert task.max_size == 20
+    assert task.predictor().max_size == 20
     masks = [task.example(record, np.random.default_rng(i))["mask"][..., 0] for i in range(15)]
     assert 10 < max(thickness(mask > 0) for mask in masks) <= 20
 
@@ -133,7 +138,7 @@ def test_a_loss_that_does_not_look_through_vgg_has_none():
     for weight in {"style": 1.0}, {"perceptual": 0.1}, inpaint.WEIGHT:
         task = small(weight=weight)
         assert set(untrained.networks(task)) == {"filler", "vgg"}
-        assert set(task.losses()) == task.restorers() == {"filler"}
+        assert {*task.losses()} == {*states.asked(task)} == {"filler"}
 
 
 def test_who_else_plays_along_is_there_where_it_is_asked_for():
@@ -141,14 +146,14 @@ def test_who_else_plays_along_is_there_where_it_is_asked_for():
     assert set(untrained.networks(judged)) == set(judged.losses()) == {"filler", "critic"}
     for task, other in ((small(weight={"lpips": 1.0}), "lpips"), (small(found=0.5), "segmenter")):
         assert set(untrained.networks(task)) == {"filler", other}
-        assert set(task.losses()) == task.restorers() == {"filler"}
+        assert {*task.losses()} == {*states.asked(task)} == {"filler"}
 
 
 @pytest.mark.parametrize(
     "wrong, told",
     [
         ({"space": "lab"}, "space 'lab' is unknown; choose one of"),
-        ({"network": "unet"}, "network 'unet' is unknown; choose 'partial' or 'lite'"),
+        (LITE | {"draft": False}, "a LiteUNet fills holes by correcting a draft: set draft=True"),
         ({"convolution": "dilated"}, "convolution 'dilated' is unknown; choose one of"),
         ({"weight": {"l2": 1.0}}, r"weight names \['l2'\]; the loss has"),
     ],
@@ -172,12 +177,12 @@ def test_settings_that_no_network_has_are_refused(wrong, told):
         {"space": "signed"},
         LITE,
     ],
-    ids=lambda options: "-".join(map(str, options.values())),
+    ids=["partial", "draft", "plain", "gated", "sum", "signed", "lite"],
 )
 def test_outside_the_mask_the_answer_is_what_came_in_and_junk_inside_is_not_seen(options, batch):
     task = small(**options)
     nets = trained(task)
-    predict = jax.jit(lambda batch: task.predict(nets, batch)["photo"])
+    predict = jax.jit(lambda batch: task.predictor()(nets, batch)["photo"])
     photo, mask = batch["photo"], batch["mask"]
     answer = np.asarray(predict({"photo": photo, "mask": mask}))
     outside = np.broadcast_to(mask == 0, photo.shape)
@@ -203,9 +208,9 @@ def test_outside_the_mask_the_answer_is_what_came_in_and_junk_inside_is_not_seen
 )
 def test_with_a_draft_training_starts_from_the_smooth_filling(options, levels, batch):
     task = small(**options)
-    assert task.multiple == 2**levels
+    assert task.predictor().multiple == 2**levels
     nets = fresh(task)
-    answer = jax.jit(lambda: task.predict(nets, batch)["photo"])()
+    answer = jax.jit(lambda: task.predictor()(nets, batch)["photo"])()
     draft = jax.jit(lambda: biharmonic.fill(batch["photo"], batch["mask"], levels=levels))()
     np.testing.assert_allclose(answer, np.clip(draft, 0, 1), atol=1e-6)
 
@@ -221,11 +226,17 @@ def test_grain_is_lent_to_the_filling_and_judged_with_it():
 
     @jax.jit
     def both():
-        filled = smooth.predict(nets, batch)["photo"]
+        filled = smooth.predictor()(nets, batch)["photo"]
         lent = grain.lend(filled, batch["photo"], batch["mask"])
         mixed = pixel.composite(lent, batch["target"], batch["mask"])
         distance = nets["lpips"](mixed, batch["target"]).mean()
-        return filled, lent, task.predict(nets, batch)["photo"], task.fill(nets, batch), distance
+        return (
+            filled,
+            lent,
+            task.predictor()(nets, batch)["photo"],
+            task.fill(nets, batch),
+            distance,
+        )
 
     filled, lent, answer, terms, distance = both()
     # Rounding decides between places that are equally calm, here and there.
@@ -324,7 +335,7 @@ def test_the_critic_sees_filled_photos_and_the_mask_and_moves_nobody_else(batch)
 
 @pytest.mark.parametrize("threshold, marked", [(2.0, 0), (0.0, 1)], ids=["nothing", "everything"])
 def test_masks_of_some_examples_are_what_the_segmenter_finds(threshold, marked, record):
-    finder = Segment(network="lite", widths=(4, 4, 4, 4), threshold=threshold)
+    finder = DefectPredictor(network=LITE["network"], threshold=threshold)
     task = small(found=0.5, finder=finder, holes=Holes(strokes=1.0, large=0.0))
     plain = dataclasses.replace(task, found=0.0)
     examples = [task.example(record, np.random.default_rng(i)) for i in range(12)]
@@ -350,10 +361,12 @@ def test_found_masks_grow_on_all_sides(batch, monkeypatch):
     task = small(found=1.0, found_grow=2)
     found = np.zeros((2, 32, 32, 1), np.float32)
     found[0, 10, 20] = found[1, 0, 31] = 1
-    monkeypatch.setattr(Segment, "predict", lambda *_: {"mask": jnp.asarray(found)})
+    monkeypatch.setattr(DefectPredictor, "__call__", lambda *_: {"mask": jnp.asarray(found)})
     seen = []
     monkeypatch.setattr(
-        Inpaint, "_filled", lambda self, nets, batch: seen.append(batch["mask"]) or batch["photo"]
+        FillingPredictor,
+        "paint",
+        lambda self, nets, batch: seen.append(batch["mask"]) or batch["photo"],
     )
     more = {"found": np.ones((2, 1, 1, 1), np.float32), "free": np.zeros_like(found)}
     task.fill({}, batch | more)
@@ -401,12 +414,6 @@ def test_metrics_look_into_the_hole_and_at_the_whole(batch):
     gray = np.where(batch["mask"] > 0, batch["target"] * 0.5 + 0.1, batch["target"])
     figures = task.metrics(batch, {"photo": np.float32(gray)})
     assert figures["hole"].compute()["psnr"] < figures["psnr"].compute()
-
-
-def test_the_task_comes_back_from_its_text():
-    task = small(draft=True, damage=Damage(amount=2.0), holes=Holes(large=0.5), form="sum")
-    back = contract.from_json(contract.to_json(task))
-    assert back == task and back.holes == Holes(large=0.5) and back.multiple == 8
 
 
 def test_photos_without_a_hole_have_no_part_in_the_figures():

@@ -1,6 +1,5 @@
 """Learning from corrections: what is held back judges, and a file is written only for a gain."""
 
-import dataclasses
 import json
 import pathlib
 import signal
@@ -10,19 +9,18 @@ import pytest
 from flax import nnx
 
 from oldphoto_jax import cli, teach
-from oldphoto_jax.damage.recipe import Damage
 from oldphoto_jax.data.pairs import Pairs
+from oldphoto_jax.models import unet
 from oldphoto_jax.photo.disk import files
+from oldphoto_jax.predictors.defects import DefectPredictor
 from oldphoto_jax.restore import stage
 from oldphoto_jax.tasks import segment
-from oldphoto_jax.tasks.segment import Segment
 from oldphoto_jax.train.log import Log
 from oldphoto_jax.weights import store
 from tests import toy, untrained
 
-# A family of textures that is not here, as weights trained with a folder of them have it.
-DAMAGE = Damage(exclude=("flakes", "crackforest-masks"), textures="elsewhere/textures")
-TASK = Segment(size=32, damage=DAMAGE)
+# One is a family of textures that is not here, as weights trained with a folder of them have it.
+FINDER = DefectPredictor(unseen=("flakes", "crackforest-masks"))
 
 
 class Tiny(nnx.Module):
@@ -49,13 +47,13 @@ def small(monkeypatch):
     for name, number in numbers.items():
         monkeypatch.setattr(teach, name, number)
     monkeypatch.setattr(segment, "NEGATIVE", 0.0)
-    monkeypatch.setattr(segment.unet, "AlbuNet", Tiny)
+    monkeypatch.setattr(unet, "AlbuNet", Tiny)
     monkeypatch.setattr(stage, "keep_compiled", lambda: None)
 
 
 @pytest.fixture
 def weights(tmp_path):
-    return untrained.save(tmp_path / "base.safetensors", TASK)
+    return untrained.save(tmp_path / "base.safetensors", FINDER)
 
 
 @pytest.fixture
@@ -131,10 +129,8 @@ def test_it_trains_and_writes_what_restoring_takes(album, weights, tmp_path, mon
     told = capsys.readouterr().out
     assert "6 photos with masks: 5 to learn from, 1 held back" in told
     assert "held back: AP" in told and f"--detector {out}" in told
-    base, taught = stage.load(weights), stage.load(out, kind=Segment)
-    homeless = dataclasses.replace(base.task.damage, textures="")  # a path stays at home
-    assert base.task.damage.textures and taught.checksum != base.checksum
-    assert taught.task == dataclasses.replace(base.task, damage=homeless)
+    base, taught = stage.load(weights), stage.load(out, kind=DefectPredictor)
+    assert taught.predictor == base.predictor and taught.checksum != base.checksum
     before, (after, metadata) = store.load(weights)[0], store.load(out)
     assert {k: (v.shape, v.dtype) for k, v in before.items()} == {
         k: (v.shape, v.dtype) for k, v in after.items()
@@ -190,7 +186,7 @@ def test_ctrl_c_leaves_nothing(album, weights, tmp_path, monkeypatch, capsys):
 
 def test_the_run_rehearses_and_draws_only_what_is_here(album, weights):
     lessons, held = teach.parted(Pairs(album))
-    config = teach.configured(TASK, lessons, held, weights, 240, 0)
+    config = teach.configured(FINDER, lessons, held, weights, 240, 0)
     config.check()
     config.task.ready()  # without the folder of textures
     assert config.task.damage.exclude == ("flakes",)

@@ -147,7 +147,8 @@ def test_a_player_without_a_network_is_named():
 
 
 def test_what_predicting_needs_is_named_as_in_weights_files(state):
-    found = states.predictors(state)
+    assert states.asked(toy.Toy()) == ("painter",)
+    found = states.kept(state, state.parts)
     painter = {name for name in found if name.startswith("painter.")}
     assert {"painter.final.kernel", "painter.encoder.norm.mean", "painter.calls"} <= painter
     assert {name.partition(".")[0] for name in found} == {"painter", "critic", "eye"}

@@ -1,6 +1,7 @@
 """The weights that come with the package are what the zoo says they are."""
 
 import dataclasses
+import importlib
 import json
 import pathlib
 import re
@@ -11,7 +12,8 @@ import numpy as np
 import pytest
 
 from configs import colorize, inpaint, segment
-from oldphoto_jax import task as contract
+from oldphoto_jax import described
+from oldphoto_jax.predictors import older
 from oldphoto_jax.restore import stage
 from oldphoto_jax.train import config as configs
 from oldphoto_jax.weights import cache, catalogue, convert, fetch, npm, sources, store, wanted
@@ -21,11 +23,12 @@ ZOO = pathlib.Path(__file__).parents[1] / "MODEL_ZOO.md"
 
 
 @pytest.mark.parametrize("file", catalogue.all_packaged(), ids=lambda file: file.stem)
-def test_the_zoo_names_the_file_and_the_file_its_task(file):
+def test_the_zoo_names_the_file_and_the_file_its_predictor(file):
     text = ZOO.read_text("utf-8")
     assert f"## {file.stem}" in text and store.checksum(file) in text
     _, metadata = store.load(file)
-    written, now = json.loads(metadata["task"]), json.loads(contract.to_json(stage.load(file).task))
+    written = json.loads(metadata["predictor"])
+    now = described.describe(stage.load(file).predictor)
     assert kept(written, now) == written  # fields may have come since
     assert not [value for value in metadata.values() if '"/' in value], "a path of one machine"
 
@@ -51,11 +54,25 @@ def test_lite_was_trained_by_the_shipped_configuration(module):
     name = module.__name__.rpartition(".")[2]
     _, metadata = store.load(catalogue.packaged(f"{name}-lite"))
     # Fields that came later have the value by which nothing changes.
-    run = configs.to_text(configs.from_text(metadata["config"]))
+    run = configs.to_text(today(metadata["config"]))
     shipped = module.get_config(PHASE.get(module, "lite"))
     differing = configs.differences(run, configs.to_text(shipped))
     names = {difference.partition(":")[0] for difference in differing}
     assert names == FREE[module]
+
+
+def today(text):
+    """The configuration of a run from when tasks had the fields of their networks."""
+    run = json.loads(text)
+    task = run["task"]
+    module, _, name = task["class"].partition(":")
+    names = {f.name for f in dataclasses.fields(getattr(importlib.import_module(module), name))}
+    predictor = older.read(json.dumps(task))
+    moved = {n: described.describe(getattr(predictor, n)) for n in {"network", "draft"} & names}
+    if "finder" in task:
+        moved["finder"] = described.describe(older.read(json.dumps(task["finder"])))
+    run["task"] = {n: v for n, v in task.items() if n in names | {"class"}} | moved
+    return configs.from_text(json.dumps(run))
 
 
 def test_every_packaged_file_has_a_row_and_is_what_the_row_says():

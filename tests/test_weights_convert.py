@@ -7,8 +7,8 @@ import pytest
 from flax import nnx
 
 from oldphoto_jax.models import unet
+from oldphoto_jax.predictors.filling import FillingPredictor
 from oldphoto_jax.restore import stage
-from oldphoto_jax.tasks.inpaint import Inpaint
 from oldphoto_jax.weights import convert, names, store
 from tests.golden import golden
 
@@ -68,9 +68,10 @@ def test_a_published_inpainter_becomes_a_stage(family, tmp_path):
     target = tmp_path / "ours.safetensors"
     source = str(tmp_path / "published.safetensors")
     assert convert.main([f"pconv-{family}", source, str(target)]) == 0
-    loaded = stage.load(target, kind=Inpaint)
-    assert loaded.task.multiple == 128 and loaded.task.form == {"naoto": "sum"}.get(family, "ratio")
-    assert loaded.task.space == {"naoto": "imagenet", "mmagic": "signed"}[family]
+    loaded = stage.load(target, kind=FillingPredictor)
+    assert loaded.predictor.multiple == 128
+    assert loaded.predictor.network.form == {"naoto": "sum"}.get(family, "ratio")
+    assert loaded.predictor.space == {"naoto": "imagenet", "mmagic": "signed"}[family]
 
 
 def test_a_file_of_another_kind_is_refused_and_nothing_is_written(published, tmp_path, capsys):

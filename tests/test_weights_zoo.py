@@ -12,7 +12,7 @@ import shlex
 import pytest
 
 from oldphoto_jax import cli
-from oldphoto_jax import task as contract
+from oldphoto_jax.predictors import metadata as kept
 from oldphoto_jax.weights import catalogue, fetch, store, zoo
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -47,7 +47,17 @@ def test_the_zoo_is_what_its_program_makes(tmp_path):
 @every_packaged
 def test_a_packaged_row_has_every_fact(row):
     card = row.card
-    for name in ("network", "config", "variant", "command", "time", "data", "figures", "protocol"):
+    for name in (
+        "network",
+        "config",
+        "variant",
+        "steps",
+        "command",
+        "time",
+        "data",
+        "figures",
+        "protocol",
+    ):
         assert getattr(card, name), name
     assert (card.threshold is None and card.gain is None) or card.chosen
     assert "sha256 of names and pixels" in card.protocol
@@ -72,15 +82,18 @@ def test_addresses_are_links():
 
 @every_packaged
 def test_facts_agree_with_the_file(row):
-    task, card = metadata(row, "task"), row.card
-    largest = getattr(contract.restore(task), "max_size", None)  # only what meets damage has one
-    assert card.trained_max == largest
+    predictor, card = kept.read(store.load(row.path)[1]), row.card
+    assert card.trained_max == getattr(predictor, "max_size", None)  # only what meets damage has it
     for name in ("threshold", "gain"):
-        assert (getattr(card, name) is None) == (name not in task)
-        if name in task:
-            assert getattr(card, name) == pytest.approx(task[name], abs=5e-4)
+        assert (getattr(card, name) is None) == (not hasattr(predictor, name))
+        if hasattr(predictor, name):
+            assert getattr(card, name) == pytest.approx(getattr(predictor, name), abs=5e-4)
     module = importlib.import_module(card.config.removesuffix(".py").replace("/", "."))
-    assert type(module.get_config(card.variant).task).__module__ == task["class"].split(":")[0]
+    assert type(module.get_config(card.variant).task.predictor()) is type(predictor)
+    run, step = metadata(row, "config"), metadata(row, "step")
+    steps = f"{run['steps']:,} steps of {run['batch_size']} crops of {run['task']['size']} px"
+    chosen = "" if step == run["steps"] else f" (kept: those of step {step:,})"
+    assert card.steps == f"{steps}{chosen}, seed {run['seed']}"
 
 
 @every_packaged

@@ -16,7 +16,8 @@ from flax import nnx
 from jax.experimental.compilation_cache import compilation_cache
 
 from oldphoto_jax.layers.norm import BatchNorm
-from oldphoto_jax.task import Task
+from oldphoto_jax.predictors.predictor import Predictor
+from oldphoto_jax.task import NOTHING, Task
 from oldphoto_jax.train.config import Config
 from oldphoto_jax.train.optimizer import Adam, Sgd
 
@@ -91,6 +92,19 @@ class Bright:
 
 
 @dataclasses.dataclass(kw_only=True)
+class Cleaner(Predictor):
+    """Asks the `painter`."""
+
+    width: int = 4
+
+    def networks(self, rngs):
+        return {"painter": Painter(self.width, rngs=rngs)}
+
+    def __call__(self, nets, batch):
+        return {"photo": nets["painter"](batch["photo"])}
+
+
+@dataclasses.dataclass(kw_only=True)
 class Toy(Task):
     """`painter` takes noise away, `critic` judges it, `eye` only looks."""
 
@@ -135,8 +149,8 @@ class Toy(Task):
             "fake": nnx.relu(1 + nets["critic"](fake)).mean(),
         }
 
-    def predict(self, nets, batch):
-        return {"photo": nets["painter"](batch["photo"])}
+    def predictor(self, figures=NOTHING):
+        return Cleaner(width=self.width)
 
     def metrics(self, batch, prediction):
         error = np.abs(prediction["photo"] - batch["target"]).mean((1, 2, 3))

@@ -5,13 +5,35 @@ import math
 import numpy as np
 from flax import nnx
 
-from oldphoto_jax import task as contract
+from oldphoto_jax.models import partial_unet, unet
+from oldphoto_jax.predictors.colors import ColorPredictor
+from oldphoto_jax.predictors.defects import DefectPredictor
+from oldphoto_jax.predictors.filling import FillingPredictor
 from oldphoto_jax.weights import names, store
 
 
-def networks(task):
-    """The task's networks with random weights that let signals through, and lively statistics."""
-    nets = nnx.eval_shape(lambda: task.networks(nnx.Rngs(0)))
+def finder(**more):
+    """A narrow one, that finds defects."""
+    return DefectPredictor(network=unet.Blueprint(width=4), **more)
+
+
+def filler(levels=2, **more):
+    """A narrow one, that fills holes."""
+    return FillingPredictor(network=partial_unet.Blueprint(levels=levels, width=4), **more)
+
+
+def painter(**more):
+    """A narrow one, that colours photos."""
+    network = unet.imagenet(depth=18, stages=3, width=4, decoder_width=4)
+    return ColorPredictor(network=network, **more)
+
+
+def networks(whose):
+    """The networks of a predictor or a task, with random weights that let signals through.
+
+    Their statistics are lively, too.
+    """
+    nets = nnx.eval_shape(lambda: whose.networks(nnx.Rngs(0)))
     rng = np.random.default_rng(0)
 
     def draw(name, shape):
@@ -26,10 +48,10 @@ def networks(task):
     return nets
 
 
-def save(path, task, metadata=None):
+def save(path, predictor, metadata=None):
     """Writes a weights file as training does; returns its path."""
     arrays = {}
-    for name, net in networks(task).items():
+    for name, net in networks(predictor).items():
         arrays |= names.flatten(net, name)
-    store.save(path, arrays, {"task": contract.to_json(task)} if metadata is None else metadata)
+    store.save(path, arrays, predictor.metadata() if metadata is None else metadata)
     return path

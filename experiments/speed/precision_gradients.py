@@ -38,11 +38,12 @@ from oldphoto_jax.train import state as states
 from oldphoto_jax.train import step as steps
 
 CONFIGS = {"segment": segment, "inpaint": inpaint, "colorize": colorize}
-SMALL = {
+SMALL = {  # of the network
     "segment": dict(width=4, decoder_width=2),
-    "inpaint": dict(width=4, levels=4, weight={"valid": 1.0, "hole": 6.0, "variation": 0.1}),
+    "inpaint": dict(width=4, levels=4),
     "colorize": dict(width=4, depth=18, stages=3, decoder_width=2),
 }
+WEIGHT = {"inpaint": {"valid": 1.0, "hole": 6.0, "variation": 0.1}}  # no VGG-16 looks on
 VANISHES = 1e-4  # of its kernel's gradient: what a norm layer takes away again has none
 
 
@@ -59,10 +60,12 @@ def of_mean(side: int, dtype: str) -> np.ndarray:
     return np.float32(gradient["bias"][...])
 
 
-def of_task(name: str, size: int, batch: int, **more) -> dict[str, dict[str, np.ndarray]]:
+def of_task(name: str, size: int, batch: int) -> dict[str, dict[str, np.ndarray]]:
     """The gradients of the first player of a shrunk configuration: {type: {parameter: array}}."""
     task = CONFIGS[name].get_config().task
-    task = dataclasses.replace(task, size=size, **SMALL[name] | more)
+    network = dataclasses.replace(task.network, **SMALL[name])
+    weight = WEIGHT.get(name, task.weight)
+    task = dataclasses.replace(task, size=size, network=network, weight=weight)
     parts = states.create(task, {}, 0).parts
     (player, loss), *_ = task.losses().items()
     photos = sources.open_photos("samples")

@@ -19,6 +19,7 @@ import jax.ad_checkpoint
 import jax.numpy as jnp
 from flax import nnx
 
+from oldphoto_jax.models import unet
 from oldphoto_jax.tasks.segment import Segment
 
 ITEM = re.compile(r"^(\w+?)(\d+)\[([\d,]*)\]")  # as in f32[1,64,64,8]
@@ -59,7 +60,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--norm", default="inplace", help="batch or inplace (%(default)s)")
     options = parser.parse_args(argv)
     for remat in (False, True):
-        task = Segment(size=options.size, width=options.width, norm=options.norm, remat=remat)
+        network = unet.Blueprint(width=options.width, norm=options.norm, remat=remat)
+        task = Segment(size=options.size, network=network)
         told = {"remat": remat, "size": options.size, "width": options.width, "norm": options.norm}
         print(json.dumps(told | {"kept_gib": round(kept(task) / 2**30, 3)}))
 

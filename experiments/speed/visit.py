@@ -23,10 +23,10 @@ from typing import Any
 import numpy as np
 from flax import nnx
 
-from oldphoto_jax import task as contract
-from oldphoto_jax.tasks.colorize import Colorize
-from oldphoto_jax.tasks.inpaint import Inpaint
-from oldphoto_jax.tasks.segment import Segment
+from oldphoto_jax.models import partial_unet, unet
+from oldphoto_jax.predictors.colors import ColorPredictor
+from oldphoto_jax.predictors.defects import DefectPredictor
+from oldphoto_jax.predictors.filling import FillingPredictor
 from oldphoto_jax.weights import names, store
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -43,10 +43,12 @@ status = cli.main(sys.argv[1:])
 print(json.dumps(events))
 sys.exit(status)
 """
-TASKS = {  # by the option that takes the weights
-    "detector": Segment(width=4, decoder_width=4, threshold=1.0),
-    "inpainter": Inpaint(levels=5, width=4, draft=True, weight={"hole": 1.0}),
-    "colorizer": Colorize(depth=18, stages=3, width=4, decoder_width=4, stride=4),
+ALBUNET = unet.Blueprint(width=4, decoder_width=4)
+PAINTER = unet.imagenet(depth=18, stages=3, width=4, decoder_width=4, out_stride=4)
+PREDICTORS = {  # by the option that takes the weights
+    "detector": DefectPredictor(network=ALBUNET, threshold=1.0),
+    "inpainter": FillingPredictor(network=partial_unet.Blueprint(levels=5, width=4), draft=True),
+    "colorizer": ColorPredictor(network=PAINTER),
 }
 CACHE_EVENTS = {
     "compiled": "/jax/compilation_cache/cache_misses",
@@ -151,7 +153,7 @@ def lines(out: pathlib.Path) -> list[dict]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def untrained(folder: pathlib.Path, options: Iterable[str] = TASKS) -> list[str]:
+def untrained(folder: pathlib.Path, options: Iterable[str] = PREDICTORS) -> list[str]:
     """Options for narrow networks that have learned nothing, in files in this folder.
 
     They take photos of the same sides as the packaged ones, so as many programs are made.
@@ -159,15 +161,15 @@ def untrained(folder: pathlib.Path, options: Iterable[str] = TASKS) -> list[str]
     folder.mkdir(parents=True, exist_ok=True)
     words: list[str] = []
     for option in options:
-        task, path = TASKS[option], folder / f"{option}.safetensors"
-        nets = nnx.eval_shape(lambda task=task: task.networks(nnx.Rngs(0)))
+        predictor, path = PREDICTORS[option], folder / f"{option}.safetensors"
+        nets = nnx.eval_shape(lambda one=predictor: one.networks(nnx.Rngs(0)))
         rng = np.random.default_rng(0)
         arrays = {
             name: _draw(rng, name, array.shape)
             for net in nets
             for name, array in names.flatten(nets[net], net).items()
         }
-        store.save(path, arrays, {"task": contract.to_json(task)})
+        store.save(path, arrays, predictor.metadata())
         words += [f"--{option}", str(path)]
     return words
 

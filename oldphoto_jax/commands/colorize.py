@@ -47,13 +47,13 @@ def run(args: Namespace) -> int:
 
 
 def _colorizer(args: Namespace) -> Colorizer:
+    from oldphoto_jax.predictors.colors import ColorPredictor
     from oldphoto_jax.restore import stage
     from oldphoto_jax.restore.colorize import Colorizer
-    from oldphoto_jax.tasks.colorize import Colorize
 
     stage.keep_compiled()
     return Colorizer(
-        stage=stage.load(args.weights, options.COLORIZER, Colorize),
+        stage=stage.load(args.weights, options.COLORIZER, ColorPredictor),
         strength=args.strength,
         size=args.size,
         recolor=args.force,

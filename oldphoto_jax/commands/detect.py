@@ -51,13 +51,13 @@ def run(args: Namespace) -> int:
 
 
 def _detector(args: Namespace) -> Detector:
+    from oldphoto_jax.predictors.defects import DefectPredictor
     from oldphoto_jax.restore import stage
     from oldphoto_jax.restore.detect import Detector
-    from oldphoto_jax.tasks.segment import Segment
 
     stage.keep_compiled()
     return Detector(
-        stage=stage.load(args.weights, options.DETECTOR, Segment),
+        stage=stage.load(args.weights, options.DETECTOR, DefectPredictor),
         threshold=args.threshold,
         careful=args.careful,
         tta=args.tta,

@@ -92,9 +92,9 @@ def _add_lpips(task: ArgumentParser) -> None:
 def _pairs(args: Namespace) -> int:
     """Methods on photos with true masks."""
     from oldphoto_jax.data.pairs import Pairs
+    from oldphoto_jax.predictors.defects import DefectPredictor
     from oldphoto_jax.restore import evaluate_pairs as evaluate
     from oldphoto_jax.restore import stage
-    from oldphoto_jax.tasks.segment import Segment
 
     drawn: dict[str, Any] = {"photos": "samples:val", "count": None, "size": 384, "seed": 0}
     drawn |= {"textures": None, "only": [], "unseen": False, "obvious": False}
@@ -104,7 +104,9 @@ def _pairs(args: Namespace) -> int:
     pairs = Pairs.named(args.pairs)
     methods = [
         evaluate.network(
-            str(path or options.DETECTOR), stage.load(path, options.DETECTOR, Segment), args.tta
+            str(path or options.DETECTOR),
+            stage.load(path, options.DETECTOR, DefectPredictor),
+            args.tta,
         )
         for path in args.weights or ([] if args.method else [None])
     ]
@@ -114,8 +116,8 @@ def _pairs(args: Namespace) -> int:
 
 
 def _segment(args: Namespace) -> int:
+    from oldphoto_jax.predictors.defects import DefectPredictor
     from oldphoto_jax.restore import evaluate, evaluate_obvious, stage
-    from oldphoto_jax.tasks.segment import Segment
 
     stage.keep_compiled()
     if args.pairs is not None:
@@ -128,7 +130,7 @@ def _segment(args: Namespace) -> int:
     sits = evaluate_obvious if args.obvious else evaluate
     exam = sits.Exam(only=tuple(args.only), **_exam(args, "textures", "seed"))
     stages = [
-        (str(path or options.DETECTOR), stage.load(path, options.DETECTOR, Segment))
+        (str(path or options.DETECTOR), stage.load(path, options.DETECTOR, DefectPredictor))
         for path in weights
     ]
     if args.unseen:
@@ -140,11 +142,11 @@ def _segment(args: Namespace) -> int:
 
 
 def _inpaint(args: Namespace) -> int:
+    from oldphoto_jax.predictors.defects import DefectPredictor
+    from oldphoto_jax.predictors.filling import FillingPredictor
     from oldphoto_jax.restore import evaluate_inpaint as evaluate
     from oldphoto_jax.restore import hole_figures, inpaint, stage
     from oldphoto_jax.restore.detect import Detector
-    from oldphoto_jax.tasks.inpaint import Inpaint
-    from oldphoto_jax.tasks.segment import Segment
 
     stage.keep_compiled()
     chosen = dict.fromkeys(args.method or options.FILLERS)
@@ -153,11 +155,11 @@ def _inpaint(args: Namespace) -> int:
         raise ValueError(f"--weights: {', '.join(chosen)} take none")
     exam = evaluate.Exam(**_exam(args, "textures", "seed", "max_size", "large"))
     if args.found:
-        finder = Detector(stage=stage.load(args.found, options.DETECTOR, Segment))
+        finder = Detector(stage=stage.load(args.found, options.DETECTOR, DefectPredictor))
         exam = dataclasses.replace(exam, finder=finder)
     methods = []
     for path in args.weights or ([None] if trained else []):
-        loaded = stage.load(path, options.INPAINTER, Inpaint)
+        loaded = stage.load(path, options.INPAINTER, FillingPredictor)
         methods += [
             evaluate.candidate(name, loaded, str(path or options.INPAINTER)) for name in trained
         ]
@@ -168,15 +170,15 @@ def _inpaint(args: Namespace) -> int:
 
 
 def _colorize(args: Namespace) -> int:
+    from oldphoto_jax.predictors.colors import ColorPredictor
     from oldphoto_jax.restore import color_figures, stage
     from oldphoto_jax.restore import evaluate_colorize as evaluate
-    from oldphoto_jax.tasks.colorize import Colorize
 
     stage.keep_compiled()
     exam = evaluate.Exam(**_exam(args))
     methods = [
         evaluate.network(
-            str(path or options.COLORIZER), stage.load(path, options.COLORIZER, Colorize)
+            str(path or options.COLORIZER), stage.load(path, options.COLORIZER, ColorPredictor)
         )
         for path in args.weights or [None]
     ]

@@ -63,7 +63,7 @@ def run(args: Namespace) -> int:
     with apart.Apart(functools.partial(_alone, args), batch.alone(inpainter)) as way:
         counts = batch.run(jobs, report, inpainter, inpainter.settings, args.force, way)
     options.tell(counts, inpainter.stage, batch.closing(jobs))
-    most = inpainter.stage.task.max_size if inpainter.stage else 0
+    most = inpainter.stage.predictor.max_size if inpainter.stage else 0
     kinds = {
         f"holes beyond training, thicker than {most} pixels": "guessed",
         f"holes thicker than {args.max_hole} pixels, left as they are": "left",
@@ -77,13 +77,13 @@ def run(args: Namespace) -> int:
 
 
 def _inpainter(args: Namespace) -> Inpainter:
+    from oldphoto_jax.predictors.filling import FillingPredictor
     from oldphoto_jax.restore import inpaint, stage
-    from oldphoto_jax.tasks.inpaint import Inpaint
 
     stage.keep_compiled()
     trained = args.method in inpaint.TRAINED
     return inpaint.Inpainter(
-        stage=stage.load(args.weights, options.INPAINTER, Inpaint) if trained else None,
+        stage=stage.load(args.weights, options.INPAINTER, FillingPredictor) if trained else None,
         method=args.method,
         max_hole=args.max_hole,
         thin=args.thin,

@@ -246,6 +246,6 @@ def _tell(args: Namespace, counts: Mapping[str, int], restorer: Restorer, report
     shapes = "" if args.ray else f"; programs for {restorer.made} shapes"
     print(told + shapes, file=sys.stderr)
     if counts["beyond_training"] and restorer.inpainter:
-        most = restorer.inpainter.trained.task.max_size
+        most = restorer.inpainter.trained.predictor.max_size
         what = f"holes thicker than {most} pixels, more than the network was trained on"
         print(f"{counts['beyond_training']} photos with {what}; see {report.path}", file=sys.stderr)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from oldphoto_jax.damage import breaks, broad, lines, specks, stains
+from oldphoto_jax.damage import breaks, broad, lines, specks, sprites, stains
 
 Draw = Callable[[tuple[int, int], np.random.Generator, int], np.ndarray]
 
@@ -64,3 +64,12 @@ KINDS = {
     "lost_rim": Kind(broad.lost_rim, "lid", 4, broad=True),
     "lost_piece": Kind(broad.lost_piece, "lid", 3, broad=True),
 }
+
+
+def unseen(only: tuple[str, ...], exclude: tuple[str, ...]) -> tuple[str, ...]:
+    """The kinds and families of textures that a recipe of damage never draws.
+
+    What it excludes and, where it draws some kinds `only`, the rest of KINDS.
+    """
+    drawn = (*only, *exclude)
+    return (*exclude, *(kind for kind in KINDS if only and not sprites.within(kind, drawn)))

@@ -8,8 +8,7 @@ are drawn at half the sides, at a quarter of the work. Answers that are smooth, 
 no more than a quarter of the sides: the finest scale is then left out.
 """
 
-from __future__ import annotations
-
+import dataclasses
 import functools
 from collections.abc import Sequence
 
@@ -19,8 +18,8 @@ from flax import nnx
 from oldphoto_jax.layers import blocks
 from oldphoto_jax.layers.norm import BatchNorm
 from oldphoto_jax.layers.precision import wide
-from oldphoto_jax.models.efficientnet import EfficientNetLite
-from oldphoto_jax.photo.types import Features, Logits
+from oldphoto_jax.models import blueprint, efficientnet
+from oldphoto_jax.photo.types import Features, Logits, Photo
 
 WIDTHS = (96, 64, 48, 32)  # at 1/16, 1/8, 1/4 and 1/2 of the sides
 SCALES = {1: (16, 8, 4, 2), 4: (16, 8, 4)}  # of the decoder, for each `out_stride`
@@ -56,7 +55,7 @@ class LiteUNet(nnx.Module):
             told = f"{', '.join(more)} and {last}"
             raise ValueError(f"widths are {widths}; give one for each of {told}")
         conv = functools.partial(blocks.conv, rngs=rngs)
-        self.encoder = EfficientNetLite(stages=6, rngs=rngs)
+        self.encoder = efficientnet.EfficientNetLite(stages=6, rngs=rngs)
         *skips, deepest = self.encoder.channels
         fine = out_stride == 1
         self.fine = conv((3 + c_more) * 4, widths[-1], bias=False) if fine else None
@@ -89,6 +88,37 @@ class LiteUNet(nnx.Module):
             y = level(y, skip, extra)
         y = self.final(y)
         return (y if self.fine is None else to_space(y)).astype(jnp.float32)
+
+
+@dataclasses.dataclass(kw_only=True)
+class Blueprint(blueprint.Blueprint):
+    """A LiteUNet before it is built; `widths` are of its decoder, the deepest first.
+
+    `out_stride` 4 ends at a quarter of the sides and wants one width less.
+    """
+
+    widths: tuple[int, ...] = WIDTHS
+    out_stride: int = 1
+
+    def build(
+        self, *, c_out: int = 1, c_more: int = 0, silent: bool = False, rngs: nnx.Rngs
+    ) -> LiteUNet:
+        """The network; `c_more` channels come in beside the photo."""
+        net = LiteUNet(
+            c_out=c_out, c_more=c_more, widths=self.widths, out_stride=self.out_stride, rngs=rngs
+        )
+        if silent:
+            blueprint.silence(net.final.kernel)
+        return net
+
+    def normalize(self, photo: Photo) -> Features:
+        """As EfficientNet-Lite0 learned to see photos."""
+        return efficientnet.normalize(photo)
+
+    @property
+    def multiple(self) -> int:
+        """Sides that the network takes are multiples of this."""
+        return LiteUNet.stride
 
 
 class Level(nnx.Module):

@@ -4,8 +4,7 @@ Liu et al., 2018, https://arxiv.org/abs/1804.07723. With plain or gated convolut
 partial ones compare with.
 """
 
-from __future__ import annotations
-
+import dataclasses
 import functools
 from collections.abc import Sequence
 from typing import Any
@@ -17,6 +16,7 @@ from flax import nnx
 from oldphoto_jax.layers import norm as norms
 from oldphoto_jax.layers.gated import GatedConv
 from oldphoto_jax.layers.partial import PartialConv
+from oldphoto_jax.models import blueprint
 from oldphoto_jax.photo.types import Features, Mask
 
 CONVOLUTIONS = ("partial", "plain", "gated")
@@ -129,6 +129,40 @@ class PartialUNet(nnx.Module):
             whole = jnp.zeros((*x.shape[:3], 1))
             parts += [whole if mask is None else jnp.asarray(mask) for mask in masks]
         return jnp.concatenate(parts, -1)
+
+
+@dataclasses.dataclass(kw_only=True)
+class Blueprint(blueprint.Blueprint):
+    """A PartialUNet before it is built."""
+
+    levels: int = 8
+    width: int = 64
+    convolution: str = "partial"  # or "plain", "gated"
+    form: str = "ratio"  # of partial convolution: or "sum", as naoto0804 has it
+    stem_bias: bool = False
+
+    def build(
+        self, *, c_out: int = 3, c_more: int = 0, silent: bool = False, rngs: nnx.Rngs
+    ) -> PartialUNet:
+        """The network; `c_more` channels beside the photo are a source with a mask of its own."""
+        net = PartialUNet(
+            self.levels,
+            c_in=(3, c_more) if c_more else 3,
+            c_out=c_out,
+            width=self.width,
+            form=self.form,
+            stem_bias=self.stem_bias,
+            convolution=self.convolution,
+            rngs=rngs,
+        )
+        if silent:
+            blueprint.silence(net.decoder[-1].conv.conv.kernel)
+        return net
+
+    @property
+    def multiple(self) -> int:
+        """Sides that the network takes are multiples of this."""
+        return 2**self.levels
 
 
 class Stage(nnx.Module):

@@ -4,9 +4,9 @@ From Iglovikov and Shvets, 2018 (https://arxiv.org/abs/1801.05746) and Shvets et
 (https://arxiv.org/abs/1803.01207), whose published weights fit.
 """
 
-from __future__ import annotations
-
+import dataclasses
 import functools
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -15,8 +15,9 @@ from flax import nnx
 from oldphoto_jax.layers import blocks, remat
 from oldphoto_jax.layers.biased import ConvTranspose
 from oldphoto_jax.layers.norm import BatchNorm
+from oldphoto_jax.models import blueprint, resnet
 from oldphoto_jax.models.resnet import Pool, ResNet
-from oldphoto_jax.photo.types import Features, Logits
+from oldphoto_jax.photo.types import Features, Logits, Photo
 
 
 class AlbuNet(nnx.Module):
@@ -124,8 +125,70 @@ class AlbuNet(nnx.Module):
         y = jax.nn.relu(self.dec0(y))
         return self.final(y).astype(jnp.float32)
 
-    def _decode(self, decoder: Decoder, *features: Features) -> Features:
+    def _decode(self, decoder: "Decoder", *features: Features) -> Features:
         return remat.call(decoder, jnp.concatenate(features, -1), again=self.again)
+
+
+@dataclasses.dataclass(kw_only=True)
+class Blueprint(blueprint.Blueprint):
+    """An AlbuNet before it is built: by default the one of 18 layers that finds thin defects.
+
+    Its stem keeps the full resolution. For answers that are smooth see `imagenet`.
+    """
+
+    depth: int = 18
+    width: int = 64  # of the encoder's first stage; ImageNet's weights have 64
+    decoder_width: int = 0  # 0 = half of `width`, as published
+    stem_kernel: int = 3
+    stem_stride: int = 1
+    pool: str = ""  # after the stem: none, "max2" as in AlbuNet, or "max3" as in torchvision
+    stages: int = 4  # of the encoder; 3 leaves out the deepest and most of the weights
+    variant: str = "torch"  # of the encoder; "keras" for Caffe's way to see photos
+    out_stride: int = 1  # the answer's sides are those of the photo over this
+    squeeze: bool = False  # narrow the decoder's inputs by 1x1 convolutions
+    decoder_norm: bool = False  # batch norm in the decoder, too
+    norm: str = "batch"  # of the encoder; or "inplace"
+    remat: bool = False  # blocks are computed anew for the gradient, which saves memory
+
+    def build(self, *, c_out: int = 1, silent: bool = False, rngs: nnx.Rngs) -> AlbuNet:
+        """The network, which sees photos of three channels."""
+        net = AlbuNet(
+            self.depth,
+            c_out=c_out,
+            width=self.width,
+            decoder_width=self.decoder_width or None,
+            stem_kernel=self.stem_kernel,
+            stem_stride=self.stem_stride,
+            pool=cast(Pool, self.pool or None),
+            stages=self.stages,
+            variant=self.variant,
+            out_stride=self.out_stride,
+            squeeze=self.squeeze,
+            decoder_norm=self.decoder_norm,
+            norm=self.norm,
+            again=self.remat,
+            rngs=rngs,
+        )
+        if silent:
+            blueprint.silence(net.final.kernel)
+        return net
+
+    def normalize(self, photo: Photo) -> Features:
+        """As ImageNet's ResNets of this `variant` learned to see photos."""
+        return resnet.normalize(photo, self.variant)
+
+    @property
+    def multiple(self) -> int:
+        """Sides that the network takes are multiples of this."""
+        return 2**self.stages * self.stem_stride * (2 if self.pool else 1)
+
+
+def imagenet(
+    *, depth: int = 50, variant: str = "keras", out_stride: int = 2, **more: Any
+) -> Blueprint:
+    """A blueprint with the stem that ImageNet's encoders have, for answers that are smooth."""
+    stem: dict[str, Any] = dict(stem_kernel=7, stem_stride=2, pool="max3")
+    return Blueprint(depth=depth, variant=variant, out_stride=out_stride, **stem, **more)
 
 
 class Decoder(nnx.Module):

@@ -195,12 +195,10 @@ class Chain:
         except batch.FAULTS:
             return None  # reading it will say what is wrong
         where = self.restorer.place(header.height, header.width)
-        # Large ones gain nothing from company, and memory would be taken by all of them at once.
-        alone = job.name if self.restorer.tiled(header.height, header.width) else ""
-        if self.margin == known.CROP:
-            alone = job.name  # of what size it will be nobody knows
         found = self.infrared or job.name in self.maps
-        return where, tuple(sorted(job.inputs)), found, alone
+        # Of what size a photo will be when it is cropped, nobody knows.
+        alone = where is None or found or job.inputs or self.margin == known.CROP
+        return job.name if alone else where
 
     def __call__(self, jobs: Sequence[batch.Job]) -> list[Entry | Exception]:
         """Writes the files of jobs of one key; says of each how it went, or what went wrong."""

@@ -17,12 +17,12 @@ import numpy as np
 from oldphoto_jax.metrics import color as measure
 from oldphoto_jax.photo import color, encoding, guided, image, tone
 from oldphoto_jax.photo.disk import contained, files
-from oldphoto_jax.photo.types import Rows
+from oldphoto_jax.photo.types import AnyArray, Rows
 from oldphoto_jax.restore import batch, report, written
 from oldphoto_jax.restore import stage as stages
 
 if TYPE_CHECKING:
-    from oldphoto_jax.tasks.colorize import Colorize
+    from oldphoto_jax.predictors.colors import ColorPredictor
 
 SIZE = 256  # pixels; the shorter side of what the network sees
 SMALLEST, LARGEST = 64, 1024
@@ -34,7 +34,7 @@ DEPTHS = {np.dtype(np.uint8): image.to_uint8, np.dtype(np.uint16): image.to_uint
 
 
 def colorize(
-    stage: stages.Stage[Colorize], pixels: np.ndarray, size: int = SIZE, strength: float = 1.0
+    stage: stages.Stage[ColorPredictor], pixels: np.ndarray, size: int = SIZE, strength: float = 1.0
 ) -> np.ndarray:
     """A file's pixels [H,W,1|3], uint8 or uint16, in colour: [H,W,3] of the same dtype.
     Luma stays within one code value of what it was, at every pixel. `strength` mixes the photo's
@@ -46,7 +46,7 @@ def colorize(
 
 
 def guess(
-    stage: stages.Stage[Colorize], pixels: Rows, size: int = SIZE
+    stage: stages.Stage[ColorPredictor], pixels: Rows, size: int = SIZE
 ) -> tuple[np.ndarray, np.ndarray]:
     """What the network sees of a photo [H,W,1|3], and the colours that it finds for it.
 
@@ -59,14 +59,19 @@ def guess(
         height, width = pixels.shape[:2]
         luma = shrink(pixels, *working_size(height, width, size))
         height, width = luma.shape[:2]
-        sides = view(height, width, size, stage.task.multiple)
+        sides = view(height, width, size, stage.predictor.multiple)
         photo = color.gray_to_rgb(image.pad_to(luma, *sides))[None]
         answer = stage(photo)["photo"][0, :height, :width]
         if not np.isfinite(answer).all():
             raise ValueError("some colours are no numbers; these weights are broken")
-        return luma, 0.5 + stage.task.gain * (color.rgb_to_ycbcr(answer)[..., 1:] - 0.5)
+        return luma, strengthened(stage, answer)
 
     return stages.within_memory(go, size, 0, SMALLEST, what="working size")
+
+
+def strengthened(stage: stages.Stage[ColorPredictor], photo: AnyArray) -> AnyArray:
+    """Cb and Cr [..,2] of what the network answers, [..,3], times the gain of its weights."""
+    return 0.5 + stage.predictor.gain * (color.rgb_to_ycbcr(photo)[..., 1:] - 0.5)
 
 
 def working_size(height: int, width: int, size: int) -> tuple[int, int]:
@@ -191,7 +196,7 @@ class Colorizer:
     for settings that don't fit.
     """
 
-    stage: stages.Stage[Colorize]
+    stage: stages.Stage[ColorPredictor]
     strength: float = 1.0
     size: int = SIZE
     recolor: bool = False

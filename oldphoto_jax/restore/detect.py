@@ -16,7 +16,7 @@ from oldphoto_jax.restore import batch, components, holes, octaves, tiles, writt
 from oldphoto_jax.restore import stage as stages
 
 if TYPE_CHECKING:
-    from oldphoto_jax.tasks.segment import Segment
+    from oldphoto_jax.predictors.defects import DefectPredictor
 
 TILE, OVERLAP = 1024, 64
 NEAR = 3 << 19  # pixels, 1.6 megapixels: larger photos are looked at from further away, too
@@ -24,7 +24,7 @@ FLIPS = ((), (2,), (1,), (1, 2))  # none, left-right, up-down, both: axes of [N,
 RED = np.array([255, 0, 0])
 
 
-def ask(stage: stages.Stage[Segment], photo: np.ndarray, tta: bool = False) -> np.ndarray:
+def ask(stage: stages.Stage[DefectPredictor], photo: np.ndarray, tta: bool = False) -> np.ndarray:
     """The defect probability [N,H,W,1] of photo [N,H,W,3] (0..1), float32.
 
     With `tta` (test-time augmentation) it is the mean over the photo and its mirror images.
@@ -35,7 +35,7 @@ def ask(stage: stages.Stage[Segment], photo: np.ndarray, tta: bool = False) -> n
 
 
 def detect(
-    stage: stages.Stage[Segment],
+    stage: stages.Stage[DefectPredictor],
     photo: np.ndarray,
     tta: bool = False,
     tile: int = TILE,
@@ -53,14 +53,14 @@ def detect(
         photo,
         tile=tile,
         overlap=overlap,
-        multiple=stage.task.multiple,
+        multiple=stage.predictor.multiple,
         batch=tiles_at_once,
     )
     return found[..., 0]
 
 
 def probability(
-    stage: stages.Stage[Segment],
+    stage: stages.Stage[DefectPredictor],
     pixels: np.ndarray,
     tta: bool = False,
     tile: int = TILE,
@@ -81,7 +81,7 @@ def probability(
     found = scratch.empty(pixels.shape[:2], np.uint16, folder)
 
     def go(tile: int, overlap: int) -> np.ndarray:
-        options = dict(multiple=stage.task.multiple, batch=tiles_at_once)
+        options = dict(multiple=stage.predictor.multiple, batch=tiles_at_once)
         finished = tiles.rows(_answerer(stage, tta), pixels, tile=tile, overlap=overlap, **options)
         for top, rows in finished:
             found[top : top + len(rows)] = image.to_uint16(rows[..., 0])
@@ -89,7 +89,7 @@ def probability(
             scratch.release(pixels)
         return found
 
-    found = stages.within_memory(go, tile, overlap, stage.task.multiple)
+    found = stages.within_memory(go, tile, overlap, stage.predictor.multiple)
     height, width = found.shape
     if coarse and height * width > NEAR:
         small = octaves.halve(pixels, folder)
@@ -158,7 +158,7 @@ class Detector:
     rather loses a scratch than a button. Raises ValueError for settings that don't fit.
     """
 
-    stage: stages.Stage[Segment]
+    stage: stages.Stage[DefectPredictor]
     threshold: float | None = None
     tta: bool = False
     tile: int = TILE
@@ -178,14 +178,19 @@ class Detector:
             raise ValueError(f"min size {self.min_size}: give a number of pixels, 0 or more")
         if self.tiles_at_once < 1:
             raise ValueError(f"tiles at once {self.tiles_at_once}: give 1 or more")
-        tiles.check(self.tile, self.overlap, self.stage.task.multiple)
+        tiles.check(self.tile, self.overlap, self.stage.predictor.multiple)
+
+    @property
+    def multiple(self) -> int:
+        """Sides of tiles are multiples of this."""
+        return self.stage.predictor.multiple
 
     @property
     def level(self) -> float:
         """The threshold that holds: the given one, else that of the weights."""
-        task = self.stage.task
+        known = self.stage.predictor
         # Weights of before there were two of them may have one above the other's default.
-        own = max(task.careful, task.threshold) if self.careful else task.threshold
+        own = max(known.careful, known.threshold) if self.careful else known.threshold
         return own if self.threshold is None else self.threshold
 
     @property
@@ -223,7 +228,7 @@ class Detector:
         return mask, {
             "marked": round(holes.share(mask), 6),
             "thickest": thickness,
-            "beyond_training": thickness > self.stage.task.max_size,
+            "beyond_training": thickness > self.stage.predictor.max_size,
         }
 
     def __call__(self, job: batch.Job) -> dict[str, Any]:
@@ -249,7 +254,9 @@ class Detector:
         return told | written.together({}, notes)
 
 
-def _answerer(stage: stages.Stage[Segment], tta: bool) -> Callable[[np.ndarray], np.ndarray]:
+def _answerer(
+    stage: stages.Stage[DefectPredictor], tta: bool
+) -> Callable[[np.ndarray], np.ndarray]:
     """`ask` for tiles [N,H,W,1|3] as they are in a file."""
     return lambda pixels: ask(stage, _rgb(pixels), tta)
 

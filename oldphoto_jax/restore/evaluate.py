@@ -13,15 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from oldphoto_jax.damage import recipe, sprites
+from oldphoto_jax.damage import recipe
 from oldphoto_jax.damage.defects import KINDS
 from oldphoto_jax.metrics import mask as metrics
 from oldphoto_jax.metrics.stream import Stream
 from oldphoto_jax.photo import color, image
+from oldphoto_jax.predictors.defects import DefectPredictor
 from oldphoto_jax.restore import detect, exams, tophat
 from oldphoto_jax.restore.stage import Stage
-from oldphoto_jax.tasks.crop import crop
-from oldphoto_jax.tasks.segment import Segment
 
 TOLERANCE = 2  # pixels that a marked outline may be off
 COLUMNS = {
@@ -65,10 +64,8 @@ class Exam(exams.Exam):
 
         Target is what the damage hides; with `clean` nothing is damaged.
         """
-        task = _Known(size=self.size)
         broad: dict[str, Any] = recipe.EVERYTHING | {"clean": float(clean), "only": self.only}
-        damage = dataclasses.replace(task.damage, **broad)
-        return self.draw(dataclasses.replace(task, damage=damage))
+        return self.draw(self.damage(**broad))
 
     def protocol(self, digest: str) -> str:
         """All that the figures depend on, in one line; `digest` is that of the examples."""
@@ -79,13 +76,6 @@ class Exam(exams.Exam):
             "by how much darker or lighter than what it hides a pixel is in luma (0..1), pooled at "
             "each method's own threshold; clean: share of pixels marked on the same crops undamaged"
         )
-
-
-class _Known(Segment):
-    """The same examples as training sees, and what their damage hides."""
-
-    def example(self, record: exams.Record, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        return self.damage(crop(record["photo"], self.size, self.enlarge, rng), rng)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,31 +89,27 @@ class Method:
     multiple: int = 1  # photo sides must be multiples of it
 
 
-def network(name: str, stage: Stage[Segment], tta: bool = False) -> Method:
+def network(name: str, stage: Stage[DefectPredictor], tta: bool = False) -> Method:
     """A trained network as a method."""
 
     def score(photo: np.ndarray) -> np.ndarray:
         return detect.ask(stage, photo[None], tta)[0, ..., 0]
 
     name = f"{name} (tta)" if tta else name
-    return Method(name, score, stage.task.threshold, stage.checksum, stage.task.multiple)
+    return Method(name, score, stage.predictor.threshold, stage.checksum, stage.predictor.multiple)
 
 
-def unseen(name: str, stage: Stage[Segment]) -> tuple[str, ...]:
+def unseen(name: str, stage: Stage[DefectPredictor]) -> tuple[str, ...]:
     """The kinds and families of textures that a network was trained without, for `Exam.only`.
 
-    What its recipe excluded, and where that drew some kinds only, the rest of KINDS. Raises
-    ValueError, which calls it `name`, when there are none.
+    Raises ValueError, which calls it `name`, when there are none.
     """
-    only, exclude = stage.task.damage.only, stage.task.damage.exclude
-    left = [kind for kind in KINDS if only and not sprites.within(kind, (*only, *exclude))]
-    kinds = (*exclude, *left)
-    if not kinds:
+    if not stage.predictor.unseen:
         raise ValueError(
             f"{name}: no kind of damage was kept from these weights, so none is unseen; give some "
             "trained with --config.task.damage.exclude, or name kinds by --only"
         )
-    return kinds
+    return stage.predictor.unseen
 
 
 METHODS = {"tophat": Method("tophat", tophat.tophat, tophat.THRESHOLD)}

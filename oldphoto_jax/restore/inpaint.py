@@ -22,7 +22,7 @@ from oldphoto_jax.restore.fill import OVERLAP, TILE, check, fill, soften
 from oldphoto_jax.restore.holes import Hole
 
 if TYPE_CHECKING:
-    from oldphoto_jax.tasks.inpaint import Inpaint
+    from oldphoto_jax.predictors.filling import FillingPredictor
 
 NETWORK, AUTO = "network", "auto"
 TRAINED = (NETWORK, AUTO)  # the methods that need weights
@@ -33,18 +33,16 @@ LISTED = 20  # holes that a report describes one by one
 LEFT = 255  # in a plan, the holes that stay
 
 
-def network(stage: stages.Stage[Inpaint], tile: int = TILE, overlap: int = OVERLAP) -> Filler:
-    """A trained network as a filler of tiles of few shapes, none larger than `tile`.
+def network(stage: stages.Stage[FillingPredictor], tile: int = TILE) -> Filler:
+    """A trained network as a filler of photos of up to `tile` pixels a side, all shown as large.
 
     A gray photo [H,W,1] is shown to it three times over, and the mean of its answer taken.
     """
-    multiple = stage.task.multiple
 
     def filler(photo: np.ndarray, mask: np.ndarray) -> np.ndarray:
         height, width, channels = photo.shape
-        sides = [tiles.split(n, tile, overlap, multiple).side for n in (height, width)]
         both = np.broadcast_to(photo, (height, width, 3)), mask[..., None].astype(np.float32)
-        seen, hidden = (image.pad_to(array, *sides)[None] for array in both)
+        seen, hidden = (image.pad_to(array, tile, tile)[None] for array in both)
         answer = stage(seen, mask=hidden)
         if "photo" not in answer:
             raise ValueError(f"these weights make {', '.join(answer)} of a photo and fill no holes")
@@ -64,7 +62,7 @@ class Inpainter:
     nothing. Raises ValueError for settings that don't fit.
     """
 
-    stage: stages.Stage[Inpaint] | None = None
+    stage: stages.Stage[FillingPredictor] | None = None
     method: str = NETWORK
     max_hole: int = LARGEST
     thin: int = THIN
@@ -89,7 +87,7 @@ class Inpainter:
         tiles.check(self.tile, self.overlap, multiple)
 
     @property
-    def trained(self) -> stages.Stage[Inpaint]:
+    def trained(self) -> stages.Stage[FillingPredictor]:
         """The network. Raises ValueError where there is none."""
         if self.stage is None:
             raise ValueError(f"method {self.method!r} needs the weights of a network")
@@ -98,7 +96,7 @@ class Inpainter:
     @property
     def multiple(self) -> int:
         """Sides of tiles are multiples of this."""
-        return self.trained.task.multiple if self.method in TRAINED else 1
+        return self.trained.predictor.multiple if self.method in TRAINED else 1
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -115,7 +113,7 @@ class Inpainter:
 
     def beyond(self, hole: Hole) -> bool:
         """Whether the network would have to fill more here than it was trained on."""
-        return self.rule(hole) == NETWORK and hole.thickness > self.trained.task.max_size
+        return self.rule(hole) == NETWORK and hole.thickness > self.trained.predictor.max_size
 
     def choose(self, hole: Hole) -> str | None:
         """What fills this hole, or None where it is to stay."""
@@ -180,10 +178,9 @@ class Inpainter:
         plan = parts.paint([codes[name] if name else LEFT for name in chosen], folder)
         filled = pixels
         for name in sorted({name for name in chosen if name}, key=codes.__getitem__):
-            # No tile may lie wholly in a hole, and some good pixels are little to go by.
-            tile = max(self.tile, 2 * max(hole.thickness for hole, by in pairs if by == name))
+            tile = self.tile_for(max(hole.thickness for hole, by in pairs if by == name))
             layers = _layers(plan, codes[name], folder)
-            if name == NETWORK and answer is not None:
+            if name == NETWORK and answer is not None and tile == self.tile:
                 filled = _lay_in(filled, *layers, answer, self.feather, folder)
             else:
                 filled = self._fill(filled, *layers, name, tile, folder)
@@ -192,6 +189,16 @@ class Inpainter:
             np.count_nonzero((plan[band] > 0) & (plan[band] < LEFT)) for band in scratch.bands(plan)
         )
         return filled, {"filled": round(share / plan.size, 6)} | told
+
+    def tile_for(self, thickness: int) -> int:
+        """The side of the tiles for holes of this thickness, doubled so that shapes are few.
+
+        No tile may lie wholly in a hole, and some good pixels are little to go by.
+        """
+        tile = self.tile
+        while tile < 2 * thickness:
+            tile *= 2
+        return tile
 
     def _tell(self, found: list[Hole], chosen: list[str | None]) -> dict[str, Any]:
         """What the report says about the holes and what was chosen for each of them."""
@@ -242,7 +249,7 @@ class Inpainter:
             return fill(pixels, mask, METHODS[name], tile=tile, overlap=self.overlap, **options)
 
         def go(tile: int, overlap: int) -> np.ndarray:
-            filler = network(self.trained, tile, overlap)
+            filler = network(self.trained, tile)
             return fill(pixels, mask, filler, tile=tile, overlap=overlap, **options)
 
         return stages.within_memory(go, tile, self.overlap, multiple)

@@ -46,6 +46,19 @@ class Request:
         height, width = self.pixels.shape[:2]
         return height, width
 
+    @property
+    def known(self) -> tuple[np.ndarray | None, ...]:
+        """What is known of its damage: mask, probability, added and removed pixels."""
+        return self.mask, self.probability, self.add, self.remove
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The same as `flow` has it, a mask as `given`."""
+        names = {"mask": "given", "probability": "probability", "add": "add", "remove": "remove"}
+        known = {theirs: getattr(self, ours) for ours, theirs in names.items()}
+        known = {name: array for name, array in known.items() if array is not None}
+        return {"pixels": self.pixels, "kind": self.kind} | known
+
     @functools.cached_property
     def kind(self) -> str:
         """What `tone.kind` says of the photo: gray, toned, faded or color."""

@@ -3,29 +3,31 @@
     restorer = Restorer.from_weights()
     restored = restorer(photo)  # an array or a PIL image, or several
 
-Photos that fit into a bucket go through `programs` together; larger ones tile by tile, and get
-their colours from one small view of the whole. What touches single pixels happens afterwards, at
-the photo's own depth.
+A photo goes through a flow of `steps`: networks are asked tile by tile, and for colours on one
+small view of the whole; pixels are put together at the photo's own depth. Where several photos are
+taken at once, as on accelerators, equal ones go through the networks as one program (`flow.pure`).
 """
 
 from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
+import jax
 from PIL import Image
 
 from oldphoto_jax.photo import image
-from oldphoto_jax.photo.types import Rows
-from oldphoto_jax.restore import colorize, detect, fill, holes, pictures, recipes, report
+from oldphoto_jax.predictors.colors import ColorPredictor
+from oldphoto_jax.predictors.defects import DefectPredictor
+from oldphoto_jax.predictors.filling import FillingPredictor
+from oldphoto_jax.restore import colorize, detect, fill, flow, pictures, program, report, steps
 from oldphoto_jax.restore import stage as stages
 from oldphoto_jax.restore.colorize import Colorizer
 from oldphoto_jax.restore.detect import Detector
 from oldphoto_jax.restore.inpaint import Inpainter
-from oldphoto_jax.restore.programs import Programs
 from oldphoto_jax.restore.request import (
     COLOR,
     PICTURES,
@@ -34,15 +36,92 @@ from oldphoto_jax.restore.request import (
     Request,
     Restored,
 )
-from oldphoto_jax.tasks.colorize import Colorize
-from oldphoto_jax.tasks.inpaint import Inpaint
-from oldphoto_jax.tasks.segment import Segment
 
 DETECTOR, INPAINTER, COLORIZER = "segment-lite", "inpaint-lite", "colorize-lite"
 
 
-class Restorer(Programs):
-    """Restores photos by what the three networks say; see `from_weights`."""
+TOGETHER = detect.NEAR  # pixels; larger photos gain nothing from company
+FILLING = "restored pictures need the networks of a detector and an inpainter"
+COLORING = "pictures in colour need a colorizer"
+
+
+class Restorer:
+    """Restores photos by what three networks say; see `from_weights`.
+
+    `detector`, `inpainter` and `colorizer` hold the networks and their settings; those that no
+    output asks for may be None. Found masks are grown by `grow` pixels, given ones by
+    `grow_given`. With a `count` above 1 so many equal photos go through a program together, spread
+    over `devices` (all local ones). Raises ValueError for settings that don't fit.
+    """
+
+    def __init__(
+        self,
+        detector: Detector | None = None,
+        inpainter: Inpainter | None = None,
+        colorizer: Colorizer | None = None,
+        *,
+        outputs: Sequence[str] = PICTURES,
+        grow: int = steps.GROW,
+        grow_given: int = 0,
+        count: int = 1,
+        devices: Sequence[jax.Device] | None = None,
+    ):
+        if not outputs or {*outputs} - {*PICTURES}:
+            raise ValueError(f"outputs {outputs}: choose some of {', '.join(PICTURES)}")
+        if min(grow, grow_given) < 0:
+            raise ValueError(f"grow {min(grow, grow_given)}: give 0 or more pixels")
+        if count < 1:
+            raise ValueError(f"batch {count}: give at least one photo")
+        self.fills = bool({RESTORED, RESTORED_COLOR} & {*outputs})
+        self.colors = bool({RESTORED_COLOR, COLOR} & {*outputs})
+        self.detector = detector if self.fills else None
+        self.inpainter = inpainter if self.fills else None
+        self.colorizer = colorizer if self.colors else None
+        self.outputs, self.grow, self.grow_given = tuple(outputs), grow, grow_given
+        self.count, self.devices = count, [*(devices or jax.local_devices())]
+        self.flow = self._flow()
+        self.compiled: list[tuple[int, ...]] = []
+        self._programs: dict[tuple[str, ...], program.Program] = {}
+
+    def _flow(self) -> flow.Flow:
+        """The steps that make the outputs."""
+        chain: list[flow.Step] = []
+        if self.fills:
+            if self.detector is None or self.inpainter is None or self.inpainter.stage is None:
+                raise ValueError(FILLING)
+            chain += [
+                steps.Find(self.detector),
+                steps.Mark(self.detector, self.grow, self.grow_given),
+                steps.Fill(self.inpainter),
+            ]
+        for source, result in (("pixels", COLOR), (RESTORED, RESTORED_COLOR)):
+            if result not in self.outputs:
+                continue
+            if self.colorizer is None:
+                raise ValueError(COLORING)
+            chain += [
+                steps.Guess(self.colorizer, source),
+                steps.Paint(self.colorizer, source, result),
+            ]
+        return tuple(chain)
+
+    @property
+    def made(self) -> int:
+        """How many programs were made so far, of whole photos, tiles and views."""
+        stages = {id(step.stage): step.stage for step in self.flow if step.stage is not None}
+        return len(self.compiled) + sum(len(stage.compiled) for stage in stages.values())
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All that the pictures depend on, beside the photo and what is known of its damage."""
+        parts = {
+            "detect": self.detector,
+            "inpaint": self.inpainter,
+            "colorize": self.colorizer,
+        }
+        told: dict[str, Any] = {name: part.settings for name, part in parts.items() if part}
+        told |= {"grow": [self.grow, self.grow_given]} if self.fills else {}
+        return told | ({"recolor": self.colorizer.recolor} if self.colorizer else {})
 
     @classmethod
     def from_weights(
@@ -57,7 +136,7 @@ class Restorer(Programs):
         min_size: int = 0,
         tile: int = detect.TILE,
         coarse: bool = True,
-        feather: int = recipes.FEATHER,
+        feather: int = steps.FEATHER,
         max_hole: int | None = None,
         strength: dict[str, float] | None = None,
         size: int = colorize.SIZE,
@@ -76,7 +155,7 @@ class Restorer(Programs):
         finder = filler = painter = None
         if {RESTORED, RESTORED_COLOR} & {*outputs}:
             finder = Detector(
-                stage=stages.load(detector, DETECTOR, Segment),
+                stage=stages.load(detector, DETECTOR, DefectPredictor),
                 threshold=threshold,
                 careful=careful,
                 tta=tta,
@@ -87,10 +166,12 @@ class Restorer(Programs):
             )
             limit = {} if max_hole is None else {"max_hole": max_hole}
             options: dict[str, Any] = dict(feather=feather, strength=strength["inpaint"], **limit)
-            filler = _inpainter(stages.load(inpainter, INPAINTER, Inpaint), tile, **options)
+            filler = _inpainter(
+                stages.load(inpainter, INPAINTER, FillingPredictor), tile, **options
+            )
         if {RESTORED_COLOR, COLOR} & {*outputs}:
             painter = Colorizer(
-                stage=stages.load(colorizer, COLORIZER, Colorize),
+                stage=stages.load(colorizer, COLORIZER, ColorPredictor),
                 strength=strength["colorize"],
                 size=size,
                 recolor=recolor,
@@ -126,80 +207,115 @@ class Restorer(Programs):
                 results[n] = _hand_back(opened[n], self.finish(requests[n], answer))
         return results if several else results[0]
 
+    def key(self, request: Request) -> Hashable:
+        """Requests of equal keys can go into `answer` together."""
+        return self.place(*request.sides), *(one is None for one in request.known)
+
+    def place(self, height: int, width: int) -> Hashable:
+        """Photos of sizes with the same place can go into `answer` together; None goes alone."""
+        return (height, width) if self.count > 1 and height * width <= TOGETHER else None
+
+    def answer(self, requests: Sequence[Request]) -> list[dict[str, Any]]:
+        """What the networks say of equal photos, `count` at once, each a part of its record.
+
+        Nothing, where they are to go one by one: a photo alone, large ones, and where one at a
+        time is asked for. When the devices run out of memory, half as many photos are taken from
+        then on, at last one by one. stderr is told.
+        """
+        sides = {request.sides for request in requests}
+        if len(requests) < 2 or len(sides) > 1 or self.place(*next(iter(sides))) is None:
+            return [{} for _ in requests]
+        try:
+            parts = [
+                self._ask(requests[n : n + self.count]) for n in range(0, len(requests), self.count)
+            ]
+            return [answer for part in parts for answer in part]
+        except jax.errors.JaxRuntimeError as error:
+            if "RESOURCE_EXHAUSTED" not in str(error):
+                raise
+        if self.count > len(self.devices):
+            self.count = max(self.count // 2, len(self.devices))
+            print(f"out of device memory: {self.count} photos at once", file=sys.stderr)
+            return self.answer(requests)
+        print("out of device memory: these photos go one by one, in tiles", file=sys.stderr)
+        return [{} for _ in requests]
+
+    def _ask(self, requests: Sequence[Request]) -> list[dict[str, Any]]:
+        """Answers for equal photos, `count` of them at most.
+
+        Colours of photos as they came are asked for apart: so they are the same whatever else is
+        asked for, or known of the damage.
+        """
+        chain = [step for step in self.flow if step.needs != ("pixels",) or step.role != "color"]
+        if not any(map(self._colored, requests)):
+            chain = [step for step in chain if step.role != "color"]
+        if self.inpainter is not None and self.inpainter.strength == 0:  # then nothing is filled
+            chain = [one for one in chain if one.role == "find" or "mask" in one.makes]
+        answers = self._answers(chain, requests) if self._plain(requests) else [{}] * len(requests)
+        if COLOR in self.outputs and any(map(self._colored, requests)):
+            guess = [step for step in self.flow if step.role == "color"][:1]
+            pairs = zip(answers, self._answers(guess, requests), strict=True)
+            answers = [one | other for one, other in pairs]
+        return answers
+
+    def _plain(self, requests: Sequence[Request]) -> bool:
+        """Whether a program can hold all that finds and fills the damage of these photos."""
+        if self.detector is None or self.inpainter is None:
+            return False
+        wide = max(self.grow, self.inpainter.feather) > steps.REACH
+        known = any(one is not None for request in requests for one in request.known)
+        return not known and self.detector.min_size <= 1 and not wide
+
+    def _answers(self, chain: flow.Flow, requests: Sequence[Request]) -> list[dict[str, Any]]:
+        """What a program of these steps says; it is made at first use."""
+        views = [step.source for step in chain if isinstance(step, steps.Guess)]
+        names = {"find": "probability", "fill": "fill"}
+        wanted = [names[step.role] for step in chain if step.role in names]
+        wanted += [f"{source} {part}" for source in views for part in ("view", "chroma")]
+        if (key := tuple(wanted)) not in self._programs:
+            made = program.Program(chain, wanted, self.devices, self.compiled)
+            self._programs[key] = made
+        frames = [program.frame(one.pixels) for one in requests]
+        told = self._programs[key](frames, self.count)
+        return [self._record(answer, views, requests[0].sides) for answer in told]
+
+    def _record(
+        self, answer: dict[str, Any], views: Sequence[str], sides: tuple[int, int]
+    ) -> dict[str, Any]:
+        """A program's answer as the record of a photo has it."""
+        record = {"probability": answer["probability"][..., 0]} if "probability" in answer else {}
+        record |= {"fill": answer["fill"]} if "fill" in answer else {}
+        for source in views if self.colorizer else ():
+            small = colorize.working_size(*sides, self.colorizer.size)
+            record[f"{source} view"] = steps.crop_view(answer, source, small)
+        return record
+
+    def _colored(self, request: Request) -> bool:
+        """Whether the photo gets colours."""
+        return self.colorizer is not None and self.colorizer.reason(request.kind) is None
+
     def finish(
         self,
         request: Request,
-        answer: dict[str, Any],
+        answer: Mapping[str, Any],
         folder: str | os.PathLike | None = None,
     ) -> Restored:
-        """The pictures of a photo, at its own size and depth, from what `answer` gave for it.
+        """The pictures of a photo, at its own size and depth, with what `answer` gave for it.
 
         Pictures are arrays, or make their rows when they are asked for (`types.Rows`). Large
         ones lie in scratch space in `folder`.
         """
-        pixels = request.pixels
-        height, width = pixels.shape[:2]
-        told: dict[str, Any] = {"size": [height, width], "kind": request.kind}
-        mask = probability = None
-        restored: Rows = pixels
-        if self.fills:
-            probability = self.probability(request, answer, folder)
-            mask = self.mask(request, probability, folder)
-            known = answer["fill"][:height, :width] if "fill" in answer else None
-            restored, found = self._mend(pixels, mask, known, folder)
-            told |= {"marked": round(holes.share(mask), 6)} | found
-            if found["left"]:  # the programs' view shows them filled
-                answer = {name: one for name, one in answer.items() if name != RESTORED_COLOR}
-        made = {RESTORED: restored}
-        reason = None
-        if self.colors:
-            reason = self._painter.reason(told["kind"])
-            unchanged = restored is pixels
-            views = {
-                COLOR: lambda: self._view(answer, COLOR, pixels),
-                RESTORED_COLOR: lambda: self._view(answer, RESTORED_COLOR, restored),
-            }
-            if unchanged and COLOR in self.outputs:
-                views[RESTORED_COLOR] = views[COLOR]
-            for name, source in ((COLOR, pixels), (RESTORED_COLOR, restored)):
-                if name in self.outputs:
-                    made[name] = source if reason else self._paint(source, *views[name]())
-        told |= _status(told, reason, self.colors)
+        made = flow.run(self.flow, request.record | answer, folder)
+        told = {"size": [*request.sides], "kind": request.kind} | made["told"]
+        told |= _status(told, told.pop("uncolored", None), self.colors)
         wanted = {name: made[name] if name in self.outputs else None for name in PICTURES}
+        mask, probability = made.get("mask"), made.get("probability")
         return Restored(**wanted, mask=mask, probability=probability, report=told)
 
-    def _mend(
-        self,
-        pixels: np.ndarray,
-        mask: np.ndarray,
-        known: np.ndarray | None,
-        folder: str | os.PathLike | None,
-    ) -> tuple[np.ndarray, dict[str, Any]]:
-        """What the inpainter makes of the photo; where no good pixel is left, the photo itself."""
-        if holes.share(holes.grow(mask, self._filler.feather, folder)) < 1:
-            return self._filler.mend(pixels, mask, folder, known)
-        reason = "all of it is marked as damaged, so that nothing is left to go by: not restored"
-        told = {"filled": 0.0, "thickest": max(mask.shape), "holes": {}, "left": 1, "guessed": 0}
-        return pixels, told | {"thick": [], "status": report.BEYOND, "reason": reason}
 
-    def _view(
-        self, answer: Mapping[str, Any], name: str, pixels: Rows
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Luma and chroma of the small view of these pixels."""
-        if name not in answer:
-            return colorize.guess(self._painter.stage, pixels, self._painter.size)
-        luma, chroma = answer[name]
-        if not np.isfinite(chroma).all():
-            raise ValueError("some colours are no numbers; these weights are broken")
-        return luma, chroma
-
-    def _paint(self, pixels: Rows, luma: np.ndarray, chroma: np.ndarray) -> colorize.Painted:
-        return colorize.Painted(pixels, luma, chroma, self._painter.strength)
-
-
-def _inpainter(stage: stages.Stage[Inpaint], tile: int, **more: Any) -> Inpainter:
+def _inpainter(stage: stages.Stage[FillingPredictor], tile: int, **more: Any) -> Inpainter:
     """An inpainter whose tiles are no larger than the detector's."""
-    multiple = stage.task.multiple
+    multiple = stage.predictor.multiple
     tile = max(min(tile, fill.TILE) // multiple, 1) * multiple
     overlap = min(fill.OVERLAP, tile // multiple // 2 * multiple)
     return Inpainter(stage=stage, tile=tile, overlap=overlap, **more)

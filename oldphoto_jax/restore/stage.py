@@ -1,4 +1,4 @@
-"""A trained task, ready to be asked: its networks at rest and one compiled function."""
+"""A trained predictor, ready to be asked: its networks at rest and one compiled function."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ import jax
 import numpy as np
 from flax import nnx
 
-from oldphoto_jax import task as contract
 from oldphoto_jax.photo.types import Batch
+from oldphoto_jax.predictors import metadata as kept
+from oldphoto_jax.predictors.predictor import Networks, Predictor
 from oldphoto_jax.restore import tiles
 from oldphoto_jax.weights import cache, catalogue, names, store
 
 Result = TypeVar("Result")
-Kind = TypeVar("Kind", bound=contract.Task, covariant=True)
+Kind = TypeVar("Kind", bound=Predictor, covariant=True)
 
 
 class Stage(Generic[Kind]):
-    """Answers `task.predict` for a batch of photos with networks that no longer learn.
+    """Asks a predictor for a batch of photos, with networks that no longer learn.
 
     `compiled` lists the photo shapes that a program was made for; `checksum` names the weights.
     """
 
-    def __init__(self, task: Kind, nets: contract.Networks, checksum: str = ""):
-        self.task, self.checksum = task, checksum
+    def __init__(self, predictor: Kind, nets: Networks, checksum: str = ""):
+        self.predictor, self.checksum = predictor, checksum
         self.compiled: list[tuple[int, ...]] = []
         for net in nets.values():
             net.eval()
@@ -42,14 +43,14 @@ class Stage(Generic[Kind]):
         self._graph, self._forward = graph, forward
 
     def predict(self, params: Any, batch: Batch) -> Batch:
-        """`task.predict` with networks of these params: a pure function, not yet compiled."""
+        """The predictor with networks of these params: a pure function, not yet compiled."""
         nets = nnx.merge(self._graph, params)
-        return self.task.predict(nets, batch)
+        return self.predictor(nets, batch)
 
     def __call__(self, photo: np.ndarray, **more: np.ndarray) -> dict[str, np.ndarray]:
-        """What the task changes in photo [N,H,W,3] (0..1), its sides multiples of the task's.
+        """What is made of photo [N,H,W,3] (0..1), its sides multiples of the predictor's.
 
-        `more` is what else the task wants to see, such as mask [N,H,W,1] with 1 where damaged.
+        `more` is what else the predictor wants to see, such as mask [N,H,W,1] with 1 where damaged.
         """
         answer = self._forward(self.params, {"photo": photo, **more})
         return {name: np.asarray(array) for name, array in answer.items()}
@@ -66,7 +67,7 @@ def load(path: str | os.PathLike | None, default: str, kind: type[Kind]) -> Stag
 def load(
     path: str | os.PathLike | None = None,
     default: str = "",
-    kind: type[contract.Task] = contract.Task,
+    kind: type[Predictor] = Predictor,
 ) -> Stage[Any]:
     """The stage kept in a weights file or in the work folder of a training run.
 
@@ -75,25 +76,23 @@ def load(
     """
     file = catalogue.packaged(default) if path is None else find(path)
     arrays, metadata = store.load(file)
-    if "task" not in metadata:
+    predictor = kept.read(metadata)
+    if predictor is None:
         raise store.WeightsError(
-            f"{file}: holds arrays but no task; use a file that oldphoto_jax's training wrote"
+            f"{file}: holds arrays but no predictor; use a file that oldphoto_jax's training wrote"
         )
-    task = contract.from_json(metadata["task"])
-    if not isinstance(task, kind):
+    if not isinstance(predictor, kind):
         raise store.WeightsError(
-            f"{file}: these weights {type(task).__name__.lower()}, but it takes some that "
-            f"{kind.__name__.lower()}; name others by --weights"
+            f"{file}: these weights {predictor.does}, but it takes some that {kind.does}; "
+            "name others by --weights"
         )
-    nets = nnx.eval_shape(lambda: task.networks(nnx.Rngs(0)))  # drawing weights takes seconds
-    if (restorers := task.restorers()) is not None:
-        nets = {name: net for name, net in nets.items() if name in restorers}
+    nets = nnx.eval_shape(lambda: predictor.networks(nnx.Rngs(0)))  # drawing weights takes seconds
     for name, net in nets.items():
         try:
             names.fill(net, names.within(arrays, name))
         except store.WeightsError as error:
             raise store.WeightsError(f"{file}, {name}: {error}") from error
-    return Stage(task, nets, store.checksum(file))
+    return Stage(predictor, nets, store.checksum(file))
 
 
 def find(path: str | os.PathLike) -> pathlib.Path:

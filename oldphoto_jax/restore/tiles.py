@@ -1,6 +1,6 @@
 """Photos of any size through a network that sees one tile at a time.
 
-A photo becomes overlapping tiles of few shapes, so that few programs are compiled, and the
+A photo becomes overlapping squares of two sizes at most, so that few programs are compiled, and the
 results are laid side by side like wallpaper: each sheet fades into the one before it. Fading is
 `old + ramp * (new - old)`, so where two tiles agree the join changes nothing, to the last bit.
 """
@@ -16,8 +16,6 @@ import numpy as np
 
 from oldphoto_jax.photo import image
 
-STEP = 256  # tile sides are multiples of it: sides up to 1024 make at most 4 x 4 shapes
-
 
 @dataclasses.dataclass(frozen=True)
 class Split:
@@ -27,22 +25,35 @@ class Split:
     starts: tuple[int, ...]
 
 
-def split(length: int, tile: int, overlap: int, multiple: int = 1) -> Split:
-    """Covers `length` pixels with as few tiles as `tile` allows, all of one side.
+def split(length: int, side: int, overlap: int, multiple: int = 1) -> Split:
+    """Covers `length` pixels with as few tiles of `side` pixels as can be.
 
-    The side is the smallest multiple of `STEP` that covers `length` with this many tiles, but
-    never more than `tile`; spare pixels widen the overlaps evenly. Neighbours share at least
-    `overlap` pixels. Tiles begin at multiples of `multiple`, where the strides of the network
-    would also fall in the whole photo. Raises ValueError as `check` does.
+    Spare pixels widen the overlaps evenly. Neighbours share at least `overlap` pixels. Tiles begin
+    at multiples of `multiple`, where the strides of the network would also fall in the whole photo.
+    Raises ValueError as `check` does.
     """
-    check(tile, overlap, multiple)
-    length, tile, overlap, step = (-(-n // multiple) for n in (length, tile, overlap, STEP))
-    count = max(1, math.ceil((length - overlap) / (tile - overlap)))
-    needed = math.ceil((length + (count - 1) * overlap) / count)
-    side = min(tile, math.ceil(needed / step) * step)
+    check(side, overlap, multiple)
+    length, side, overlap = (-(-n // multiple) for n in (length, side, overlap))
+    count = max(1, math.ceil((length - overlap) / (side - overlap)))
     spare = max(0, length - side)
     starts = (spare * i // max(1, count - 1) for i in range(count))
     return Split(side * multiple, tuple(start * multiple for start in starts))
+
+
+def plan(
+    height: int, width: int, tile: int, overlap: int, multiple: int = 1
+) -> tuple[Split, Split]:
+    """The tiles of a photo, down and across: squares of `tile` pixels a side, or of half of that.
+
+    Whichever are fewer pixels in all; so photos of all sizes make programs for two shapes. Raises
+    ValueError as `check` does.
+    """
+    both = [tuple(split(n, tile, overlap, multiple) for n in (height, width))]
+    half = tile // 2
+    if half % multiple == 0 and overlap <= half // multiple // 2 * multiple:
+        both.append(tuple(split(n, half, overlap, multiple) for n in (height, width)))
+    down, across = min(both, key=lambda two: math.prod(len(n.starts) * n.side for n in two))
+    return down, across
 
 
 def fade(along: Split, index: int, overlap: int) -> int:
@@ -119,7 +130,7 @@ def rows(
     another number type than it takes; blending asks for floating point.
     """
     height, width = photo.shape[:2]
-    down, across = (split(length, tile, overlap, multiple) for length in (height, width))
+    down, across = plan(height, width, tile, overlap, multiple)
     results = _results(function, photo, down, across, batch)
     above = None  # of the row of tiles before, what the next one fades into
     for row, top in enumerate(down.starts):

@@ -2,8 +2,8 @@
 
 A U-Net on an ImageNet-style encoder, trained on real photographs that our generators aged.
 Losses follow the Mail.ru restorer (https://habr.com/ru/companies/vk/articles/459696/): weighted
-cross-entropy plus Dice. So does the network "albunet", AlbuNet-18 with stride 1 in its first
-convolution and without max-pool; "lite" is a U-Net on EfficientNet-Lite0, for laptops.
+cross-entropy plus Dice. So does the usual network, AlbuNet-18 with stride 1 in its first
+convolution and without max-pool; a LiteUNet, on EfficientNet-Lite0, is for laptops.
 """
 
 import dataclasses
@@ -15,14 +15,17 @@ import jax
 import numpy as np
 from flax import nnx
 
+from oldphoto_jax.damage.defects import unseen
 from oldphoto_jax.damage.recipe import Damage
 from oldphoto_jax.losses import mask as losses
 from oldphoto_jax.metrics import mask as metrics
-from oldphoto_jax.models import efficientnet, lite_unet, resnet, unet
+from oldphoto_jax.models import lite_unet, unet
 from oldphoto_jax.photo import color, image
+from oldphoto_jax.photo.crop import ENLARGE, crop, paired
 from oldphoto_jax.photo.types import Array, Batch
-from oldphoto_jax.task import Loss, Networks, Task, Terms
-from oldphoto_jax.tasks.crop import crop, paired
+from oldphoto_jax.predictors.defects import DefectPredictor
+from oldphoto_jax.predictors.predictor import Networks
+from oldphoto_jax.task import NOTHING, Loss, Task, Terms
 
 GRAY, NEGATIVE = 0.3, 0.5  # shares of photos with true masks that are shown so
 WEIGHT = {"bce": 1.0, "dice": 1.0, "focal": 0.0}  # also "center_line", see `losses.mask`
@@ -30,61 +33,50 @@ WEIGHT = {"bce": 1.0, "dice": 1.0, "focal": 0.0}  # also "center_line", see `los
 
 @dataclasses.dataclass(kw_only=True)
 class Segment(Task):
-    """One player, the `segmenter`: photo [N,H,W,3] -> mask [N,H,W,1] of probabilities.
+    """One player, the `segmenter` of a `DefectPredictor`.
 
-    `threshold` is the probability from which a pixel is called a defect, `careful` the one for
-    owners who would rather lose a scratch than a button; validation sets both in the weights that
-    a run writes. `damage.max_size` is the largest defect trained on.
+    `threshold` and `careful` are the predictor's, until validation sets both in the weights that a
+    run writes. `damage.max_size` is the largest defect trained on.
     """
 
     size: int = 256  # side of the training crop, pixels
-    enlarge: tuple[float, float] = (0.7, 2.0)  # scans are larger and softer than web photos
-    network: str = "albunet"  # or "lite", to which the next eight fields mean nothing
-    depth: int = 18
-    width: int = 64
-    decoder_width: int = 0  # 0 = half of `width`, as published
-    stem_kernel: int = 3
-    stem_stride: int = 1
-    pool: bool = False
-    norm: str = "batch"  # or "inplace"
-    remat: bool = False  # blocks are computed anew for the gradient, which saves memory
-    widths: tuple[int, ...] = lite_unet.WIDTHS  # of the decoder of "lite", the deepest first
+    enlarge: tuple[float, float] = ENLARGE
+    network: lite_unet.Blueprint | unet.Blueprint = dataclasses.field(
+        default_factory=unet.Blueprint
+    )
     damage: Damage = dataclasses.field(default_factory=Damage)
     weight: dict[str, float] = dataclasses.field(default_factory=WEIGHT.copy)
     positive_weight: float = 0.0  # of a defect pixel; 0 = clean/defect ratio of each batch
     threshold: float = 0.5
     careful: float = 0.8
 
-    def networks(self, rngs: nnx.Rngs) -> dict[str, nnx.Module]:
-        """The segmenter alone. Raises ValueError for an unknown one."""
-        if self.network not in ("albunet", "lite"):
-            raise ValueError(f"network {self.network!r} is unknown; choose 'albunet' or 'lite'")
-        if self.network == "lite":
-            return {"segmenter": lite_unet.LiteUNet(widths=self.widths, rngs=rngs)}
-        segmenter = unet.AlbuNet(
-            self.depth,
-            width=self.width,
-            decoder_width=self.decoder_width or None,
-            stem_kernel=self.stem_kernel,
-            stem_stride=self.stem_stride,
-            pool="max2" if self.pool else None,
-            norm=self.norm,
-            again=self.remat,
-            rngs=rngs,
+    def predictor(self, figures: Mapping[str, float] = NOTHING) -> DefectPredictor:
+        """With the lowest thresholds that mark 0.3 and 0.05 % of the undamaged photos at most.
+
+        So validation says, where it had such photos; else the threshold at which it overlapped
+        best, if it had defects.
+        """
+        best, owners, careful = (
+            float(figures.get(name, math.nan))
+            for name in (
+                "ranking/best_threshold",
+                "threshold_for_clean/0.003",
+                "threshold_for_clean/0.0005",
+            )
         )
-        return {"segmenter": segmenter}
+        threshold = next(filter(math.isfinite, (owners, best)), self.threshold)
+        careful = max(careful if math.isfinite(careful) else self.careful, threshold)
+        return DefectPredictor(
+            network=self.network,
+            threshold=threshold,
+            careful=careful,
+            max_size=self.damage.max_size,
+            unseen=unseen(self.damage.only, self.damage.exclude),
+        )
 
-    @property
-    def multiple(self) -> int:
-        """Sides that the network takes are multiples of this."""
-        if self.network == "lite":
-            return lite_unet.LiteUNet.stride
-        return 16 * self.stem_stride * (2 if self.pool else 1)
-
-    @property
-    def max_size(self) -> int:
-        """Thickness, in pixels, of the largest defect that the network was trained on."""
-        return self.damage.max_size
+    def networks(self, rngs: nnx.Rngs) -> dict[str, nnx.Module]:
+        """The segmenter alone."""
+        return self.predictor().networks(rngs)
 
     def ready(self) -> None:
         """Raises ValueError for impossible settings of the damage and missing textures."""
@@ -105,13 +97,9 @@ class Segment(Task):
         """The segmenter wants its logits to agree with the mask."""
         return {"segmenter": self.agree}
 
-    def predict(self, nets: Networks, batch: Batch) -> Batch:
-        """The probability of damage at every pixel."""
-        return {"mask": jax.nn.sigmoid(self._logits(nets, batch))}
-
     def agree(self, nets: Networks, batch: Batch) -> Terms:
         """Every loss times its weight; those of weight 0 are left out."""
-        logits, mask = self._logits(nets, batch), batch["mask"]
+        logits, mask = self.predictor().logits(nets, batch), batch["mask"]
         terms = {
             "bce": lambda: losses.bce(logits, mask, self._positive_weight(mask)),
             "dice": lambda: losses.dice(logits, mask),
@@ -130,28 +118,6 @@ class Segment(Task):
             "marked_on_clean": metrics.MarkedArea.of(mask, found, self.threshold),
             "threshold_for_clean": metrics.CleanScores.of(mask, found),
         }
-
-    def informed(self, figures: Mapping[str, float]) -> Task:
-        """Takes the lowest thresholds that mark 0.3 and 0.05 % of the undamaged photos at most.
-
-        So validation says, where it had such photos; else the threshold at which it overlapped
-        best, if it had defects.
-        """
-        best, owners, careful = (
-            float(figures.get(name, math.nan))
-            for name in (
-                "ranking/best_threshold",
-                "threshold_for_clean/0.003",
-                "threshold_for_clean/0.0005",
-            )
-        )
-        threshold = next(filter(math.isfinite, (owners, best)), self.threshold)
-        careful = max(careful if math.isfinite(careful) else self.careful, threshold)
-        return dataclasses.replace(self, threshold=threshold, careful=careful)
-
-    def _logits(self, nets: Networks, batch: Batch) -> jax.Array:
-        normalize = efficientnet.normalize if self.network == "lite" else resnet.normalize
-        return nets["segmenter"](normalize(batch["photo"]))
 
     def _positive_weight(self, mask: Array) -> Array | float:
         """Clean pixels for every defect pixel, within reason on batches with few defects."""

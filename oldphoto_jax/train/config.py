@@ -8,6 +8,7 @@ import dataclasses
 import json
 from typing import Any
 
+from oldphoto_jax import described
 from oldphoto_jax import task as contract
 from oldphoto_jax.train.optimizer import Optimizer
 
@@ -101,12 +102,12 @@ def to_text(config: Config) -> str:
     """The whole configuration as JSON, one field a line; source objects in their own words."""
     sources = {name: _words(getattr(config, name)) for name in ("photos", "validation")}
     config = dataclasses.replace(config, **sources)
-    return json.dumps(contract.describe(config), indent=1, sort_keys=True)
+    return json.dumps(described.describe(config), indent=1, sort_keys=True)
 
 
 def from_text(text: str) -> Config:
     """The configuration that `to_text` wrote; raises ValueError for a foreign task's class."""
-    return contract.restore(json.loads(text))
+    return described.restore(json.loads(text))
 
 
 def differences(old: str, new: str) -> list[str]:

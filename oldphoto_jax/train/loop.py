@@ -102,6 +102,7 @@ class _Run:
         weights = {} if self.resumes else config.weights
         fresh = states.create(config.task, self.rules.transforms, config.seed, averaged, weights)
         self._check_names(fresh)
+        self.asked = states.asked(config.task)
         self.state = states.place(fresh, self.everywhere)
         self.batches = closing.enter_context(
             loader.loader(
@@ -225,15 +226,14 @@ class _Run:
 
     def _save(self, step: int, figures: dict[str, float] | None) -> None:
         """A checkpoint to resume from, and the weights alone for those who only predict."""
-        restorers = self.config.task.restorers()
-        arrays = jax.device_get(states.predictors(self.state, restorers))
+        arrays = jax.device_get(states.kept(self.state, self.asked))
         _check_finite(arrays, step, self.checkpoints.last())
         best = figures is not None and self.checkpoints.is_best(figures)
         self.checkpoints.save(self.state, self.batches.get_state(), self.text, figures)
         if jax.process_index() != 0:
             return
         metadata = {
-            "task": task.to_json(self.config.task.informed(self.figures or {})),
+            **self.config.task.predictor(self.figures or {}).metadata(),
             "config": self.text,
             "step": str(step),
             "figures": json.dumps(figures or {}),

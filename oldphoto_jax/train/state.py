@@ -7,7 +7,7 @@ split and merge of the house stands here.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import jax
@@ -149,17 +149,18 @@ def place(state: TrainState, sharding: jax.sharding.Sharding) -> TrainState:
     return jax.tree.map(move, state)
 
 
-def predictors(state: TrainState, restorers: set[str] | None = None) -> dict[str, jax.Array]:
-    """All that predicting needs, by the names of weights files: best weights and statistics.
-
-    Of the networks called `restorers`, or of all.
-    """
+def kept(state: TrainState, networks: Iterable[str]) -> dict[str, jax.Array]:
+    """The best weights and the statistics of these networks, by the names of weights files."""
     arrays: dict[str, jax.Array] = {}
-    for name, part in state.parts.items():
-        if restorers is not None and name not in restorers:
-            continue
+    for name in networks:
+        part = state.parts[name]
         arrays |= names.flatten(part.best, name) | names.flatten(part.rest, name)
     return arrays
+
+
+def asked(task: Task) -> tuple[str, ...]:
+    """The names of the networks that the task's predictor asks."""
+    return tuple(nnx.eval_shape(lambda: task.predictor().networks(nnx.Rngs(0))))
 
 
 def check_parts(task: Task, seed: int, weights: Mapping[str, str]) -> None:

@@ -231,15 +231,15 @@ def cast(arrays: Pytree, kind: jnp.dtype) -> Pytree:
 
 
 def predict_step(rules: Rules, state: TrainState, batch: Batch) -> Batch:
-    """What the task predicts with every network's best weights, in evaluation mode, in float32.
+    """What the predictor makes with every network's best weights, in evaluation mode, in float32.
 
-    What it measures of that comes along, as `task.MEASURED` and its name.
+    What the task measures of that comes along, as `task.MEASURED` and its name.
     """
     nets = {
         name: part.wake(cast(part.best, jnp.dtype(rules.precision)), train=False)
         for name, part in state.parts.items()
     }
-    prediction = rules.task.predict(nets, batch)
+    prediction = rules.task.predictor()(nets, batch)
     measured = rules.task.measure(nets, batch, prediction)
     both = prediction | {f"{MEASURED}{name}": value for name, value in measured.items()}
     return cast(both, jnp.dtype("float32"))

@@ -11,15 +11,17 @@ import dataclasses
 class Card:
     """How a packaged network was trained, and what it reaches by which protocol.
 
-    `command` is what a shell runs from the checkout, with `config` and its `variant`; `remark`
-    says of the training what neither shows. `trained_max` is the thickness in pixels of the
-    largest defect or hole that it was shown. `threshold` and `gain` were `chosen` after training.
+    `command` is what a shell runs from the checkout, with `config` and its `variant`; `steps` says
+    how long, and `remark` of the training what none of these shows. `trained_max` is the thickness
+    in pixels of the largest defect or hole that it was shown. `threshold` and `gain` were `chosen`
+    after training.
     Numbers in `figures` are those in the tables of the file's text, to the same digits.
     """
 
     network: str
     config: str
     variant: str
+    steps: str
     remark: str = ""
     command: str
     time: str
@@ -39,6 +41,7 @@ SEGMENT_LITE = Card(
     ),
     config="configs/segment.py",
     variant="lite",
+    steps="2,600 steps of 8 crops of 256 px (kept: those of step 2,400), seed 0",
     remark=(
         "from ImageNet's weights, of which stem and first two stages and all batch norm statistics "
         "of the encoder stay; weights averaged; those of step 2,400, the best on validation"
@@ -73,6 +76,7 @@ INPAINT_LITE = Card(
     ),
     config="configs/inpaint.py",
     variant="lite_frozen",
+    steps="520 steps of 8 crops of 192 px, seed 1",
     remark=(
         "after the variant lite, from ImageNet's weights, of which stem and first two stages stay; "
         "all batch norm frozen; masks of two in five crops found by segment-lite; weights averaged"
@@ -109,6 +113,7 @@ COLORIZE_LITE = Card(
     ),
     config="configs/colorize.py",
     variant="lite_filled",
+    steps="2,000 steps of 16 crops of 192 px, seed 1",
     remark=(
         "a choice among colours, and L1 of their mean; after 2,900 steps of `lite` (seed 0), which "
         "began with ImageNet's weights, of which stem and first two stages stay; three in five "

@@ -53,22 +53,22 @@ ROWS = (
     _along(
         "segment-lite",
         "oldphoto detect: finds defects",
-        "10df2019a6a2552e4b0a1b5382fdb74fcabdb7a401e504ed54951229e483c2a6",
-        5_669_520,
+        "115c85da0aa8442d24c6aafa4562f1247c5f634e5886925bf7ee9919120552ad",
+        5_669_152,
         cards.SEGMENT_LITE,
     ),
     _along(
         "inpaint-lite",
         "oldphoto inpaint: fills holes",
-        "2ff51ad0021f9000d186fa134eca5205d3d4c00d58c69fed16ae5dd8a6ff781c",
-        6_301_280,
+        "03f46c4a8c2852867565046d06d83631621d3402f8485a97f0d8a0e43018be9c",
+        6_300_080,
         cards.INPAINT_LITE,
     ),
     _along(
         "colorize-lite",
         "oldphoto colorize: colours gray photos",
-        "42b7bf3e814b731ea4625e808bf7d9b16425562af056b845f634109666134994",
-        7_102_700,
+        "9eafd5eca5828372d83c206de86d0ccc4b19710a9b9904287881b4ea9edfc88c",
+        7_102_292,
         cards.COLORIZE_LITE,
     ),
     Row(

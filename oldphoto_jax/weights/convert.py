@@ -57,11 +57,18 @@ KINDS: dict[str, tuple[Callable[..., Any], Callable[[Any], Arrays]]] = {
         functools.partial(keras.resnet50, head=False, stages=3),
     ),
 }
-# name -> (its network's name in the task, the task as `oldphoto_jax.task.to_json` writes it)
-INPAINT = {"class": "oldphoto_jax.tasks.inpaint:Inpaint", "levels": 7}
-TASKS = {
-    "pconv-naoto": ("filler", INPAINT | {"form": "sum", "space": "imagenet"}),
-    "pconv-mmagic": ("filler", INPAINT | {"stem_bias": True, "space": "signed"}),
+NETWORK = {"class": "oldphoto_jax.models.partial_unet:Blueprint", "levels": 7}
+FILLING = {"class": "oldphoto_jax.predictors.filling:FillingPredictor"}
+# name -> (its network's name in the predictor, the predictor as its `metadata` writes it)
+PREDICTORS: dict[str, tuple[str, dict[str, Any]]] = {
+    "pconv-naoto": (
+        "filler",
+        FILLING | {"network": NETWORK | {"form": "sum"}, "space": "imagenet"},
+    ),
+    "pconv-mmagic": (
+        "filler",
+        FILLING | {"network": NETWORK | {"stem_bias": True}, "space": "signed"},
+    ),
 }
 SOURCE = (
     ".pth file, or the wheel that holds it; resnet50-keras(-stages3): the npm package's .tgz; "
@@ -85,10 +92,10 @@ def convert(kind: str, source: str | os.PathLike, target: str | os.PathLike) -> 
     """
     metadata = {"kind": kind, "source_sha256": store.checksum(source)}
     named = arrays(kind, source)
-    if kind in TASKS:
-        network, task = TASKS[kind]
+    if kind in PREDICTORS:
+        network, predictor = PREDICTORS[kind]
         named = {f"{network}.{name}": array for name, array in named.items()}
-        metadata["task"] = json.dumps(task)
+        metadata["predictor"] = json.dumps(predictor)
     store.save(target, named, metadata)
 
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import pathlib
 import sys
 from collections.abc import Sequence
@@ -19,9 +18,9 @@ HEAD = """\
 
 Made by `python -m oldphoto_jax.weights.zoo MODEL_ZOO.md` of `oldphoto_jax/weights/catalogue.py`,
 `cards.py` and `files/NAME.md` beside it: change those, not this file. What comes with the package
-lies as safetensors under `oldphoto_jax/weights/files/`; each file holds its task and configuration
-in its metadata. `oldphoto weights list` shows all of them, `oldphoto weights card NAME` one card,
-`oldphoto weights verify` whether the files are whole.
+lies as safetensors under `oldphoto_jax/weights/files/`; each file says in its metadata what its
+network predicts and, as text for people, how it was trained. `oldphoto weights list` shows all of
+them, `oldphoto weights card NAME` one card, `oldphoto weights verify` whether the files are whole.
 """
 PUBLISHED = """\
 ## Published by others
@@ -63,18 +62,18 @@ def prose(row: Row) -> str:
 
 
 def facts(row: Row) -> dict[str, str]:
-    """The facts of a packaged row, with what its weights file says of itself; name -> Markdown.
+    """The facts of a packaged row, with how many numbers its weights file has; name -> Markdown.
 
     Raises WeightsError when the file is missing or holds other bytes than were published.
     """
     path = catalogue.packaged(row.name)
-    arrays, metadata = store.load(path)
+    arrays, _ = store.load(path)
     count = sum(array.size for array in arrays.values())
     kinds = " and ".join(sorted({str(array.dtype) for array in arrays.values()}))
     if (known := row.card) is None:
         raise WeightsError(f"{row.name}: only weights that we trained have a card")
     size = row.source.size
-    training = "; ".join(filter(None, [_training(metadata), known.remark]))
+    training = "; ".join(filter(None, [known.steps, known.remark]))
     link = f"[{path.name}](oldphoto_jax/weights/files/{path.name})"
     lines = {
         "what for": row.use,
@@ -101,15 +100,6 @@ def document() -> str:
             cells = [row.name, row.use, row.licence, *_source(row).values()]
             lines.append(f"| {' | '.join(_cell(cell) for cell in cells)} |\n")
     return "\n".join([HEAD, *along, PUBLISHED + "".join(lines)])
-
-
-def _training(metadata: dict[str, str]) -> str:
-    run = json.loads(metadata["config"])
-    steps, kept = run["steps"], int(metadata["step"])
-    text = f"{steps:,} steps of {run['batch_size']} crops of {run['task']['size']} px"
-    if kept != steps:
-        text += f" (kept: those of step {kept:,})"
-    return f"{text}, seed {run['seed']}"
 
 
 def _source(row: Row) -> dict[str, str]:

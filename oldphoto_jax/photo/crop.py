@@ -4,6 +4,7 @@ import numpy as np
 
 from oldphoto_jax.photo import image
 
+ENLARGE = (0.7, 2.0)  # scans are larger and softer than photos of the web
 NEAR = 0.7  # share of the crops of a damaged photo that show some of its damage
 NATIVE = (0.7, 1.4)  # how far away a scan is looked at: pixels of it in one of the crop's
 FARTHEST = 4.0

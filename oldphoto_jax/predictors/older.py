@@ -1,0 +1,66 @@
+"""Weights files from before there were predictors: their metadata describe a task.
+
+A later version may drop this module, and with it what `metadata.read` asks of it.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from oldphoto_jax.damage.defects import unseen
+from oldphoto_jax.models import lite_unet, partial_unet, unet
+from oldphoto_jax.predictors.colors import ColorPredictor
+from oldphoto_jax.predictors.defects import DefectPredictor
+from oldphoto_jax.predictors.filling import FillingPredictor
+from oldphoto_jax.predictors.predictor import Predictor
+
+KEY = "task"
+
+
+def read(text: str) -> Predictor:
+    """The predictor of the task that the text describes; how that was trained is passed over.
+
+    A field that is not there had its default. Raises ValueError for the task of somebody else.
+    """
+    task = json.loads(text)
+    kind, lite = task.get("class"), task.get("network") == "lite"
+    network: Any = _picked(lite_unet.Blueprint, task) if lite else None
+    if kind == "oldphoto_jax.tasks.segment:Segment":
+        damage = task.get("damage", {})
+        pool = "max2" if task.get("pool") else ""
+        return _picked(
+            DefectPredictor,
+            task
+            | {"network": network or _picked(unet.Blueprint, task | {"pool": pool})}
+            | {"max_size": damage.get("max_size", 64)}
+            | {"unseen": unseen(damage.get("only", ()), damage.get("exclude", ()))},
+        )
+    if kind == "oldphoto_jax.tasks.inpaint:Inpaint":
+        largest = max(task.get(part, {}).get("max_size", 64) for part in ("damage", "holes"))
+        return _picked(
+            FillingPredictor,
+            task
+            | {"network": network or _picked(partial_unet.Blueprint, task)}
+            | {"draft": lite or task.get("draft", False), "max_size": largest},
+        )
+    if kind == "oldphoto_jax.tasks.colorize:Colorize":
+        stride = {"out_stride": task.get("stride", 2)}
+        if lite:
+            widths = task.get("widths", lite_unet.WIDTHS[:3])
+            network = lite_unet.Blueprint(widths=tuple(widths), **stride)
+        else:
+            stem = {"stem_kernel": 7, "stem_stride": 2, "pool": "max3"}
+            usual = {"depth": 50, "variant": "keras", "decoder_width": 32}
+            network = _picked(unet.Blueprint, usual | task | stem | stride)
+        return _picked(ColorPredictor, task | {"network": network})
+    raise ValueError(
+        f"the metadata describe a {kind!r}, which is no task of oldphoto_jax; build its predictor "
+        "in Python and pass it instead of a file"
+    )
+
+
+def _picked(kind: type, values: Mapping[str, Any]) -> Any:
+    """A dataclass with those of the values that are fields of it."""
+    names = {field.name for field in dataclasses.fields(kind)} & values.keys()
+    return kind(**{n: tuple(v) if isinstance(v := values[n], list) else v for n in sorted(names)})

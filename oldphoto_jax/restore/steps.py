@@ -1,0 +1,293 @@
+"""The steps of the chain: defects found, the mask cut, holes filled, colours guessed and laid on.
+
+Each does its work in two forms. Called, it works on the record of one photo of any size: networks
+are asked tile by tile or on one small view, pixels are put together on the host, at their own
+depth. `traced`, it is a pure function of a batch of equal photos, for programs that are compiled
+as a whole. What the two put together from equal answers differs by rounding alone.
+
+In the batch of the traced form are, float32 unless said otherwise,
+
+    photo           [N,H,W,3]  0..1
+    gray            [N]        bool, whether a photo's channels are equal, and shall stay so
+    full            [N]        the largest value of its file, 65535 unless given: 255 of 8 bits
+    probability     [N,H,W,1]  of damage, 0..1 in steps of 1/65535, as it is stored
+    mask            [N,H,W,1]  1 where damaged
+    fill            [N,H,W,3]  the photo with its holes filled, all of it
+    restored        [N,H,W,3]  the photo with as much of that as shall be seen
+    NAME view       [N,h,w,1]  luma of that picture (photo, restored), small
+    NAME chroma     [N,h,w,2]  its colours: Cb and Cr, 0.5 is gray
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from oldphoto_jax.photo import image, scratch
+from oldphoto_jax.photo.color import gray_to_rgb, rgb_to_gray
+from oldphoto_jax.photo.types import Batch
+from oldphoto_jax.restore import colorize, detect, holes, report, tiles, traced
+from oldphoto_jax.restore.colorize import Colorizer
+from oldphoto_jax.restore.detect import Detector
+from oldphoto_jax.restore.flow import HOST, TILE, VIEW, Folder, Record, Step, Weights
+from oldphoto_jax.restore.inpaint import NETWORK, Inpainter
+from oldphoto_jax.restore.stage import Stage
+
+GROW, FEATHER = 2, 1  # pixels: found masks fit tightly, and leave a rim of the scratch
+REACH = 16  # pixels; beyond, growing and feathering are cheaper on the host
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Find(Step):
+    """How likely each pixel is damaged."""
+
+    detector: Detector
+    needs: ClassVar = ("pixels",)
+    makes: ClassVar = ("probability",)
+    over: ClassVar = TILE
+    role: ClassVar = "find"
+
+    @property
+    def stage(self) -> Stage[Any]:
+        """The detector's network."""
+        return self.detector.stage
+
+    def done(self, record: Record) -> bool:
+        """Whether it is known already; by a mask that was given, too."""
+        return "given" in record or "probability" in record
+
+    def __call__(self, record: Record, folder: Folder = None) -> Record:
+        """`probability` [H,W] uint16, 65535 is certain."""
+        return {"probability": self.detector.find(record["pixels"], folder)}
+
+    def traced(self, weights: Weights, batch: Batch) -> Batch:
+        """Adds `probability`, in steps of 1/65535 as it is stored.
+
+        Raises ValueError for photos that are looked at from further away, too.
+        """
+        one, photo = self.detector, batch["photo"]
+        if one.coarse and photo.shape[1] * photo.shape[2] > detect.NEAR:
+            raise ValueError(
+                f"photos of {photo.shape[1]} x {photo.shape[2]} pixels are looked at from further "
+                "away, too, which no program does as a whole; run the flow, or set coarse=False"
+            )
+        flips = detect.FLIPS if one.tta else detect.FLIPS[:1]
+
+        def ask(part: Batch) -> jax.Array:
+            answers = []
+            for axes in flips:
+                seen = {"photo": jnp.flip(part["photo"], axes)}
+                answers.append(jnp.flip(one.stage.predict(weights[self.role], seen)["mask"], axes))
+            return sum(answers) / jnp.float32(len(answers))
+
+        down, across = tiles.plan(*photo.shape[1:3], one.tile, one.overlap, one.multiple)
+        found = traced.in_tiles(ask, {"photo": photo}, down, across, one.overlap)
+        return {"probability": jnp.round(found * traced.FULL_SCALE) / traced.FULL_SCALE}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Mark(Step):
+    """What is damaged: where it is likely enough or given, grown, then as users edited it.
+
+    Found masks are grown by `grow` pixels, given ones by `grow_given`.
+    """
+
+    detector: Detector
+    grow: int = GROW
+    grow_given: int = 0
+    needs: ClassVar = ("pixels",)
+    makes: ClassVar = ("mask",)
+    over: ClassVar = HOST
+
+    def __call__(self, record: Record, folder: Folder = None) -> Record:
+        """`mask` [H,W] uint8. Raises ValueError where nothing is given, nor found."""
+        if "given" in record:
+            given = record["given"]
+            mask = scratch.empty(given.shape, np.uint8, folder)
+            for band in scratch.bands(mask, given):
+                np.greater(given[band], 0, out=mask[band], casting="unsafe")
+            mask = holes.grow(mask, self.grow_given, folder)
+        elif "probability" not in record:
+            raise ValueError("a mask is cut from a map of probabilities: give one of them")
+        else:
+            one = self.detector
+            mask = detect.cut(record["probability"], one.level, one.min_size, folder)
+            mask = holes.grow(mask, self.grow, folder)
+        for band in scratch.bands(mask):
+            if "add" in record:
+                mask[band] |= record["add"][band] > 0
+            if "remove" in record:
+                mask[band] &= record["remove"][band] == 0
+        return {"mask": mask, "told": {"marked": round(holes.share(mask), 6)}}
+
+    def traced(self, weights: Weights, batch: Batch) -> Batch:
+        """Adds `mask`, which may be given instead. Raises ValueError for a smallest size."""
+        if "mask" in batch:
+            return {}
+        if self.detector.min_size > 1:
+            raise ValueError("min_size is for the host alone; run the flow, or set it to 0")
+        level = detect.step(self.detector.level)
+        mask = jnp.float32(jnp.round(batch["probability"] * traced.FULL_SCALE) >= level)
+        return {"mask": traced.widen(mask, self.grow)}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Fill(Step):
+    """What the mask hides drawn anew; around the holes it fades out."""
+
+    inpainter: Inpainter
+    needs: ClassVar = ("pixels", "mask")
+    makes: ClassVar = ("restored",)
+    over: ClassVar = TILE
+    role: ClassVar = "fill"
+
+    @property
+    def stage(self) -> Stage[Any] | None:
+        """The inpainter's network."""
+        return self.inpainter.stage
+
+    def __call__(self, record: Record, folder: Folder = None) -> Record:
+        """`restored` [H,W,C] like the pixels; these themselves where no good one is left.
+
+        A `fill` [H,W,3] of the whole photo, 0..1, is taken as the network's answer.
+        """
+        pixels, mask = record["pixels"], record["mask"]
+        if holes.share(holes.grow(mask, self.inpainter.feather, folder)) < 1:
+            restored, told = self.inpainter.mend(pixels, mask, folder, record.get("fill"))
+            made = {"restored": restored, "told": told}
+            # A view that came with the fill shows all holes filled, and by tiles of one size.
+            stale = told["left"] or self.inpainter.tile_for(told["thickest"]) > self.inpainter.tile
+            return made | ({"restored view": None} if stale else {})
+        reason = "all of it is marked as damaged, so that nothing is left to go by: not restored"
+        told = {"filled": 0.0, "thickest": max(mask.shape), "holes": {}, "left": 1, "guessed": 0}
+        told |= {"thick": [], "status": report.BEYOND, "reason": reason}
+        return {"restored": pixels, "told": told}
+
+    def traced(self, weights: Weights, batch: Batch) -> Batch:
+        """Adds `fill` and `restored`; holes of every thickness are filled, in tiles of one size.
+
+        Raises ValueError for fillers that are no network, and for limits of holes.
+        """
+        one, photo, mask = self.inpainter, batch["photo"], batch["mask"]
+        if one.method != NETWORK or one.grow:
+            raise ValueError(
+                f"method {one.method!r}, grow {one.grow}: as one function only the network fills, "
+                "and grows nothing; run the flow"
+            )
+        hidden = traced.widen(mask, one.feather)
+        predict, own = one.trained.predict, weights[self.role]
+        down, across = (
+            tiles.split(length, one.tile, one.overlap, one.multiple) for length in photo.shape[1:3]
+        )
+        fill = traced.in_tiles(
+            lambda part: predict(own, part)["photo"],
+            {"photo": photo, "mask": hidden},
+            down,
+            across,
+            one.overlap,
+        )
+        gray = batch["gray"][:, None, None, None]
+        fill = jnp.where(gray, fill.sum(axis=-1, keepdims=True) / 3, fill)
+        # Rounded as in the photo's own file, which is what the view of it is made from.
+        full = jnp.asarray(batch.get("full", traced.FULL_SCALE), jnp.float32)
+        full = full.reshape(-1, 1, 1, 1)
+        opacity, old = traced.widen(mask, one.feather, fade=True), photo * full
+        new = jnp.round(old + opacity * (jnp.clip(fill, 0, 1) * full - old))
+        new = new if one.strength == 1 else jnp.round(old + one.strength * (new - old))
+        return {"fill": fill, "restored": jnp.where(new == jnp.round(old), photo, new / full)}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Guess(Step):
+    """The colours of a picture as its small view shows it, by the network."""
+
+    colorizer: Colorizer
+    source: str = "pixels"  # or "restored"
+    over: ClassVar = VIEW
+    role: ClassVar = "color"
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The picture."""
+        return (self.source,)
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        """Luma and chroma of the view."""
+        return (f"{self.source} view",)
+
+    @property
+    def stage(self) -> Stage[Any]:
+        """The colorizer's network."""
+        return self.colorizer.stage
+
+    def done(self, record: Record) -> bool:
+        """Whether it is known, or the photo stays as it is."""
+        return (
+            record.get(self.makes[0]) is not None
+            or self.colorizer.reason(record["kind"]) is not None
+        )
+
+    def __call__(self, record: Record, folder: Folder = None) -> Record:
+        """Luma [h,w,1] and chroma [h,w,2], float32, of the view."""
+        if record[self.source] is record["pixels"] and "pixels view" in record:
+            return {self.makes[0]: record["pixels view"]}
+        one = self.colorizer
+        return {self.makes[0]: colorize.guess(one.stage, record[self.source], one.size)}
+
+    def traced(self, weights: Weights, batch: Batch) -> Batch:
+        """Adds view and chroma; both are padded, see `colorize.working_size` for what counts."""
+        one = self.colorizer
+        picture = batch["photo" if self.source == "pixels" else self.source]
+        height, width = picture.shape[1:3]
+        small = colorize.working_size(height, width, one.size)
+        shown = colorize.view(*small, one.size, one.stage.predictor.multiple)
+        view = traced.shrink(rgb_to_gray(picture), small, shown)
+        answer = one.stage.predict(weights[self.role], {"photo": gray_to_rgb(view)})["photo"]
+        chroma = colorize.strengthened(one.stage, answer)
+        return {f"{self.source} view": view, f"{self.source} chroma": chroma}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Paint(Step):
+    """A picture in the colours of its view, luma as it was; or as it is, where that is right."""
+
+    colorizer: Colorizer
+    source: str
+    result: str
+    over: ClassVar = HOST
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The picture; its view, unless it stays as it is."""
+        return (self.source,)
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        """The picture in colour."""
+        return (self.result,)
+
+    def __call__(self, record: Record, folder: Folder = None) -> Record:
+        """[H,W,3], its rows made when they are asked for, or the picture itself."""
+        picture = record[self.source]
+        if reason := self.colorizer.reason(record["kind"]):
+            return {self.result: picture, "told": {"uncolored": reason}}
+        luma, chroma = record[f"{self.source} view"]
+        if not np.isfinite(chroma).all():
+            raise ValueError("some colours are no numbers; these weights are broken")
+        strength = self.colorizer.strength
+        return {self.result: colorize.Painted(picture, luma, chroma, strength)}
+
+    def traced(self, weights: Weights, batch: Batch) -> Batch:
+        """Nothing: colours are laid on at the photo's own depth, by the host."""
+        return {}
+
+
+def crop_view(one: Mapping[str, np.ndarray], source: str, small: tuple[int, int]) -> Any:
+    """Luma and chroma of a photo's view, without what was padded."""
+    return tuple(image.crop(one[f"{source} {part}"], 0, 0, *small) for part in ("view", "chroma"))
