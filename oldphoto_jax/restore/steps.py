@@ -162,11 +162,12 @@ class Fill(Step):
             made = {"restored": restored, "told": told}
             # A view that came with the fill shows all holes filled, and by tiles of one size.
             stale = told["left"] or self.inpainter.tile_for(told["thickest"]) > self.inpainter.tile
-            return made | ({"restored view": None} if stale else {})
+            same = restored is pixels and "pixels view" in record  # then both get the same colours
+            return made | ({"restored view": None} if stale or same else {})
         reason = "all of it is marked as damaged, so that nothing is left to go by: not restored"
         told = {"filled": 0.0, "thickest": max(mask.shape), "holes": {}, "left": 1, "guessed": 0}
         told |= {"thick": [], "status": report.BEYOND, "reason": reason}
-        return {"restored": pixels, "told": told}
+        return {"restored": pixels, "restored view": None, "told": told}
 
     def traced(self, weights: Weights, batch: Batch) -> Batch:
         """Adds `fill` and `restored`; holes of every thickness are filled, in tiles of one size.
