@@ -223,6 +223,12 @@ def test_batches_of_any_count_say_the_same(parts):
                 assert distance(getattr(a, name), getattr(b, name)) <= 1
                 assert np.array_equal(getattr(b, name), getattr(c, name))
         assert np.array_equal(made[8].color, made[8].restored_color)  # nothing was filled
+    for option in ({"method": "telea"}, {"grow": 1}):  # which no program knows
+        single, several = (
+            make(parts, count=count, outputs=("restored",), fill=option) for count in (1, 2)
+        )
+        [made, _] = several([given[0], given[2]])
+        assert np.array_equal(made.restored, single(given[0]).restored)
 
 
 def test_tiles_and_the_whole_agree(parts):

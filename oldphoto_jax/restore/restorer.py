@@ -27,7 +27,7 @@ from oldphoto_jax.restore import colorize, detect, fill, flow, pictures, program
 from oldphoto_jax.restore import stage as stages
 from oldphoto_jax.restore.colorize import Colorizer
 from oldphoto_jax.restore.detect import Detector
-from oldphoto_jax.restore.inpaint import Inpainter
+from oldphoto_jax.restore.inpaint import NETWORK, Inpainter
 from oldphoto_jax.restore.request import (
     COLOR,
     PICTURES,
@@ -264,7 +264,8 @@ class Restorer:
             return False
         wide = max(self.grow, self.inpainter.feather) > steps.REACH
         known = any(one is not None for request in requests for one in request.known)
-        return not known and self.detector.min_size <= 1 and not wide
+        edited = known or self.detector.min_size > 1 or self.inpainter.grow > 0
+        return self.inpainter.method == NETWORK and not edited and not wide
 
     def _answers(self, chain: flow.Flow, requests: Sequence[Request]) -> list[dict[str, Any]]:
         """What a program of these steps says; it is made at first use."""
