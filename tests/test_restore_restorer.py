@@ -229,6 +229,7 @@ def test_batches_of_any_count_say_the_same(parts):
         )
         [made, _] = several([given[0], given[2]])
         assert np.array_equal(made.restored, single(given[0]).restored)
+    assert several.place(100, 90) == (100, 90) and several.place(1, 1 << 20) is None
 
 
 def test_tiles_and_the_whole_agree(parts):

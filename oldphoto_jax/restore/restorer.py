@@ -38,9 +38,8 @@ from oldphoto_jax.restore.request import (
 )
 
 DETECTOR, INPAINTER, COLORIZER = "segment-lite", "inpaint-lite", "colorize-lite"
-
-
 TOGETHER = detect.NEAR  # pixels; larger photos gain nothing from company
+LONGEST = 4096  # pixels a side of these; a program's way to make views grows with its square
 FILLING = "restored pictures need the networks of a detector and an inpainter"
 COLORING = "pictures in colour need a colorizer"
 
@@ -213,7 +212,8 @@ class Restorer:
 
     def place(self, height: int, width: int) -> Hashable:
         """Photos of sizes with the same place can go into `answer` together; None goes alone."""
-        return (height, width) if self.count > 1 and height * width <= TOGETHER else None
+        small = height * width <= TOGETHER and max(height, width) <= LONGEST
+        return (height, width) if self.count > 1 and small else None
 
     def answer(self, requests: Sequence[Request]) -> list[dict[str, Any]]:
         """What the networks say of equal photos, `count` at once, each a part of its record.
