@@ -246,7 +246,7 @@ class Restorer:
         Colours of photos as they came are asked for apart: so they are the same whatever else is
         asked for, or known of the damage.
         """
-        chain = [step for step in self.flow if step.needs != ("pixels",) or step.role != "color"]
+        chain = [step for step in self.flow if step.role != "color" or RESTORED in step.needs]
         if not any(map(self._colored, requests)):
             chain = [step for step in chain if step.role != "color"]
         if self.inpainter is not None and self.inpainter.strength == 0:  # then nothing is filled

@@ -14,7 +14,7 @@ In the batch of the traced form are, float32 unless said otherwise,
     mask            [N,H,W,1]  1 where damaged
     fill            [N,H,W,3]  the photo with its holes filled, all of it
     restored        [N,H,W,3]  the photo with as much of that as shall be seen
-    NAME view       [N,h,w,1]  luma of that picture (photo, restored), small
+    NAME view       [N,h,w,1]  luma, small, of `pixels` (the photo) or `restored`
     NAME chroma     [N,h,w,2]  its colours: Cb and Cr, 0.5 is gray
 """
 
@@ -100,7 +100,6 @@ class Mark(Step):
     detector: Detector
     grow: int = GROW
     grow_given: int = 0
-    needs: ClassVar = ("pixels",)
     makes: ClassVar = ("mask",)
     over: ClassVar = HOST
 
@@ -172,7 +171,8 @@ class Fill(Step):
     def traced(self, weights: Weights, batch: Batch) -> Batch:
         """Adds `fill` and `restored`; holes of every thickness are filled, in tiles of one size.
 
-        Raises ValueError for fillers that are no network, and for limits of holes.
+        `max_hole` is the host's to keep. Raises ValueError for fillers that are no network alone,
+        and for those that grow masks themselves.
         """
         one, photo, mask = self.inpainter, batch["photo"], batch["mask"]
         if one.method != NETWORK or one.grow:
@@ -214,8 +214,8 @@ class Guess(Step):
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """The picture."""
-        return (self.source,)
+        """The picture, and what kind of photo it is."""
+        return (self.source, "kind")
 
     @property
     def makes(self) -> tuple[str, ...]:
@@ -229,10 +229,9 @@ class Guess(Step):
 
     def done(self, record: Record) -> bool:
         """Whether it is known, or the photo stays as it is."""
-        return (
-            record.get(self.makes[0]) is not None
-            or self.colorizer.reason(record["kind"]) is not None
-        )
+        if record.get(self.makes[0]) is not None:
+            return True
+        return "kind" in record and self.colorizer.reason(record["kind"]) is not None
 
     def __call__(self, record: Record, folder: Folder = None) -> Record:
         """Luma [h,w,1] and chroma [h,w,2], float32, of the view."""
@@ -265,8 +264,8 @@ class Paint(Step):
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """The picture; its view, unless it stays as it is."""
-        return (self.source,)
+        """The picture, and what kind of photo it is; its view is asked for where it is needed."""
+        return (self.source, "kind")
 
     @property
     def makes(self) -> tuple[str, ...]:
@@ -274,11 +273,16 @@ class Paint(Step):
         return (self.result,)
 
     def __call__(self, record: Record, folder: Folder = None) -> Record:
-        """[H,W,3], its rows made when they are asked for, or the picture itself."""
+        """[H,W,3], its rows made when they are asked for, or the picture itself.
+
+        Raises ValueError where its view is missing, or its colours are no numbers.
+        """
         picture = record[self.source]
         if reason := self.colorizer.reason(record["kind"]):
             return {self.result: picture, "told": {"uncolored": reason}}
-        luma, chroma = record[f"{self.source} view"]
+        if (view := record.get(f"{self.source} view")) is None:
+            raise ValueError(f"there are no colours for {self.source}: put a Guess of it before")
+        luma, chroma = view
         if not np.isfinite(chroma).all():
             raise ValueError("some colours are no numbers; these weights are broken")
         strength = self.colorizer.strength
