@@ -51,10 +51,25 @@ TILE, VIEW, HOST = "tile", "view", "host"
 class Step:
     """One step; subclasses say what it needs and makes, and do it."""
 
-    needs: tuple[str, ...] = ()
-    makes: tuple[str, ...] = ()
-    over: str = HOST
-    role: str = ""  # under which `pure` finds the weights of its network
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What must be in the record, unless it is done already."""
+        return ()
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        """What it adds to the record."""
+        return ()
+
+    @property
+    def over(self) -> str:
+        """What it runs over."""
+        return HOST
+
+    @property
+    def role(self) -> str:
+        """Under which `pure` finds the weights of its network."""
+        return ""
 
     @property
     def stage(self) -> Stage[Any] | None:

@@ -286,10 +286,10 @@ class Restorer:
         """A program's answer as the record of a photo has it."""
         record = {"probability": answer["probability"][..., 0]} if "probability" in answer else {}
         record |= {"fill": answer["fill"]} if "fill" in answer else {}
-        for source in views if self.colorizer else ():
-            small = colorize.working_size(*sides, self.colorizer.size)
-            record[f"{source} view"] = steps.crop_view(answer, source, small)
-        return record
+        if self.colorizer is None:
+            return record
+        small = colorize.working_size(*sides, self.colorizer.size)
+        return record | {f"{one} view": steps.crop_view(answer, one, small) for one in views}
 
     def _colored(self, request: Request) -> bool:
         """Whether the photo gets colours."""
@@ -306,7 +306,7 @@ class Restorer:
         Pictures are arrays, or make their rows when they are asked for (`types.Rows`). Large
         ones lie in scratch space in `folder`.
         """
-        made = flow.run(self.flow, request.record | answer, folder)
+        made = flow.run(self.flow, {**request.record, **answer}, folder)
         told = {"size": [*request.sides], "kind": request.kind} | made["told"]
         told |= _status(told, told.pop("uncolored", None), self.colors)
         wanted = {name: made[name] if name in self.outputs else None for name in PICTURES}

@@ -71,21 +71,22 @@ class Find(Step):
         Raises ValueError for photos that are looked at from further away, too.
         """
         one, photo = self.detector, batch["photo"]
-        if one.coarse and photo.shape[1] * photo.shape[2] > detect.NEAR:
+        height, width = photo.shape[1:3]
+        if one.coarse and height * width > detect.NEAR:
             raise ValueError(
-                f"photos of {photo.shape[1]} x {photo.shape[2]} pixels are looked at from further "
-                "away, too, which no program does as a whole; run the flow, or set coarse=False"
+                f"photos of {height} x {width} pixels are looked at from further away, too, which "
+                "no program does as a whole; run the flow, or set coarse=False"
             )
         flips = detect.FLIPS if one.tta else detect.FLIPS[:1]
 
         def ask(part: Batch) -> jax.Array:
             answers = []
             for axes in flips:
-                seen = {"photo": jnp.flip(part["photo"], axes)}
+                seen: Batch = {"photo": jnp.flip(part["photo"], axes)}
                 answers.append(jnp.flip(one.stage.predict(weights[self.role], seen)["mask"], axes))
             return sum(answers) / jnp.float32(len(answers))
 
-        down, across = tiles.plan(*photo.shape[1:3], one.tile, one.overlap, one.multiple)
+        down, across = tiles.plan(height, width, one.tile, one.overlap, one.multiple)
         found = traced.in_tiles(ask, {"photo": photo}, down, across, one.overlap)
         return {"probability": jnp.round(found * traced.FULL_SCALE) / traced.FULL_SCALE}
 
