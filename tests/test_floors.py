@@ -12,6 +12,7 @@ import pytest
 ROOT = pathlib.Path(__file__).parent.parent
 HOUSE = "oldphoto_jax"
 OUTSIDE = ("configs", "experiments")  # ours too, but no part of the package
+DESIGN = (ROOT / "docs" / "design.md").read_text("utf-8")
 
 # A room, or one module of it, and what it may import besides its own room. A room's name stands for
 # what lies in it but not for the rooms in it that have rows of their own.
@@ -191,6 +192,19 @@ def is_folder(name):
     return name in MODULES and MODULES[name].name == "__init__.py"
 
 
+def defined(name):
+    """Whether there is a module of this name, or a class or function of one."""
+    module, rest = name, []
+    while module not in MODULES:
+        module, _, last = module.rpartition(".")
+        rest.insert(0, last)
+    nodes = TREES[module].body if module else []
+    for part in rest:
+        own = [node for node in nodes if getattr(node, "name", "") == part]
+        nodes = own[0].body if own else []
+    return bool(module) and (not rest or bool(nodes))
+
+
 def row(name):
     """What a module may import: its room's row and its own."""
     room = room_of(name)
@@ -256,6 +270,31 @@ def test_the_table_names_what_exists():
     for name, allowed in FLOORS.items():
         for room in (name, *allowed):
             assert any(within(module, room) for module in MODULES), f"no {room} in this house"
+
+
+def test_the_design_tells_the_same_floors_from_the_ground_up():
+    section = DESIGN.partition("\n## The floors\n")[2].partition("\n## ")[0]
+    lines = re.findall(r"^\| (`.*`) \| (.*) \|$", section, re.M)
+    names = [[re.findall(r"`([\w.]+)`", cell) for cell in line] for line in lines]
+    told = [(room, allowed) for rooms, allowed in names for room in rooms]
+    assert sorted((room, sorted(allowed)) for room, allowed in told) == sorted(
+        (room, sorted(allowed)) for room, allowed in FLOORS.items()
+    )
+    laid = set()
+    for room, allowed in told:
+        missing = {room_of(name) for name in allowed} - laid
+        assert all(within(room, one) for one in missing), f"{room} stands above {missing}"
+        laid.add(room_of(room))
+
+
+def test_the_design_names_what_exists():
+    tops = "|".join({name.split(".")[0] for name in MODULES if name})
+    found = set(re.findall(rf"(?<![\w./])(?:{tops})\.\w[\w.]*\w", DESIGN))
+    names = {name for name in found if not name.endswith(".py")}
+    assert len(names) > 60 and not {name for name in names if not defined(name)}
+    tree = DESIGN.partition("```text\n")[2].partition("```")[0]
+    folders = {name.split(".")[-1] for name in MODULES if name and is_folder(name)}
+    assert set(re.findall(r"^ *(\w+)/", tree, re.M)) == folders | {HOUSE, "tests"}
 
 
 def test_the_table_holds_no_circle_and_nothing_forbidden():

@@ -151,15 +151,13 @@ def test_gray_stays_gray(painter, method, depth):
     assert (one != gray).any() and np.array_equal(np.repeat(one, 3, axis=-1), three)
 
 
+TILES = detect.TILE, detect.OVERLAP
+
+
 def shapes(height, width):
     """What goes to the device of a photo of this size: tiles of detector and filler, its view."""
-    found = {
-        (name, *(tiles.split(side, tile, overlap, 32).side for side in (height, width)))
-        for name, tile, overlap in (
-            ("detector", detect.TILE, detect.OVERLAP),
-            ("filler", fill.TILE, fill.OVERLAP),
-        )
-    }
+    found = {("detector", *(one.side for one in tiles.plan(height, width, *TILES, 32)))}
+    found |= {("filler", fill.TILE, fill.TILE)}
     working = colorize.working_size(height, width, colorize.SIZE)
     return found | {("view", *colorize.view(*working, colorize.SIZE, 32))}
 
@@ -228,7 +226,7 @@ def test_no_seams_where_tiles_of_a_fill_meet(painter, method, name):
     one = dict(tile=SIDE, overlap=0)
     tiled, whole = (
         fill.fill(
-            *(pixels, mask, inpaint.network(painter, **cut) if network else METHODS[method]),
+            *(pixels, mask, inpaint.network(painter, cut["tile"]) if network else METHODS[method]),
             **cut,
             multiple=multiple,
         )

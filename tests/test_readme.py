@@ -14,10 +14,11 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
-DOCUMENTS = {"README.md": README, "CHANGELOG.md": (ROOT / "CHANGELOG.md").read_text("utf-8")}
+NAMES = ("README.md", "CHANGELOG.md", "docs/design.md")
+DOCUMENTS = {name: (ROOT / name).read_text("utf-8") for name in NAMES}
 BLOCKS = re.findall(r"^```bash\n(.*?)^```", README, re.M | re.S)
 SPANS = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", README, flags=re.M | re.S))
-FOLDERS = (".ci", "configs", "experiments", "oldphoto_jax", "tests")
+FOLDERS = (".ci", "configs", "docs", "experiments", "oldphoto_jax", "tests")
 BINARY = (".pyc", ".npz", ".safetensors")
 PLACEHOLDER = re.compile(r"[A-Z]{4,}")  # models/NAME.py
 
@@ -165,7 +166,7 @@ def test_links_lead_somewhere(name):
         if "://" in link:
             assert link.startswith("https://")
         elif path:
-            assert (ROOT / path).exists(), link
+            assert (ROOT / name).parent.joinpath(path).exists(), link
         else:
             assert anchor in anchors, link
 

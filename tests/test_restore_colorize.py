@@ -24,7 +24,7 @@ XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>'
 class Painter:
     """Stands for a trained stage: paints by the place, and remembers what it was shown."""
 
-    task = types.SimpleNamespace(multiple=32, gain=1.0)
+    predictor = types.SimpleNamespace(multiple=32, gain=1.0)
     checksum = "painter"
 
     def __init__(self):

@@ -85,7 +85,7 @@ def test_who_else_sits_the_exam_changes_nothing(exam):
 class Rising:
     """A stage without a network: what is brighter than its left neighbour is damaged."""
 
-    task = types.SimpleNamespace(multiple=16, threshold=0.4)
+    predictor = types.SimpleNamespace(multiple=16, threshold=0.4)
     checksum = "abc"
 
     def __call__(self, photo):

@@ -25,7 +25,7 @@ def small():
 
 def test_gray_photos_are_shown_three_times_and_come_back_as_the_mean():
     class Tinted:
-        task = painter.Paint()
+        predictor = painter.Paint()
 
         def __call__(self, photo, mask):
             assert photo.shape[-1] == 3 and np.ptp(photo, axis=-1).max() == 0
@@ -38,7 +38,7 @@ def test_gray_photos_are_shown_three_times_and_come_back_as_the_mean():
 
 def test_a_network_that_fills_nothing_is_told(tmp_path):
     class Finder:
-        task, checksum = painter.Paint(), "finder"
+        predictor, checksum = painter.Paint(), "finder"
 
         def __call__(self, photo, mask):
             return {"mask": mask}
@@ -165,7 +165,7 @@ def test_strength_goes_from_the_photo_to_the_restored_one(small):
 
 def test_at_no_strength_nothing_is_done_and_told(tmp_path):
     class Silent:
-        task, checksum = painter.Paint(), "silent"
+        predictor, checksum = painter.Paint(), "silent"
 
         def __call__(self, photo, mask):
             raise AssertionError("asked for nothing")

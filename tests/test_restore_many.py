@@ -25,7 +25,7 @@ PREDICTORS = {
     "inpainter": untrained.filler(),
     "colorizer": untrained.painter(),
 }
-SIZES = {"a": (60, 90), "b": (70, 101), "c": (66, 92), "d": (64, 95), "tiles": (132, 196)}
+SIZES = {"a": (60, 90), "b": (60, 90), "c": (66, 92), "d": (64, 95), "tiles": (132, 196)}
 PICTURES = ("restored", "restored_color", "color")
 FILES = {f"{name}_{kind}.png" for name in SIZES for kind in ("prob", "mask", *PICTURES)}
 
