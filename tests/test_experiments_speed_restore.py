@@ -9,6 +9,7 @@ import pytest
 from experiments.speed import restore, visit
 from oldphoto_jax.data import sources
 from oldphoto_jax.photo.disk import files
+from oldphoto_jax.restore import colorize, tiles
 from oldphoto_jax.restore.restorer import Restorer
 from tests.faults import pretend
 
@@ -16,11 +17,6 @@ from tests.faults import pretend
 @pytest.fixture(scope="module")
 def photos():
     return sources.open_photos("samples")
-
-
-@pytest.fixture(scope="module")
-def packaged():
-    return Restorer.from_weights()
 
 
 def test_a_visit_is_watched_killed_and_its_events_are_counted(tmp_path):
@@ -32,13 +28,23 @@ def test_a_visit_is_watched_killed_and_its_events_are_counted(tmp_path):
         visit.visit(["restore"], tmp_path).succeeded()
 
 
-def test_untrained_networks_take_the_sides_of_the_packaged_ones(packaged, tmp_path):
+def test_untrained_networks_take_the_sides_of_the_packaged_ones(tmp_path):
     names = ("detector", "inpainter", "colorizer")
     words = visit.untrained(tmp_path)
     assert words[::2] == [f"--{name}" for name in names]
     own = Restorer.from_weights(*words[1::2])
+    packaged = Restorer.from_weights()
     sizes = [(h, w) for h in (64, 300, 1500) for w in (64, 700, 2000)]
-    assert [own.place(*size) for size in sizes] == [packaged.place(*size) for size in sizes]
+    assert [asked(own, *size) for size in sizes] == [asked(packaged, *size) for size in sizes]
+
+
+def asked(restorer, height, width):
+    """The sides of the tiles to find and to fill in a photo of this size, and those of its view."""
+    finder, filler, painter = restorer.detector, restorer.inpainter, restorer.colorizer
+    down, across = tiles.plan(height, width, finder.tile, finder.overlap, finder.multiple)
+    small = colorize.working_size(height, width, painter.size)
+    view = colorize.view(*small, painter.size, painter.stage.predictor.multiple)
+    return down.side, across.side, filler.tile, view
 
 
 def test_rows_are_kept_and_not_measured_again(tmp_path, capsys):
@@ -55,7 +61,7 @@ def test_rows_are_kept_and_not_measured_again(tmp_path, capsys):
     assert body == [r"| a\|b | 1,234 |", "| c | 0.123 |"]
 
 
-def test_each_part_of_the_speeds_measures_what_it_says(photos, packaged, tmp_path, monkeypatch):
+def test_each_part_of_the_speeds_measures_what_it_says(photos, tmp_path, monkeypatch):
     calls = []
     events = dict.fromkeys(visit.CACHE_EVENTS.values(), 3)
 
@@ -72,7 +78,6 @@ def test_each_part_of_the_speeds_measures_what_it_says(photos, packaged, tmp_pat
         return pretend.seen(events=events if counted else None)
 
     monkeypatch.setattr(visit, "visit", fake)
-    monkeypatch.setattr(Restorer, "from_weights", lambda: packaged)
     sizes = {1: (60, 90), 6: (100, 150), 24: (120, 180), 100: (200, 300)}
     monkeypatch.setattr(restore, "MEGAPIXELS", sizes)
     monkeypatch.setattr(restore, "SIDES", (20, 90))
@@ -94,8 +99,8 @@ def test_each_part_of_the_speeds_measures_what_it_says(photos, packaged, tmp_pat
     assert [row["photos/s without start-up"] for row in rows["batch"]] == [2.0, 2.0]
     assert [row["file"] for row in rows["sizes"]] == [".jpg", ".tif"]
     assert rows["sizes"][1]["the photo itself, MiB"] == 200 * 300 * 3 / 2**20
-    told = [(row["traced"], row["compiled"], row["from cache"]) for row in rows["buckets"]]
-    assert told == [(7, 3, 3), (7, 3, 3)] and rows["buckets"][0]["possible"] > 20
+    told = [(row["traced"], row["compiled"], row["from cache"]) for row in rows["shapes"]]
+    assert told == [(7, 3, 3), (7, 3, 3)] and rows["shapes"][0]["possible"] == 2 + 3 + 5
     assert [row["cache"] for row in rows["start"]] == ["empty", "full", "--help"]
     (devices,) = rows["devices"]
     assert devices["pictures"] == 9 and devices["the same, share"] == 8 / 9

@@ -478,7 +478,7 @@ def test_webp_holds_gray_photos_in_colour(tmp_path):
 
 
 def count_questions(monkeypatch):
-    """A list that gets an entry whenever a program with the detector in it is asked."""
+    """A list that gets an entry whenever the detector is asked for a photo."""
     asked = []
     real = detect.Detector.find
 

@@ -223,7 +223,7 @@ def test_a_folder_of_any_sizes_makes_few_programs(painter):
     assert len(painter.seen) == 60 and len(painter.compiled) <= 5
 
 
-def test_multiples_beyond_the_buckets_are_kept(painter):
+def test_multiples_beyond_the_shapes_are_kept(painter):
     painter.predictor = types.SimpleNamespace(multiple=96, gain=1.0)
     colorize.guess(painter, noise(np.uint8, 1), 100)
     assert painter.seen[0].shape == (1, 192, 192, 3)

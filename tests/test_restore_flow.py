@@ -221,6 +221,12 @@ def test_steps_do_what_is_left_to_do():
     assert flow.run((Twice(),), made | {"twice": 7})["twice"] == 7
     with pytest.raises(ValueError, match="Twice needs pixels: give it, or put a step before"):
         flow.run((Twice(),), {})
+    painter = colorize.Colorizer(stage=None)
+    record = {"pixels": np.zeros((9, 9, 1), np.uint8)}
+    with pytest.raises(ValueError, match="Guess needs kind: give it"):
+        flow.run((steps.Guess(painter),), record)
+    with pytest.raises(ValueError, match="no colours for pixels: put a Guess of it before"):
+        flow.run((steps.Paint(painter, "pixels", "color"),), record | {"kind": "gray"})
 
 
 @pytest.mark.parametrize("shown", [flow, flow.pure], ids=["flow", "pure"])

@@ -210,7 +210,9 @@ def test_batches_of_any_count_say_the_same(parts):
     """Masks are equal because no probability lies within rounding of the threshold: one that did
     could flip when photos are computed together, for sums are then added in another order."""
     given = [photo(100, 90 + 30 * (n % 2), seed=n) for n in range(8)]
+    given += [np.full((100, 90, 1), value, np.uint8) for value in (90, 238)]  # none, all is damaged
     one = make(parts, count=1)(given)
+    assert [one[n].report["marked"] for n in (8, 9)] == [0, 1]
     for count in (3, 8):
         several = make(parts, count=count)
         made, again = several(given), several(given)
@@ -220,6 +222,14 @@ def test_batches_of_any_count_say_the_same(parts):
             for name in PICTURES:
                 assert distance(getattr(a, name), getattr(b, name)) <= 1
                 assert np.array_equal(getattr(b, name), getattr(c, name))
+        assert np.array_equal(made[8].color, made[8].restored_color)  # nothing was filled
+    for option in ({"method": "telea"}, {"grow": 1}):  # which no program knows
+        single, several = (
+            make(parts, count=count, outputs=("restored",), fill=option) for count in (1, 2)
+        )
+        [made, _] = several([given[0], given[2]])
+        assert np.array_equal(made.restored, single(given[0]).restored)
+    assert several.place(100, 90) == (100, 90) and several.place(1, 1 << 20) is None
 
 
 def test_tiles_and_the_whole_agree(parts):

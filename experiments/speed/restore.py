@@ -10,7 +10,7 @@ not measured again, so the same command goes on where it was stopped. The parts:
     batch    photos a second for one-megapixel photos at several --batch, programs compiled before
     sizes    seconds and memory of one photo of 1, 6, 24 (JPEG) and 100 megapixels (TIFF without
              compression), with an empty cache of compiled programs and then with a full one
-    buckets  programs for photos of all sizes, in a first process and in a second. The filler and
+    shapes   programs for photos of all sizes, in a first process and in a second. The filler and
              the colouring network are narrow ones that have learned nothing: they are faster, and
              as many programs are made of them
     start    one small photo with an empty cache, with a full one, and --help
@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import itertools
 import os
 import pathlib
 import re
@@ -40,7 +41,8 @@ from oldphoto_jax.damage.recipe import Damage
 from oldphoto_jax.data import sources
 from oldphoto_jax.photo import image
 from oldphoto_jax.photo.disk import files
-from oldphoto_jax.restore.restorer import PICTURES, Restorer
+from oldphoto_jax.restore import colorize, detect, inpaint, tiles
+from oldphoto_jax.restore.request import PICTURES
 
 MEGAPIXELS = {1: (816, 1224), 6: (2000, 3000), 24: (4000, 6000), 100: (8000, 12500)}
 THICK = 8  # pixels, the least that can be asked for; enlarged to 100 megapixels ten times that
@@ -49,7 +51,7 @@ SIDES = (100, 1400)  # pixels, of the photos of all sizes
 SMALL = ((160, 240), (240, 160))  # height and width of photos whose figures are no seconds
 DEVICES = 8
 SIMULATED = "--xla_force_host_platform_device_count"
-PARTS = ("batch", "sizes", "buckets", "start", "devices")
+PARTS = ("batch", "sizes", "shapes", "start", "devices")
 TELL = r"programs for (\d+) shapes"  # what `oldphoto restore` says at its end
 
 
@@ -133,7 +135,7 @@ class Measurements:
             "left": line["left"],
         }
 
-    def buckets(self, photos: int, process: int) -> dict:
+    def shapes(self, photos: int, process: int) -> dict:
         """Programs for photos of all sizes: traced, compiled, and found in the cache."""
         source, rng = self.folder / f"different{photos}", np.random.default_rng(0)
         for number in range(0 if source.exists() else photos):
@@ -142,7 +144,7 @@ class Measurements:
             piece = self.large[number % DISTINCT][top : top + height, left : left + width]
             save(source / f"{number:03}.jpg", piece)
         more = visit.untrained(self.folder / "networks", ("inpainter", "colorizer"))
-        cache = f"buckets{photos}"
+        cache = f"shapes{photos}"
         if process > 1 and not (self.folder / cache).exists():
             self.restore(source, cache, *more)  # the first process's row was measured before
         seen, _ = self.restore(source, cache, *more, counted=True)
@@ -181,10 +183,14 @@ class Measurements:
 
 
 def possible() -> int:
-    """How many shapes there are to which photos of any size, and their views, are padded."""
-    place, sides = Restorer.from_weights().place, range(64, 4097, 64)
-    places = {place(height, width) for height in sides for width in sides}
-    return sum(len({*shapes} - {None}) for shapes in zip(*places, strict=True))
+    """How many shapes there are in which networks are asked: tiles to find and fill, and views."""
+    photos = [*itertools.product(range(64, 4097, 64), repeat=2)]
+    squares = {tiles.plan(*sides, detect.TILE, detect.OVERLAP)[0].side for sides in photos}
+    filler = inpaint.Inpainter(method="telea")  # whose tiles are those of the network
+    fills = {filler.tile_for(thickness) for thickness in range(inpaint.LARGEST + 1)}
+    size = colorize.SIZE
+    views = {colorize.view(*colorize.working_size(*sides, size), size, 1) for sides in photos}
+    return len(squares) + len(fills) + len(views)
 
 
 def compare(one: pathlib.Path, other: pathlib.Path) -> dict:
@@ -216,7 +222,7 @@ def plan(options: argparse.Namespace) -> dict[str, list[dict]]:
             {"megapixels": size, "file": options.ending or (".jpg" if size < 100 else ".tif")}
             for size in options.megapixels
         ],
-        "buckets": [{"photos": options.different, "process": number} for number in (1, 2)],
+        "shapes": [{"photos": options.different, "process": number} for number in (1, 2)],
         "start": [
             {"cache": cache, "times": options.repeats} for cache in ("empty", "full", "--help")
         ],

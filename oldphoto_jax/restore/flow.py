@@ -51,10 +51,25 @@ TILE, VIEW, HOST = "tile", "view", "host"
 class Step:
     """One step; subclasses say what it needs and makes, and do it."""
 
-    needs: tuple[str, ...] = ()
-    makes: tuple[str, ...] = ()
-    over: str = HOST
-    role: str = ""  # under which `pure` finds the weights of its network
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What must be in the record, unless it is done already."""
+        return ()
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        """What it adds to the record."""
+        return ()
+
+    @property
+    def over(self) -> str:
+        """What it runs over."""
+        return HOST
+
+    @property
+    def role(self) -> str:
+        """Under which `pure` finds the weights of its network."""
+        return ""
 
     @property
     def stage(self) -> Stage[Any] | None:
@@ -114,7 +129,8 @@ def pure(flow: Flow) -> Callable[[Weights, Batch], Batch]:
 
     `batch` holds equal photos; what goes in and comes out is told in `steps`. It fills what `run`
     fills and finds the colours that `run` finds, to within one of 65535 values where the network
-    answers the same. Steps raise ValueError, when it is traced, for what no program can do.
+    answers the same; but it leaves no hole, nor takes larger tiles for thick ones. Steps raise
+    ValueError, when it is traced, for what no program can do.
     """
 
     def function(weights: Weights, batch: Batch) -> Batch:

@@ -22,7 +22,7 @@ def frame(pixels: np.ndarray) -> dict[str, np.ndarray]:
     return {
         "photo": files.rgb(pixels),
         "gray": np.asarray(image.is_gray(pixels)),
-        "full": np.float32(np.iinfo(pixels.dtype).max),
+        "full": np.asarray(np.iinfo(pixels.dtype).max, np.float32),
     }
 
 

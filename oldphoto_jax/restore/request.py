@@ -18,7 +18,7 @@ class Request:
     """A photo, and what is known of its damage already.
 
     pixels       [H,W,1|3] uint8 or uint16, as from a file
-    mask         [H,W] uint8, 1 where damaged: then nothing is detected and nothing grown
+    mask         [H,W] uint8, not 0 where damaged: then nothing is detected
     probability  [H,W] uint16, 65535 = certain: what was detected before
     add, remove  [H,W] uint8, 1 where the mask gets, and loses, pixels
     """

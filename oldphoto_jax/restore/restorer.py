@@ -27,7 +27,7 @@ from oldphoto_jax.restore import colorize, detect, fill, flow, pictures, program
 from oldphoto_jax.restore import stage as stages
 from oldphoto_jax.restore.colorize import Colorizer
 from oldphoto_jax.restore.detect import Detector
-from oldphoto_jax.restore.inpaint import Inpainter
+from oldphoto_jax.restore.inpaint import NETWORK, Inpainter
 from oldphoto_jax.restore.request import (
     COLOR,
     PICTURES,
@@ -38,9 +38,8 @@ from oldphoto_jax.restore.request import (
 )
 
 DETECTOR, INPAINTER, COLORIZER = "segment-lite", "inpaint-lite", "colorize-lite"
-
-
 TOGETHER = detect.NEAR  # pixels; larger photos gain nothing from company
+LONGEST = 4096  # pixels a side of these; a program's way to make views grows with its square
 FILLING = "restored pictures need the networks of a detector and an inpainter"
 COLORING = "pictures in colour need a colorizer"
 
@@ -213,7 +212,8 @@ class Restorer:
 
     def place(self, height: int, width: int) -> Hashable:
         """Photos of sizes with the same place can go into `answer` together; None goes alone."""
-        return (height, width) if self.count > 1 and height * width <= TOGETHER else None
+        small = height * width <= TOGETHER and max(height, width) <= LONGEST
+        return (height, width) if self.count > 1 and small else None
 
     def answer(self, requests: Sequence[Request]) -> list[dict[str, Any]]:
         """What the networks say of equal photos, `count` at once, each a part of its record.
@@ -246,7 +246,7 @@ class Restorer:
         Colours of photos as they came are asked for apart: so they are the same whatever else is
         asked for, or known of the damage.
         """
-        chain = [step for step in self.flow if step.needs != ("pixels",) or step.role != "color"]
+        chain = [step for step in self.flow if step.role != "color" or RESTORED in step.needs]
         if not any(map(self._colored, requests)):
             chain = [step for step in chain if step.role != "color"]
         if self.inpainter is not None and self.inpainter.strength == 0:  # then nothing is filled
@@ -264,7 +264,8 @@ class Restorer:
             return False
         wide = max(self.grow, self.inpainter.feather) > steps.REACH
         known = any(one is not None for request in requests for one in request.known)
-        return not known and self.detector.min_size <= 1 and not wide
+        edited = known or self.detector.min_size > 1 or self.inpainter.grow > 0
+        return self.inpainter.method == NETWORK and not edited and not wide
 
     def _answers(self, chain: flow.Flow, requests: Sequence[Request]) -> list[dict[str, Any]]:
         """What a program of these steps says; it is made at first use."""
@@ -285,10 +286,10 @@ class Restorer:
         """A program's answer as the record of a photo has it."""
         record = {"probability": answer["probability"][..., 0]} if "probability" in answer else {}
         record |= {"fill": answer["fill"]} if "fill" in answer else {}
-        for source in views if self.colorizer else ():
-            small = colorize.working_size(*sides, self.colorizer.size)
-            record[f"{source} view"] = steps.crop_view(answer, source, small)
-        return record
+        if self.colorizer is None:
+            return record
+        small = colorize.working_size(*sides, self.colorizer.size)
+        return record | {f"{one} view": steps.crop_view(answer, one, small) for one in views}
 
     def _colored(self, request: Request) -> bool:
         """Whether the photo gets colours."""
@@ -305,7 +306,7 @@ class Restorer:
         Pictures are arrays, or make their rows when they are asked for (`types.Rows`). Large
         ones lie in scratch space in `folder`.
         """
-        made = flow.run(self.flow, request.record | answer, folder)
+        made = flow.run(self.flow, {**request.record, **answer}, folder)
         told = {"size": [*request.sides], "kind": request.kind} | made["told"]
         told |= _status(told, told.pop("uncolored", None), self.colors)
         wanted = {name: made[name] if name in self.outputs else None for name in PICTURES}

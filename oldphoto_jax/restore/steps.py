@@ -14,7 +14,7 @@ In the batch of the traced form are, float32 unless said otherwise,
     mask            [N,H,W,1]  1 where damaged
     fill            [N,H,W,3]  the photo with its holes filled, all of it
     restored        [N,H,W,3]  the photo with as much of that as shall be seen
-    NAME view       [N,h,w,1]  luma of that picture (photo, restored), small
+    NAME view       [N,h,w,1]  luma, small, of `pixels` (the photo) or `restored`
     NAME chroma     [N,h,w,2]  its colours: Cb and Cr, 0.5 is gray
 """
 
@@ -71,21 +71,22 @@ class Find(Step):
         Raises ValueError for photos that are looked at from further away, too.
         """
         one, photo = self.detector, batch["photo"]
-        if one.coarse and photo.shape[1] * photo.shape[2] > detect.NEAR:
+        height, width = photo.shape[1:3]
+        if one.coarse and height * width > detect.NEAR:
             raise ValueError(
-                f"photos of {photo.shape[1]} x {photo.shape[2]} pixels are looked at from further "
-                "away, too, which no program does as a whole; run the flow, or set coarse=False"
+                f"photos of {height} x {width} pixels are looked at from further away, too, which "
+                "no program does as a whole; run the flow, or set coarse=False"
             )
         flips = detect.FLIPS if one.tta else detect.FLIPS[:1]
 
         def ask(part: Batch) -> jax.Array:
             answers = []
             for axes in flips:
-                seen = {"photo": jnp.flip(part["photo"], axes)}
+                seen: Batch = {"photo": jnp.flip(part["photo"], axes)}
                 answers.append(jnp.flip(one.stage.predict(weights[self.role], seen)["mask"], axes))
             return sum(answers) / jnp.float32(len(answers))
 
-        down, across = tiles.plan(*photo.shape[1:3], one.tile, one.overlap, one.multiple)
+        down, across = tiles.plan(height, width, one.tile, one.overlap, one.multiple)
         found = traced.in_tiles(ask, {"photo": photo}, down, across, one.overlap)
         return {"probability": jnp.round(found * traced.FULL_SCALE) / traced.FULL_SCALE}
 
@@ -100,7 +101,6 @@ class Mark(Step):
     detector: Detector
     grow: int = GROW
     grow_given: int = 0
-    needs: ClassVar = ("pixels",)
     makes: ClassVar = ("mask",)
     over: ClassVar = HOST
 
@@ -162,16 +162,18 @@ class Fill(Step):
             made = {"restored": restored, "told": told}
             # A view that came with the fill shows all holes filled, and by tiles of one size.
             stale = told["left"] or self.inpainter.tile_for(told["thickest"]) > self.inpainter.tile
-            return made | ({"restored view": None} if stale else {})
+            same = restored is pixels and "pixels view" in record  # then both get the same colours
+            return made | ({"restored view": None} if stale or same else {})
         reason = "all of it is marked as damaged, so that nothing is left to go by: not restored"
         told = {"filled": 0.0, "thickest": max(mask.shape), "holes": {}, "left": 1, "guessed": 0}
         told |= {"thick": [], "status": report.BEYOND, "reason": reason}
-        return {"restored": pixels, "told": told}
+        return {"restored": pixels, "restored view": None, "told": told}
 
     def traced(self, weights: Weights, batch: Batch) -> Batch:
         """Adds `fill` and `restored`; holes of every thickness are filled, in tiles of one size.
 
-        Raises ValueError for fillers that are no network, and for limits of holes.
+        `max_hole` is the host's to keep. Raises ValueError for fillers that are no network alone,
+        and for those that grow masks themselves.
         """
         one, photo, mask = self.inpainter, batch["photo"], batch["mask"]
         if one.method != NETWORK or one.grow:
@@ -213,8 +215,8 @@ class Guess(Step):
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """The picture."""
-        return (self.source,)
+        """The picture, and what kind of photo it is."""
+        return (self.source, "kind")
 
     @property
     def makes(self) -> tuple[str, ...]:
@@ -228,10 +230,9 @@ class Guess(Step):
 
     def done(self, record: Record) -> bool:
         """Whether it is known, or the photo stays as it is."""
-        return (
-            record.get(self.makes[0]) is not None
-            or self.colorizer.reason(record["kind"]) is not None
-        )
+        if record.get(self.makes[0]) is not None:
+            return True
+        return "kind" in record and self.colorizer.reason(record["kind"]) is not None
 
     def __call__(self, record: Record, folder: Folder = None) -> Record:
         """Luma [h,w,1] and chroma [h,w,2], float32, of the view."""
@@ -264,8 +265,8 @@ class Paint(Step):
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """The picture; its view, unless it stays as it is."""
-        return (self.source,)
+        """The picture, and what kind of photo it is; its view is asked for where it is needed."""
+        return (self.source, "kind")
 
     @property
     def makes(self) -> tuple[str, ...]:
@@ -273,11 +274,16 @@ class Paint(Step):
         return (self.result,)
 
     def __call__(self, record: Record, folder: Folder = None) -> Record:
-        """[H,W,3], its rows made when they are asked for, or the picture itself."""
+        """[H,W,3], its rows made when they are asked for, or the picture itself.
+
+        Raises ValueError where its view is missing, or its colours are no numbers.
+        """
         picture = record[self.source]
         if reason := self.colorizer.reason(record["kind"]):
             return {self.result: picture, "told": {"uncolored": reason}}
-        luma, chroma = record[f"{self.source} view"]
+        if (view := record.get(f"{self.source} view")) is None:
+            raise ValueError(f"there are no colours for {self.source}: put a Guess of it before")
+        luma, chroma = view
         if not np.isfinite(chroma).all():
             raise ValueError("some colours are no numbers; these weights are broken")
         strength = self.colorizer.strength

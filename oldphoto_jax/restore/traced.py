@@ -22,7 +22,7 @@ FULL_SCALE = 65535  # of a stored probability
 
 
 def in_tiles(
-    function: Callable[[Batch], jax.Array],
+    function: Callable[[Batch], Array],
     arrays: Batch,
     down: Split,
     across: Split,
