@@ -94,7 +94,7 @@ def restore(folder, out, devices=1, fatal=-1):
     }
     words = [sys.executable, "-c", COMMAND, fatal, "restore", folder / "in", "--out", folder / out]
     words += [word for name in PREDICTORS for word in (f"--{name}", folder / f"{name}.safetensors")]
-    words += ["--tile", 128, "--size", 64, "--batch", 8]
+    words += ["--tile", 128, "--size", 64, "--batch", devices]
     done = subprocess.run(
         [str(word) for word in words], cwd=ROOT, env=environment, capture_output=True, text=True
     )
