@@ -122,8 +122,8 @@ def first(folder):
 
 @pytest.fixture(scope="module")
 def completed(folder, first):
-    """A run that was killed in its first group: its status and files; then of one more run."""
-    status, _ = restore(folder, "twice", fatal=10)
+    """A run that was killed in its first photo: its status and files; then of one more run."""
+    status, _ = restore(folder, "twice", fatal=3)
     left, parts = made(folder, "twice"), [*(folder / "twice").glob(".*.part")]
     return status, left, parts, restore(folder, "twice")[1], made(folder, "twice")
 
