@@ -22,7 +22,7 @@ import numpy as np
 
 import oldphoto_jax
 from oldphoto_jax.damage.defects import KINDS
-from oldphoto_jax.damage.recipe import Damage
+from oldphoto_jax.damage.recipe import EVERYTHING, Damage
 from oldphoto_jax.data.pairs import Pairs
 from oldphoto_jax.data.several import Mixed
 from oldphoto_jax.data.sources import Samples
@@ -157,16 +157,18 @@ def configured(
 ) -> Config:
     """The run that tunes a predictor's weights: half of it on the album, half rehearsal.
 
-    It rehearses what `configs/segment.py:lite` learns, but no kind of damage that was kept from
-    the weights.
+    It rehearses what `configs/segment.py:lite` learns, and for weights that were shown defects as
+    large the broad ones of `lite_broad`; but no kind of damage that was kept from the weights.
 
     Batch norm stands still: a few photos tell little about all others.
     """
+    broad = EVERYTHING if predictor.max_size >= EVERYTHING["max_size"] else {}
+    options = broad | {"max_size": predictor.max_size}
     damage = Damage(
-        max_size=predictor.max_size,
         clean=UNDAMAGED,
         lookalikes=LOOKALIKES,
         exclude=tuple(kind for kind in predictor.unseen if kind in KINDS),
+        **options,
     )
     network = predictor.network
     sources: dict[str, Any] = {

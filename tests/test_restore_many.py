@@ -94,7 +94,7 @@ def restore(folder, out, devices=1, fatal=-1):
     }
     words = [sys.executable, "-c", COMMAND, fatal, "restore", folder / "in", "--out", folder / out]
     words += [word for name in PREDICTORS for word in (f"--{name}", folder / f"{name}.safetensors")]
-    words += ["--tile", 128, "--size", 64, "--batch", 8]
+    words += ["--tile", 128, "--size", 64, "--batch", devices]
     done = subprocess.run(
         [str(word) for word in words], cwd=ROOT, env=environment, capture_output=True, text=True
     )
@@ -122,8 +122,8 @@ def first(folder):
 
 @pytest.fixture(scope="module")
 def completed(folder, first):
-    """A run that was killed in its first group: its status and files; then of one more run."""
-    status, _ = restore(folder, "twice", fatal=10)
+    """A run that was killed in its first photo: its status and files; then of one more run."""
+    status, _ = restore(folder, "twice", fatal=3)
     left, parts = made(folder, "twice"), [*(folder / "twice").glob(".*.part")]
     return status, left, parts, restore(folder, "twice")[1], made(folder, "twice")
 

@@ -187,7 +187,9 @@ def possible() -> int:
     photos = [*itertools.product(range(64, 4097, 64), repeat=2)]
     squares = {tiles.plan(*sides, detect.TILE, detect.OVERLAP)[0].side for sides in photos}
     filler = inpaint.Inpainter(method="telea")  # whose tiles are those of the network
-    fills = {filler.tile_for(thickness) for thickness in range(inpaint.LARGEST + 1)}
+    fills = {
+        filler.tile_for(thickness, 8 * inpaint.LARGEST) for thickness in range(inpaint.LARGEST + 1)
+    }
     size = colorize.SIZE
     views = {colorize.view(*colorize.working_size(*sides, size), size, 1) for sides in photos}
     return len(squares) + len(fills) + len(views)

@@ -98,6 +98,7 @@ class Job:
 
 
 Work = Callable[[Job], Entry]
+ALONE = object()  # the key of a job that waits for no other
 GroupWork = Callable[[Sequence[Job]], Sequence[Entry | Exception]]
 
 
@@ -288,7 +289,7 @@ def groups(
 ) -> Iterator[list[tuple[Job, Entry]]]:
     """Up to `most` jobs of the same key at a time, as soon as there are so many; the rest last.
 
-    Those that have a status already come one by one.
+    Those that have a status already, or the key ALONE, come one by one.
     """
     waiting: dict[Hashable, list[tuple[Job, Entry]]] = collections.defaultdict(list)
     for job, entry in pairs:
@@ -296,6 +297,9 @@ def groups(
             yield [(job, entry)]
             continue
         kind = key(job)
+        if kind is ALONE:
+            yield [(job, entry)]
+            continue
         waiting[kind].append((job, entry))
         if len(waiting[kind]) >= most:
             yield waiting.pop(kind)

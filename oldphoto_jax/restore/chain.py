@@ -189,16 +189,16 @@ class Chain:
     def key(self, job: batch.Job) -> Hashable:
         """Photos of equal keys can be worked on together: by their headers, and what is given."""
         if job.pages:
-            return job.name  # its pages come one after the other
+            return batch.ALONE  # its pages come one after the other
         try:
             header = contained.header(job.photo, self.max_pixels)
         except batch.FAULTS:
-            return None  # reading it will say what is wrong
+            return batch.ALONE  # reading it will say what is wrong
         where = self.restorer.place(header.height, header.width)
         found = self.infrared or job.name in self.maps
         # Of what size a photo will be when it is cropped, nobody knows.
         alone = where is None or found or job.inputs or self.margin == known.CROP
-        return job.name if alone else where
+        return batch.ALONE if alone else where
 
     def __call__(self, jobs: Sequence[batch.Job]) -> list[Entry | Exception]:
         """Writes the files of jobs of one key; says of each how it went, or what went wrong."""

@@ -178,7 +178,8 @@ class Inpainter:
         plan = parts.paint([codes[name] if name else LEFT for name in chosen], folder)
         filled = pixels
         for name in sorted({name for name in chosen if name}, key=codes.__getitem__):
-            tile = self.tile_for(max(hole.thickness for hole, by in pairs if by == name))
+            thickest = max(hole.thickness for hole, by in pairs if by == name)
+            tile = self.tile_for(thickest, max(mask.shape))
             layers = _layers(plan, codes[name], folder)
             if name == NETWORK and answer is not None and tile == self.tile:
                 filled = _lay_in(filled, *layers, answer, self.feather, folder)
@@ -190,13 +191,15 @@ class Inpainter:
         )
         return filled, {"filled": round(share / plan.size, 6)} | told
 
-    def tile_for(self, thickness: int) -> int:
-        """The side of the tiles for holes of this thickness, doubled so that shapes are few.
+    def tile_for(self, thickness: int, longest: int) -> int:
+        """The side of tiles for holes of this thickness in a photo whose sides are up to `longest`.
+
+        It is doubled, so that shapes are few.
 
         No tile may lie wholly in a hole, and some good pixels are little to go by.
         """
         tile = self.tile
-        while tile < 2 * thickness:
+        while tile < min(2 * thickness, longest):
             tile *= 2
         return tile
 

@@ -39,6 +39,7 @@ from oldphoto_jax.restore.request import (
 
 DETECTOR, INPAINTER, COLORIZER = "segment-lite", "inpaint-lite", "colorize-lite"
 TOGETHER = detect.NEAR  # pixels; larger photos gain nothing from company
+SIZES = 8  # of photos for which programs are made; those of further sizes go one by one
 LONGEST = 4096  # pixels a side of these; a program's way to make views grows with its square
 FILLING = "restored pictures need the networks of a detector and an inpainter"
 COLORING = "pictures in colour need a colorizer"
@@ -81,6 +82,7 @@ class Restorer:
         self.flow = self._flow()
         self.compiled: list[tuple[int, ...]] = []
         self._programs: dict[tuple[str, ...], program.Program] = {}
+        self._sizes: set[tuple[int, int]] = set()
 
     def _flow(self) -> flow.Flow:
         """The steps that make the outputs."""
@@ -218,13 +220,16 @@ class Restorer:
     def answer(self, requests: Sequence[Request]) -> list[dict[str, Any]]:
         """What the networks say of equal photos, `count` at once, each a part of its record.
 
-        Nothing, where they are to go one by one: a photo alone, large ones, and where one at a
-        time is asked for. When the devices run out of memory, half as many photos are taken from
-        then on, at last one by one. stderr is told.
+        Nothing, where they are to go one by one: a photo alone, large ones, those of more than
+        SIZES sizes, and where one at a time is asked for. When the devices run out of memory, half
+        as many photos are taken from then on, at last one by one. stderr is told.
         """
         sides = {request.sides for request in requests}
         if len(requests) < 2 or len(sides) > 1 or self.place(*next(iter(sides))) is None:
             return [{} for _ in requests]
+        if len(self._sizes | sides) > SIZES:  # compiling takes longer than what it saves
+            return [{} for _ in requests]
+        self._sizes |= sides
         try:
             parts = [
                 self._ask(requests[n : n + self.count]) for n in range(0, len(requests), self.count)

@@ -66,10 +66,12 @@ class Find(Step):
         return {"probability": self.detector.find(record["pixels"], folder)}
 
     def traced(self, weights: Weights, batch: Batch) -> Batch:
-        """Adds `probability`, in steps of 1/65535 as it is stored.
+        """Adds `probability`, in steps of 1/65535 as it is stored; unless it, or a mask, is there.
 
         Raises ValueError for photos that are looked at from further away, too.
         """
+        if "mask" in batch or "probability" in batch:
+            return {}
         one, photo = self.detector, batch["photo"]
         height, width = photo.shape[1:3]
         if one.coarse and height * width > detect.NEAR:
@@ -159,11 +161,12 @@ class Fill(Step):
         pixels, mask = record["pixels"], record["mask"]
         if holes.share(holes.grow(mask, self.inpainter.feather, folder)) < 1:
             restored, told = self.inpainter.mend(pixels, mask, folder, record.get("fill"))
-            made = {"restored": restored, "told": told}
             # A view that came with the fill shows all holes filled, and by tiles of one size.
-            stale = told["left"] or self.inpainter.tile_for(told["thickest"]) > self.inpainter.tile
+            tile = self.inpainter.tile_for(told["thickest"], max(mask.shape))
+            stale = told["left"] or tile > self.inpainter.tile
             same = restored is pixels and "pixels view" in record  # then both get the same colours
-            return made | ({"restored view": None} if stale or same else {})
+            made = {"restored view": None} if stale or same else {}
+            return {"restored": restored, "told": told} | made
         reason = "all of it is marked as damaged, so that nothing is left to go by: not restored"
         told = {"filled": 0.0, "thickest": max(mask.shape), "holes": {}, "left": 1, "guessed": 0}
         told |= {"thick": [], "status": report.BEYOND, "reason": reason}
@@ -286,8 +289,7 @@ class Paint(Step):
         luma, chroma = view
         if not np.isfinite(chroma).all():
             raise ValueError("some colours are no numbers; these weights are broken")
-        strength = self.colorizer.strength
-        return {self.result: colorize.Painted(picture, luma, chroma, strength)}
+        return {self.result: colorize.Painted(picture, luma, chroma, self.colorizer.strength)}
 
     def traced(self, weights: Weights, batch: Batch) -> Batch:
         """Nothing: colours are laid on at the photo's own depth, by the host."""
