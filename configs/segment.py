@@ -34,19 +34,23 @@ of real film, by which `oldphoto evaluate segment --obvious` judges it, stay out
         --config.task.damage.textures=textures \
         '--config.task.damage.exclude=("flakes", "crackforest-masks", "film-damage-real")'
 
-Cost: two hours on two busy CPU cores (4.7 images/s, median).
-Expected: on the validation photos, in crops of 320 px during training, average precision 0.77,
-ROC-AUC 0.96, IoU 0.54, 0.4 % marked on undamaged ones at a threshold of 0.5 (one run, on 1,712 free
-photos and gray portraits). On old photographs it marks faces, trees and cloth; no packaged weights
-are of it.
+Cost: about two hours on two slow CPU cores (4.5 images/s).
+Expected: (not run to its end; average precision 0.52 after 800 steps.) An earlier form, with 4,000
+steps of crops of 320 px and fewer undamaged photos and look-alikes, reached on the validation
+photos during training average precision 0.77, ROC-AUC 0.96, IoU 0.54 (one run, on 1,712 free photos
+and gray portraits); on old photographs it marked faces, trees and cloth.
 
 Variant `:lite_seeing`: the same damage, for a network that knows the fainter kinds already. It goes
-on from what `:lite` has written to runs/segment-lite, at half the rate, and takes half as long:
+on from what `:lite` has written to runs/segment-lite, at half the rate, for less than half as long:
 
     python -m oldphoto_jax.main --config=configs/segment.py:lite_seeing \
         --workdir=runs/segment-lite-seeing --config.photos=PHOTOS --config.validation=MORE_PHOTOS \
         --config.task.damage.textures=textures \
         '--config.task.damage.exclude=("flakes", "crackforest-masks", "film-damage-real")'
+
+Cost: an hour on two busy CPU cores (3.7 images/s, median).
+Expected: on 145 validation crops of 384 px, with textures, average precision 0.73, ROC-AUC 0.93,
+IoU 0.51, 0.2 % marked on undamaged photos (one run; experiments/weights has it, and its figures).
 
 Variant `:lite_scratch`, without a network, or to compare: the same, but all of it learns, from
 random weights.
