@@ -115,7 +115,7 @@ WRONG = {
     "--textures=no/folder": (1, "textures: no/folder is not a folder"),
     "--weights=nowhere": (1, "nowhere: there is no such weights file"),
     "--weights=net.safetensors": (1, "2 columns are called 'net'"),
-    "--weights=segment-lite": (1, "these weights segment"),
+    "--weights=segment-lite": (1, "these weights find defects"),
     "--size=60": (1, "size 60: net takes multiples of 8 pixels"),
     "--size=2000": (2, "give 16 to 1024"),
     "--rows=0": (2, "--rows=0: give 1 or more"),

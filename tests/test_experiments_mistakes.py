@@ -82,7 +82,7 @@ def test_the_command_writes_the_picture(photos, tmp_path, capsys):
 
 def test_weights_of_another_task_are_told(photos, tmp_path):
     weights = untrained.save(tmp_path / "w.safetensors", untrained.filler(levels=3))
-    with pytest.raises(SystemExit, match="segment_mistakes: .*weights inpaint"):
+    with pytest.raises(SystemExit, match="segment_mistakes: .*weights fill holes"):
         mistakes.main([f"--weights={weights}", f"--photos={photos}", f"--out={tmp_path}/m.jpg"])
 
 

@@ -96,8 +96,8 @@ def table(text):
 
 
 CHANGES = {
-    "plain": {"task.convolution"},
-    "gated": {"task.convolution"},
+    "plain": {"task.network.convolution"},
+    "gated": {"task.network.convolution"},
     "frozen": {"optimizers.filler.freeze_norm_from", "optimizers.filler.freeze_norm_in"},
     "perceptual": {"task.weight.perceptual", "weights", "weights.vgg"},
     "style": {"task.weight.perceptual", "task.weight.style", "weights", "weights.vgg"},
@@ -153,7 +153,8 @@ def test_losses_of_colour_differ_in_their_terms_and_in_what_these_need(tmp_path,
         names = {line.split(":")[0] for line in differences(base, to_text(config))}
         critic = {name for name in names if name.startswith("optimizers.critic.")}
         assert names - critic | ({"optimizers.critic"} if critic else set()) == changed
-        seen = config.task.size // config.task.stride  # by the critic, who scores windows of 4x4
+        stride = config.task.network.out_stride
+        seen = config.task.size // stride  # by the critic, who scores windows of 4x4
         assert seen // 2**config.task.critic_levels - 3 > 1
         assert config.weights["generator"] == "colorize-lite"
     told = "no variant 'l2'; choose one of l1, bins, balanced, critic, perceptual"

@@ -298,7 +298,7 @@ def test_weights_begin_a_run_and_are_not_needed_to_resume_it(stopped, tmp_path):
     for name in ("painter.final.kernel", "painter.encoder.conv.kernel"):
         np.testing.assert_allclose(begun[name], given[name], atol=1e-6)
     critics = [saved(folder)[0] for folder in (workdir, tmp_path / "run")]
-    given, begun = (arrays["parts.critic.params.final.kernel"] for arrays in critics)
+    given, begun = (arrays[".parts['critic'].params['final']['kernel']"] for arrays in critics)
     assert np.abs(begun - given).max() > 1e-4
     file.unlink()
     train(config, str(tmp_path / "run"))
