@@ -272,7 +272,10 @@ def test_gray_photos_are_coloured_and_others_copied(scans, tmp_path, weights, ca
     painter, out = untrained.save(tmp_path / "painter.safetensors", task), tmp_path / "out"
     command = ["colorize", str(scans), "--out", str(out), "--size", "64", "--weights"]
     assert cli.main([*command, str(weights)]) == 2
-    assert "these weights find defects, but it takes some that colour photos" in capsys.readouterr().err
+    assert (
+        "these weights find defects, but it takes some that colour photos"
+        in capsys.readouterr().err
+    )
     assert cli.main([*command, str(painter)]) == 0
     assert "2 ok" in (told := capsys.readouterr().err) and "3 nothing_to_do" in told
     assert "programs for 1 shapes of photo" in told
