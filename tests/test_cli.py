@@ -176,7 +176,7 @@ def test_options_reach_the_mask(scans, tmp_path, weights):
 
 def test_a_folder_compiles_one_program_for_a_tile(scans, tmp_path, weights, loaded):
     detect(scans, tmp_path / "out", weights)
-    assert set(loaded(weights, DETECTOR, DefectPredictor).compiled) == {(1, 64, 64, 3)}
+    assert set(loaded(weights, DETECTOR, DefectPredictor).compiled) == {(1, 32, 32, 3)}
 
 
 @pytest.mark.parametrize(
