@@ -20,11 +20,12 @@ import numpy as np
 
 from experiments import sheet
 from oldphoto_jax.data import sources
+from oldphoto_jax.exams import filling
+from oldphoto_jax.folder import masks
 from oldphoto_jax.photo.content import PhotoFile
 from oldphoto_jax.photo.disk import files
 from oldphoto_jax.predictors.filling import FillingPredictor
-from oldphoto_jax.restore import detect, holes, inpaint, masks
-from oldphoto_jax.restore import evaluate_inpaint as evaluate
+from oldphoto_jax.restore import detect, holes, inpaint
 from oldphoto_jax.restore import stage as stages
 
 ROWS, CHOICE = 6, 4  # CHOICE: crops that are drawn for each row
@@ -52,7 +53,7 @@ def named(words: Sequence[str]) -> dict[str, pathlib.Path]:
     return {label: pathlib.Path(path) for label, path in pairs}
 
 
-def thickest(exam: evaluate.Exam, rows: int) -> list[tuple[int, str, dict[str, np.ndarray]]]:
+def thickest(exam: filling.Exam, rows: int) -> list[tuple[int, str, dict[str, np.ndarray]]]:
     """Thickness of the thickest hole, name and example of the crops in which it is most.
 
     The thickest comes first, of equals the earlier crop. Crops that the exam leaves out are left
@@ -72,7 +73,7 @@ def thickest(exam: evaluate.Exam, rows: int) -> list[tuple[int, str, dict[str, n
 
 
 def cells(
-    example: Mapping[str, np.ndarray], methods: Sequence[evaluate.Method]
+    example: Mapping[str, np.ndarray], methods: Sequence[filling.Method]
 ) -> dict[str, np.ndarray]:
     """A row by the captions of its columns: pictures uint8 [H,W,3] of an exam's example."""
     photo, mask = example["photo"], example["mask"][..., 0]
@@ -115,11 +116,11 @@ def main(argv: list[str] | None = None) -> None:
     options = parse(sys.argv[1:] if argv is None else argv)
     stages.keep_compiled()
     try:
-        methods = [evaluate.candidate(PLAIN)]
+        methods = [filling.candidate(PLAIN)]
         for label, path in named(options.weights).items():
             loaded = stages.load(path, kind=FillingPredictor)
-            methods.append(evaluate.candidate(inpaint.NETWORK, loaded, label))
-        exam = evaluate.Exam(
+            methods.append(filling.candidate(inpaint.NETWORK, loaded, label))
+        exam = filling.Exam(
             photos=sources.open_photos(options.photos),
             textures=options.textures,
             count=options.count,

@@ -25,12 +25,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from oldphoto_jax.exams import tophat
 from oldphoto_jax.metrics import mask as metrics
 from oldphoto_jax.metrics.stream import Stream
 from oldphoto_jax.photo import image
 from oldphoto_jax.photo.disk import files
 from oldphoto_jax.predictors.defects import DefectPredictor
-from oldphoto_jax.restore import detect, tophat
+from oldphoto_jax.restore import detect
 from oldphoto_jax.restore import stage as stages
 from oldphoto_jax.weights.store import WeightsError
 

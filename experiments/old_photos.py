@@ -24,11 +24,12 @@ from typing import Any
 
 import numpy as np
 
+from oldphoto_jax.folder import sheet
 from oldphoto_jax.photo import encoding
 from oldphoto_jax.photo.content import PhotoFile
 from oldphoto_jax.photo.disk import files
 from oldphoto_jax.predictors.defects import DefectPredictor
-from oldphoto_jax.restore import detect, sheet
+from oldphoto_jax.restore import detect
 from oldphoto_jax.restore import stage as stages
 from oldphoto_jax.weights.store import WeightsError
 

@@ -32,12 +32,12 @@ import ml_dtypes
 import numpy as np
 
 from oldphoto_jax.data import sources
+from oldphoto_jax.exams import defects
 from oldphoto_jax.metrics.mask import LEVELS, CleanScores
 from oldphoto_jax.photo import image
 from oldphoto_jax.predictors import older
 from oldphoto_jax.predictors.defects import DefectPredictor
 from oldphoto_jax.predictors.predictor import Predictor
-from oldphoto_jax.restore import evaluate
 from oldphoto_jax.restore import stage as stages
 from oldphoto_jax.tasks.segment import Segment
 from oldphoto_jax.weights import store
@@ -86,7 +86,7 @@ def relative(value: Any, home: pathlib.Path) -> Any:
     return found
 
 
-def ask(method: evaluate.Method, exam: evaluate.Exam) -> tuple[CleanScores, str]:
+def ask(method: defects.Method, exam: defects.Exam) -> tuple[CleanScores, str]:
     """How high the exam's crops score undamaged, and the sha256 of their names and pixels."""
     exam.check([method])
     digest, scores = hashlib.sha256(), CleanScores(np.zeros(LEVELS, np.int64))
@@ -113,7 +113,7 @@ def share(scores: CleanScores, threshold: float) -> float:
 
 
 def pack(
-    source: str | os.PathLike, out: pathlib.Path, home: pathlib.Path, exam: evaluate.Exam | None
+    source: str | os.PathLike, out: pathlib.Path, home: pathlib.Path, exam: defects.Exam | None
 ) -> list[str]:
     """Writes the packed weights of `source` to `out`; what became of them, in lines.
 
@@ -141,7 +141,7 @@ def pack(
     if exam is not None:
         if not finds:
             raise ValueError(f"{source}: only finders have thresholds to set; leave out --photos")
-        scores, digest = ask(evaluate.network(str(source), stage), exam)
+        scores, digest = ask(defects.network(str(source), stage), exam)
         lines.append(
             f"{exam.count} undamaged crops of {exam.size} px from {len(exam.photos)} photos, "
             f"seed {exam.seed}, sha256 of names and pixels {digest[:16]}"
@@ -182,7 +182,7 @@ def main(argv: list[str] | None = None) -> None:
         stages.keep_compiled()
         exam = None
         if options.photos is not None:
-            exam = evaluate.Exam(
+            exam = defects.Exam(
                 photos=sources.open_photos(options.photos),
                 textures=options.textures,
                 count=options.count,

@@ -18,8 +18,8 @@ import sys
 
 from experiments import genuine_exam, ledger, report
 from oldphoto_jax.data import sources
+from oldphoto_jax.exams import defects, obvious
 from oldphoto_jax.predictors.defects import DefectPredictor
-from oldphoto_jax.restore import evaluate, evaluate_obvious
 from oldphoto_jax.restore import stage as stages
 from oldphoto_jax.train.workdir import Workdir, write_text
 from oldphoto_jax.weights.store import WeightsError
@@ -28,13 +28,11 @@ SIZE, COUNT = 256, 60  # smaller than the exam of shipped weights: there are man
 SIDES = ("dark", "light", "both")
 
 
-def sit(
-    run: pathlib.Path, exam: evaluate_obvious.Exam, genuine: pathlib.Path | None
-) -> dict[str, float]:
+def sit(run: pathlib.Path, exam: obvious.Exam, genuine: pathlib.Path | None) -> dict[str, float]:
     """Figures of the last weights of a run by name, means of kinds of damage and of photos."""
     weights = Workdir(run).weights / "last.safetensors"
-    method = evaluate.network(str(run), stages.load(weights, kind=DefectPredictor), False)
-    (told,) = evaluate_obvious.evaluate(exam, [method])["figures"]
+    method = defects.network(str(run), stages.load(weights, kind=DefectPredictor), False)
+    (told,) = obvious.evaluate(exam, [method])["figures"]
     mean = told["kinds"]["mean"]
     figures = {f"obvious/AP {side}": mean[side]["average_precision"] for side in SIDES}
     figures["obvious/marked_on_clean"] = told["clean_marked"]
@@ -56,7 +54,7 @@ def main(argv: list[str] | None = None) -> None:
     try:
         stages.keep_compiled()
         photos = sources.open_photos(options.photos)
-        exam = evaluate_obvious.Exam(
+        exam = obvious.Exam(
             photos=photos, count=options.count, size=SIZE, textures=options.textures, seed=0
         )
         for line in ledger.collect(options.workdir)[1:]:

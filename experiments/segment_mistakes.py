@@ -16,9 +16,10 @@ import cv2
 import numpy as np
 
 from oldphoto_jax.data import sources
+from oldphoto_jax.exams import defects
 from oldphoto_jax.photo import image
 from oldphoto_jax.predictors.defects import DefectPredictor
-from oldphoto_jax.restore import detect, evaluate
+from oldphoto_jax.restore import detect
 from oldphoto_jax.restore import stage as stages
 from oldphoto_jax.weights.store import WeightsError
 
@@ -48,7 +49,7 @@ def misses(
 ) -> list[tuple[float, np.ndarray]]:
     """1 - IoU, and a pair of pictures, of every photo with the worst found of SEEDS damages."""
     worst = {}
-    exam = evaluate.Exam(photos=photos, count=SEEDS * len(photos), size=size)
+    exam = defects.Exam(photos=photos, count=SEEDS * len(photos), size=size)
     for name, example in exam.examples(clean=False):
         photo, mask = example["photo"], example["mask"][..., 0] > 0
         if mask.mean() < 0.005:

@@ -26,9 +26,11 @@ from oldphoto_jax.damage.recipe import EVERYTHING, Damage
 from oldphoto_jax.data.pairs import Pairs
 from oldphoto_jax.data.several import Mixed
 from oldphoto_jax.data.sources import Samples
+from oldphoto_jax.exams import defects, pairs
+from oldphoto_jax.exams.exam import cell, markdown
 from oldphoto_jax.models import lite_unet
 from oldphoto_jax.predictors.defects import DefectPredictor
-from oldphoto_jax.restore import evaluate, evaluate_pairs, exams, stage
+from oldphoto_jax.restore import stage
 from oldphoto_jax.tasks.segment import Segment
 from oldphoto_jax.train.config import Config
 from oldphoto_jax.train.log import NonFiniteLoss
@@ -86,8 +88,8 @@ class Outcome:
             "packaged, undamaged: marked": (self.packaged, "clean_marked"),
         }
         for name, (both, key) in parts.items():
-            rows.append([name, *(exams.cell(figures[key]) for figures in both)])
-        return exams.markdown(rows)
+            rows.append([name, *(cell(figures[key]) for figures in both)])
+        return markdown(rows)
 
 
 def teach(
@@ -241,11 +243,11 @@ def _judged(
     """Both weights on the photos that were held back and on packaged ones."""
     print("judging", flush=True)
     both = (("before", base), ("after", taught))
-    whole = [evaluate_pairs.network(*one) for one in both]
-    before, after = evaluate_pairs.evaluate(held.readable(), whole)["figures"]
+    whole = [pairs.network(*one) for one in both]
+    before, after = pairs.evaluate(held.readable(), whole)["figures"]
     photos = [*Samples("val").readable()]
-    exam = evaluate.Exam(photos=photos, count=CROPS, size=SIDE, seed=seed)
-    packaged = evaluate.evaluate(exam, [evaluate.network(*one) for one in both])["figures"]
+    exam = defects.Exam(photos=photos, count=CROPS, size=SIDE, seed=seed)
+    packaged = defects.evaluate(exam, [defects.network(*one) for one in both])["figures"]
     reason = ""
     gain = after["average_precision"] - before["average_precision"]
     clean = [figures["clean_marked"] for figures in packaged]

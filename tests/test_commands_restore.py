@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 from oldphoto_jax import cli
+from oldphoto_jax.folder import chain, report, sample
 from oldphoto_jax.photo.disk import files
-from oldphoto_jax.restore import chain, report, restorer, sample, stage
+from oldphoto_jax.restore import restorer, stage
 from tests import test_restore_chain as toys
 from tests.test_restore_chain import PICTURES, SIZE, last, lines, save, scratched
 
@@ -32,7 +33,7 @@ sys.exit(cli.main(sys.argv[1:]))
 
 LOCKED = """
 import pathlib, sys
-from oldphoto_jax.restore import report
+from oldphoto_jax.folder import report
 with report.Report(pathlib.Path(sys.argv[1]), "restore").alone():
     pass
 """

@@ -7,9 +7,9 @@ import pytest
 
 from experiments import fill_sheet, sheet
 from oldphoto_jax.data.sources import Samples
+from oldphoto_jax.exams import filling
 from oldphoto_jax.photo.disk import files
 from oldphoto_jax.restore import detect, holes, stage
-from oldphoto_jax.restore import evaluate_inpaint as evaluate
 from tests import toy, untrained
 
 SIZE = 64
@@ -26,7 +26,7 @@ def weights(tmp_path_factory):
     return untrained.save(folder / "net.safetensors", untrained.filler(levels=3))
 
 
-class Known(evaluate.Exam):
+class Known(filling.Exam):
     """Crops with one square hole each, whose sides are `sides`."""
 
     sides = ()
@@ -52,13 +52,13 @@ def test_the_sheet_shows_the_exam_as_users_would_get_it(
     with toy.compiled(tmp_path_factory.getbasetemp() / "compiled"):
         fill_sheet.main([*words, "--rows=2", "--count=3", f"--size={SIZE}", "--seed=1"])
         network = stage.load(weights)
-        exam = evaluate.Exam(photos=Samples("all"), count=3, size=SIZE, seed=1)
+        exam = filling.Exam(photos=Samples("all"), count=3, size=SIZE, seed=1)
         crops = fill_sheet.thickest(exam, 2)
         rows = []
         for _, _, example in crops:
             photo, mask = example["photo"], example["mask"][..., 0]
-            plain = evaluate.candidate("biharmonic").fill(photo, mask)
-            made = evaluate.candidate("network", network, "net").fill(photo, mask)
+            plain = filling.candidate("biharmonic").fill(photo, mask)
+            made = filling.candidate("network", network, "net").fill(photo, mask)
             red = detect.overlay(photo, mask)
             cells = (red, plain, made, made, example["target"])
             rows.append([cell.repeat(2, axis=0).repeat(2, axis=1) for cell in cells])
@@ -87,7 +87,7 @@ def test_small_crops_are_shown_twice_as_large(side, zoom):
     photo = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
     mask = np.zeros((side, side, 1), np.uint8)
     mask[3:6, 3:6] = 1
-    black = evaluate.Method("black", lambda photo, mask: np.zeros_like(photo))
+    black = filling.Method("black", lambda photo, mask: np.zeros_like(photo))
     row = fill_sheet.cells({"photo": photo, "mask": mask, "target": photo}, [black])
     assert [*row] == ["damaged", "black", "truth"]
     assert {cell.shape for cell in row.values()} == {(zoom * side, zoom * side, 3)}

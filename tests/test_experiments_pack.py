@@ -15,11 +15,12 @@ import pytest
 
 from experiments import old_photos, pack_weights
 from oldphoto_jax import cli
+from oldphoto_jax.exams import defects
 from oldphoto_jax.models import unet
 from oldphoto_jax.photo.disk import files
 from oldphoto_jax.predictors.defects import DefectPredictor
 from oldphoto_jax.predictors.filling import FillingPredictor
-from oldphoto_jax.restore import evaluate, stage
+from oldphoto_jax.restore import stage
 from oldphoto_jax.weights import catalogue, store
 from tests import untrained
 
@@ -87,8 +88,8 @@ def test_thresholds_are_the_lowest_that_leave_undamaged_photos_alone(photos):
         said.append(rng.random(photo.shape[:2], np.float32))
         return said[-1]
 
-    exam = evaluate.Exam(photos=pack_weights.sources.open_photos(photos), count=6, size=96)
-    scores, digest = pack_weights.ask(evaluate.Method("random", score, 0.5), exam)
+    exam = defects.Exam(photos=pack_weights.sources.open_photos(photos), count=6, size=96)
+    scores, digest = pack_weights.ask(defects.Method("random", score, 0.5), exam)
     assert len(said) == 6 and len(digest) == 64
     new = pack_weights.calibrated(before, scores)
     every = np.stack(said)

@@ -45,22 +45,34 @@ FLOORS = {
     "train.config": ("described",),
     "tasks": ("predictors", "models", "losses", "damage", "metrics", "task", "photo"),
     "main": ("train",),
-    "restore": (
+    "restore": ("predictors", "metrics", "weights", "weights.readers", "photo", "photo.disk"),
+    "folder": ("restore", "weights", "photo", "photo.codecs", "photo.disk"),
+    "folder.sample": ("damage", "data.sources"),
+    "exams": (
+        "restore",
         "predictors",
         "metrics",
+        "damage",
         "weights",
         "weights.readers",
         "photo",
-        "photo.codecs",
         "photo.disk",
     ),
-    "restore.exams": ("damage",),
-    "restore.evaluate": ("damage",),
-    "restore.evaluate_inpaint": ("damage",),
-    "restore.evaluate_obvious": ("obvious",),
-    "restore.sample": ("damage", "data.sources"),
-    "teach": ("restore", "tasks", "predictors", "models", "damage", "train", "data", "weights"),
+    "exams.obvious": ("obvious",),
+    "teach": (
+        "exams",
+        "restore",
+        "tasks",
+        "predictors",
+        "models",
+        "damage",
+        "train",
+        "data",
+        "weights",
+    ),
     "commands": (
+        "folder",
+        "exams",
         "restore",
         "teach",
         "predictors",
@@ -84,6 +96,8 @@ FLOORS = {
     "experiments": (
         "configs",
         "main",
+        "folder",
+        "exams",
         "restore",
         "tasks",
         "predictors",
@@ -98,6 +112,7 @@ FLOORS = {
     ),
     "experiments.speed": (
         "configs",
+        "folder",
         "restore",
         "tasks",
         "predictors",
@@ -116,13 +131,21 @@ FLOORS = {
 # Whatever else is added to the table, this holds.
 NEVER = {
     "train": ("tasks", "predictors"),  # the loop must not know a task
-    "restore": ("tasks", "task"),  # it asks what is kept, not who trained it
+    "restore": (
+        "tasks",
+        "task",
+        "folder",
+        "exams",
+        "damage",
+    ),  # it asks what is kept, not who trained it
     "models": ("losses",),
     "tasks": ("data", "train"),
-    "photo": (*OUTSIDE, "restore", "teach", "commands", "cli", "main"),
+    "photo": (*OUTSIDE, "restore", "folder", "exams", "teach", "commands", "cli", "main"),
 }
 DOORS = (
     "restore",
+    "folder",
+    "exams",
     "teach",
     "commands",
     "cli",
@@ -261,8 +284,8 @@ def test_a_question_with_variants_changes_configurations_and_nothing_else(name):
 def test_what_judges_is_unknown_to_what_is_trained():
     users = {name: {target for target, _ in ours(tree)} for name, tree in TREES.items()}
     judges = {name for name, used in users.items() if any(within(one, "obvious") for one in used)}
-    assert {name for name in judges if not within(name, "obvious")} == {"restore.evaluate_obvious"}
-    askers = {name for name, used in users.items() if "restore.evaluate_obvious" in used}
+    assert {name for name in judges if not within(name, "obvious")} == {"exams.obvious"}
+    askers = {name for name, used in users.items() if "exams.obvious" in used}
     assert askers == {"commands.evaluate", "experiments.seeing_exams"}
 
 

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from oldphoto_jax.restore import apart, batch
-from oldphoto_jax.restore.report import Report
+from oldphoto_jax.folder import apart, batch
+from oldphoto_jax.folder.report import Report
 
 NAMES = ("a.png", "b.png", "c.png", "d.png", "e.png")
 SETTINGS = {"tile": 64}

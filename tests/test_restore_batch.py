@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
+from oldphoto_jax.folder import batch
 from oldphoto_jax.photo.disk import names
-from oldphoto_jax.restore import batch
 
 PIXELS = np.full((8, 8, 3), 100, np.uint8)
 

@@ -6,9 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
+from oldphoto_jax.folder import batch, chain, page, written
 from oldphoto_jax.photo.disk import files
 from oldphoto_jax.photo.disk.files import PhotoFile
-from oldphoto_jax.restore import batch, chain, inpaint, page, written
+from oldphoto_jax.restore import inpaint
 from tests import test_restore_chain
 from tests.test_restore_chain import PICTURES, SIZE, go, last, lines, scratched
 

@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from oldphoto_jax.folder import batch, chain, masks, page, written
+from oldphoto_jax.folder.report import Report
 from oldphoto_jax.photo import encoding, icc
 from oldphoto_jax.photo.codecs import kinds
 from oldphoto_jax.photo.disk import contained, files
@@ -21,8 +23,7 @@ from oldphoto_jax.photo.disk.files import PhotoFile
 from oldphoto_jax.predictors.colors import ColorPredictor
 from oldphoto_jax.predictors.defects import DefectPredictor
 from oldphoto_jax.predictors.filling import FillingPredictor
-from oldphoto_jax.restore import batch, chain, detect, masks, page, stage, written
-from oldphoto_jax.restore.report import Report
+from oldphoto_jax.restore import detect, stage
 from oldphoto_jax.restore.restorer import Restorer
 
 SIZE = (30, 44)

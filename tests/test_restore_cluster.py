@@ -12,8 +12,8 @@ import time
 
 import pytest
 
-from oldphoto_jax.restore import batch, cluster
-from oldphoto_jax.restore.report import Report
+from oldphoto_jax.folder import batch, cluster
+from oldphoto_jax.folder.report import Report
 
 COUNT = 40
 OWN = ("worker", "seconds")  # of a line: what another run may tell otherwise

@@ -10,10 +10,11 @@ import pytest
 
 from oldphoto_jax import cli
 from oldphoto_jax.data.sources import Samples
+from oldphoto_jax.folder import batch, sample
 from oldphoto_jax.photo import color, guided, image, tone
 from oldphoto_jax.photo.disk import files
 from oldphoto_jax.predictors.colors import ColorPredictor
-from oldphoto_jax.restore import batch, colorize, sample, stage
+from oldphoto_jax.restore import colorize, stage
 
 RNG = np.random.default_rng(0)
 LUMA = np.float64([color.RED, color.GREEN, color.BLUE])

@@ -6,9 +6,10 @@ import jax
 import numpy as np
 import pytest
 
+from oldphoto_jax.folder import batch
 from oldphoto_jax.photo import image, scratch
 from oldphoto_jax.photo.disk import files
-from oldphoto_jax.restore import batch, detect, holes
+from oldphoto_jax.restore import detect, holes
 
 RNG = np.random.default_rng(0)
 

@@ -10,14 +10,15 @@ from oldphoto_jax.damage import sprites
 from oldphoto_jax.damage.defects import KINDS
 from oldphoto_jax.damage.recipe import EVERYTHING, Damage
 from oldphoto_jax.data.sources import Samples
-from oldphoto_jax.restore import evaluate, stage
+from oldphoto_jax.exams import defects
+from oldphoto_jax.restore import stage
 from oldphoto_jax.tasks.segment import Segment
 from tests import untrained
 
 
 @pytest.fixture(scope="module")
 def exam():
-    return evaluate.Exam(photos=Samples("val"), count=3, size=96, seed=1)
+    return defects.Exam(photos=Samples("val"), count=3, size=96, seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -28,11 +29,11 @@ def truths(exam):
 def oracle(truths):
     """Knows the truth, and marks nothing on photos that it has not seen damaged."""
     nothing = np.zeros((96, 96, 1), np.float32)
-    return evaluate.Method("oracle", lambda p: truths.get(p.tobytes(), nothing)[..., 0], 0.5)
+    return defects.Method("oracle", lambda p: truths.get(p.tobytes(), nothing)[..., 0], 0.5)
 
 
-BLIND = evaluate.Method("blind", lambda photo: np.zeros(photo.shape[:2], np.float32), 0.5)
-EAGER = evaluate.Method("eager", lambda photo: np.ones(photo.shape[:2], np.float32), 0.5)
+BLIND = defects.Method("blind", lambda photo: np.zeros(photo.shape[:2], np.float32), 0.5)
+EAGER = defects.Method("eager", lambda photo: np.ones(photo.shape[:2], np.float32), 0.5)
 
 
 def test_damaged_photos_are_damaged_and_clean_ones_are_not(exam):
@@ -53,7 +54,7 @@ def test_questions_are_those_of_training_and_tell_what_damage_hides(exam):
 
 
 def test_figures_know_right_from_wrong(exam, truths):
-    right, blind, eager = evaluate.evaluate(exam, [oracle(truths), BLIND, EAGER])["figures"]
+    right, blind, eager = defects.evaluate(exam, [oracle(truths), BLIND, EAGER])["figures"]
     for name in ("average_precision", "roc_auc", "iou", "mean_iou", "dice", "f1_2px"):
         assert right[name] == 1
     share = np.mean([mask.mean() for mask in truths.values()])
@@ -67,7 +68,7 @@ def test_figures_know_right_from_wrong(exam, truths):
 
 def test_the_same_exam_gives_the_same_result_and_another_seed_another(exam):
     results = [
-        evaluate.evaluate(dataclasses.replace(exam, seed=seed), [evaluate.METHODS["tophat"]])
+        defects.evaluate(dataclasses.replace(exam, seed=seed), [defects.METHODS["tophat"]])
         for seed in (1, 1, 2)
     ]
     assert results[0] == results[1]
@@ -76,8 +77,8 @@ def test_the_same_exam_gives_the_same_result_and_another_seed_another(exam):
 
 
 def test_who_else_sits_the_exam_changes_nothing(exam):
-    alone = evaluate.evaluate(exam, [EAGER])
-    together = evaluate.evaluate(exam, [BLIND, EAGER])
+    alone = defects.evaluate(exam, [EAGER])
+    together = defects.evaluate(exam, [BLIND, EAGER])
     assert together["figures"][1] == alone["figures"][0]
     assert together["protocol"] == alone["protocol"]
 
@@ -94,19 +95,19 @@ class Rising:
 
 
 def test_networks_are_methods(exam):
-    plain, tta = evaluate.network("n", Rising()), evaluate.network("n", Rising(), tta=True)
-    figures = evaluate.evaluate(exam, [plain, tta])["figures"]
+    plain, tta = defects.network("n", Rising()), defects.network("n", Rising(), tta=True)
+    figures = defects.evaluate(exam, [plain, tta])["figures"]
     assert [f["method"] for f in figures] == ["n", "n (tta)"]
     assert {f["weights"] for f in figures} == {"abc"} and {f["threshold"] for f in figures} == {0.4}
     assert figures[0]["average_precision"] != figures[1]["average_precision"]
     with pytest.raises(ValueError, match="n takes multiples of 16"):
-        evaluate.evaluate(dataclasses.replace(exam, size=100), [plain])
+        defects.evaluate(dataclasses.replace(exam, size=100), [plain])
 
 
 def test_results_are_json_and_tables_show_every_method(exam):
-    result = evaluate.evaluate(exam, [BLIND, EAGER])
+    result = defects.evaluate(exam, [BLIND, EAGER])
     assert json.loads(json.dumps(result, allow_nan=False)) == result
-    lines = evaluate.table(result).splitlines()
+    lines = defects.table(result).splitlines()
     assert len({len(line) for line in lines[:4]}) == 1
     assert lines[5].startswith("| recall ") and "| darker | lighter | by 0-0.04 " in lines[5]
     for rows in (lines[2:4], lines[7:9]):
@@ -163,7 +164,7 @@ def test_an_exam_of_some_kinds_draws_no_other(exam, textures, drawn):
 
 def test_the_protocol_names_the_kinds_and_clean_crops_are_asked_as_ever(exam):
     every, tears = (
-        evaluate.evaluate(dataclasses.replace(exam, only=only), [EAGER]) for only in ((), ("tear",))
+        defects.evaluate(dataclasses.replace(exam, only=only), [EAGER]) for only in ((), ("tear",))
     )
     assert "; only damage of the kinds tear; " in tears["protocol"]
     assert "only damage" not in every["protocol"]
@@ -175,13 +176,13 @@ def test_unseen_is_what_the_weights_were_trained_without(tmp_path, exam, drawn):
     held = ("tear", "crack")
     file = tmp_path / "held.safetensors"
     untrained.save(file, untrained.finder(unseen=held))
-    kinds = evaluate.unseen("held", stage.load(file))
+    kinds = defects.unseen("held", stage.load(file))
     assert kinds == held
     list(dataclasses.replace(exam, count=12, only=kinds).examples(False))
     assert set(drawn) == set(held)
     seen = types.SimpleNamespace(predictor=untrained.finder())
     with pytest.raises(ValueError, match="all: no kind of damage was kept .* name kinds by --only"):
-        evaluate.unseen("all", seen)
+        defects.unseen("all", seen)
 
 
 def test_kinds_that_a_recipe_did_not_name_are_unseen_too():
@@ -196,9 +197,9 @@ def test_families_of_textures_need_their_folder(exam, textures):
         dataclasses.replace(exam, only=("tear", "film"))
     other = dataclasses.replace(exam, only=("flim",), textures=textures)
     with pytest.raises(ValueError, match="no kind 'flim'; there are blot, .*film/hair"):
-        evaluate.evaluate(other, [BLIND])
+        defects.evaluate(other, [BLIND])
 
 
 def test_an_exam_without_photos_is_refused():
     with pytest.raises(ValueError, match="0 crops"):
-        evaluate.Exam(photos=Samples("val"), count=0)
+        defects.Exam(photos=Samples("val"), count=0)

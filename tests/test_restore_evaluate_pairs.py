@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from oldphoto_jax import cli
+from oldphoto_jax.exams import pairs
+from oldphoto_jax.exams.pairs import Method
 from oldphoto_jax.metrics import mask as metrics
 from oldphoto_jax.photo import image
 from oldphoto_jax.photo.disk import files
 from oldphoto_jax.predictors.defects import DefectPredictor
-from oldphoto_jax.restore import detect, evaluate_pairs, stage
-from oldphoto_jax.restore.evaluate_pairs import Method
+from oldphoto_jax.restore import detect, stage
 
 RNG = np.random.default_rng(0)
 
@@ -36,7 +37,7 @@ NOISE = Method(
 
 
 def test_figures_know_right_from_wrong():
-    right, blind = evaluate_pairs.evaluate(PAIRS, [PERFECT, BLIND])["figures"]
+    right, blind = pairs.evaluate(PAIRS, [PERFECT, BLIND])["figures"]
     for name in ("average_precision", "roc_auc", "iou", "mean_iou", "dice", "f1_2px", "recall"):
         assert right[name] == 1
     assert right["precision"] == 1 and right["marked"] == right["damaged"] > 0
@@ -60,9 +61,9 @@ def test_photos_are_measured_some_rows_at_a_time_and_nothing_changes(monkeypatch
         "width": metrics.RecallByWidth.of(*args, 0.5),
     }
     for rows, around in ((1024, 128), (11, 45)):
-        monkeypatch.setattr(evaluate_pairs, "ROWS", rows)
-        monkeypatch.setattr(evaluate_pairs, "AROUND", around)
-        streams = evaluate_pairs._measure(truth, found, detect.step(0.5))
+        monkeypatch.setattr(pairs, "ROWS", rows)
+        monkeypatch.setattr(pairs, "AROUND", around)
+        streams = pairs._measure(truth, found, detect.step(0.5))
         for name, stream in expected.items():
             assert getattr(streams, name).compute() == pytest.approx(stream.compute(), nan_ok=True)
 
@@ -71,12 +72,12 @@ def test_the_protocol_depends_on_photos_masks_and_names():
     other = [PAIRS[0] | {"mask": 1 - PAIRS[0]["mask"]}, *PAIRS[1:]]
     renamed = [PAIRS[0] | {"name": "z"}, *PAIRS[1:]]
     told = {
-        evaluate_pairs.evaluate(one, [BLIND])["protocol"]
+        pairs.evaluate(one, [BLIND])["protocol"]
         for one in (PAIRS, iter(PAIRS), other, renamed, PAIRS[:2])
     }
     assert len(told) == 4 and sum("3 whole photos with true masks" in one for one in told) == 3
     with pytest.raises(ValueError, match="no photo has a mask that can be used"):
-        evaluate_pairs.evaluate([], [BLIND])
+        pairs.evaluate([], [BLIND])
 
 
 class Light:

@@ -7,9 +7,10 @@ import pytest
 
 from oldphoto_jax import cli
 from oldphoto_jax.commands.options import FILLERS
+from oldphoto_jax.folder import batch, sample
 from oldphoto_jax.photo import scratch
 from oldphoto_jax.photo.disk import files
-from oldphoto_jax.restore import batch, inpaint, sample, stage
+from oldphoto_jax.restore import inpaint, stage
 from oldphoto_jax.restore.classical import METHODS
 from oldphoto_jax.restore.holes import Hole, grow
 from tests import painter

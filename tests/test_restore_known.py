@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from oldphoto_jax.folder import batch, chain, known, masks
 from oldphoto_jax.photo import exif, image, margin
 from oldphoto_jax.photo.disk import files
 from oldphoto_jax.photo.disk.files import PhotoFile
-from oldphoto_jax.restore import batch, chain, known, masks
 from tests import test_photo_infrared as film
 from tests.test_restore_chain import go, lines, rules  # noqa: F401  (rules is a fixture)
 

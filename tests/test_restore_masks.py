@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 import pytest
 
+from oldphoto_jax.folder import batch, masks
 from oldphoto_jax.photo import scratch
 from oldphoto_jax.photo.disk import contained, files
-from oldphoto_jax.restore import batch, masks
 
 RNG = np.random.default_rng(0)
 SIZE = (20, 30)

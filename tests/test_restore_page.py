@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from oldphoto_jax.folder import batch, page, page_frame
+from oldphoto_jax.folder.report import REPORT
 from oldphoto_jax.photo import tone
 from oldphoto_jax.photo.disk import files
-from oldphoto_jax.restore import batch, page, page_frame
-from oldphoto_jax.restore.report import BEYOND, FAILED, NOTHING, OK, REPORT
+from oldphoto_jax.restore.status import BEYOND, FAILED, NOTHING, OK
 
 STAGE = "restore"
 VOID = {"img", "meta", "input", "br", "link", "hr"}

@@ -7,9 +7,11 @@ import pytest
 from oldphoto_jax import cli
 from oldphoto_jax.commands.options import DETECTOR
 from oldphoto_jax.data.sources import Samples
+from oldphoto_jax.exams import tophat
+from oldphoto_jax.folder import sample
 from oldphoto_jax.metrics.mask import Ranking
 from oldphoto_jax.photo.disk import files
-from oldphoto_jax.restore import detect, sample, stage, tophat
+from oldphoto_jax.restore import detect, stage
 from tests import untrained
 
 

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
+from oldphoto_jax.folder import batch
 from oldphoto_jax.photo import encoding
 from oldphoto_jax.photo.content import PhotoFile
 from oldphoto_jax.photo.disk import files
-from oldphoto_jax.restore import batch, colorize, detect, inpaint
+from oldphoto_jax.restore import colorize, detect, inpaint
 
 LINEAR = (b"gAMA", (100000).to_bytes(4, "big"))
 

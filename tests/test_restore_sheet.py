@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from oldphoto_jax.folder import sheet
 from oldphoto_jax.photo import image
 from oldphoto_jax.photo.content import PhotoError
 from oldphoto_jax.photo.disk import files
-from oldphoto_jax.restore import detect, sheet
+from oldphoto_jax.restore import detect
 
 
 def noise(height, width, channels=3, dtype=np.uint8, seed=0):

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
+from oldphoto_jax.exams import skin_figures
+from oldphoto_jax.exams.skin_figures import COMPLEXIONS, HUES, OF_EACH, Skin, figures
 from oldphoto_jax.photo import color
-from oldphoto_jax.restore import skin_figures
-from oldphoto_jax.restore.skin_figures import COMPLEXIONS, HUES, OF_EACH, Skin, figures
 
 WOOD = np.full((1, 40, 40, 3), (224, 172, 105)) / 255
 TONES = {"light": (240, 200, 180), "tan": (200, 150, 120), "dark": (110, 72, 55)}

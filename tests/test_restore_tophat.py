@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from oldphoto_jax.restore.tophat import THRESHOLD, tophat
+from oldphoto_jax.exams.tophat import THRESHOLD, tophat
 
 
 @pytest.mark.parametrize("value", [0.0, 0.3, 1.0])

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from oldphoto_jax.folder import untouched
 from oldphoto_jax.photo.disk import files
 from oldphoto_jax.photo.disk.files import PhotoFile
-from oldphoto_jax.restore import untouched
 
 SIZE = (40, 50)
 MOST = dict(max_pixels=10_000)

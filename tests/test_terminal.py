@@ -15,7 +15,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 RUN = """
 import os, pathlib, sys
 from oldphoto_jax import terminal
-from oldphoto_jax.restore import batch
+from oldphoto_jax.folder import batch
 folder = pathlib.Path(sys.argv[1])
 
 def work(job):

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from oldphoto_jax.commands import options
 
 if TYPE_CHECKING:
-    from oldphoto_jax.restore.batch import GroupWork
-    from oldphoto_jax.restore.colorize import Colorizer
+    from oldphoto_jax.folder.single import Coloring
 
 
 def add(commands: options.Commands, shared: ArgumentParser) -> None:
@@ -34,33 +33,24 @@ def add(commands: options.Commands, shared: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     """Colours the photos; returns the exit status."""
     options.start_reading()
-    from oldphoto_jax.restore import apart, batch, sample
+    from oldphoto_jax.folder import batch, sample
 
     photos = sample.write_gray(args.out) if args.sample else args.photos
     jobs = batch.plan(photos, args.out, ["color"], batch.lossless)
-    colorizer = _colorizer(args)
-    report = batch.Report(args.out, "color")
-    with apart.Apart(functools.partial(_alone, args), batch.alone(colorizer)) as way:
-        counts = batch.run(jobs, report, colorizer, colorizer.settings, args.force, way)
-    options.tell(counts, colorizer.stage, batch.closing(jobs), "photo")
-    return 1 if counts[batch.FAILED] else 0
+    return options.perform(jobs, args, functools.partial(_work, args), "photo").status
 
 
-def _colorizer(args: Namespace) -> Colorizer:
+def _work(args: Namespace) -> Coloring:
+    from oldphoto_jax.folder.single import Coloring
     from oldphoto_jax.predictors.colors import ColorPredictor
     from oldphoto_jax.restore import stage
     from oldphoto_jax.restore.colorize import Colorizer
 
     stage.keep_compiled()
-    return Colorizer(
+    colorizer = Colorizer(
         stage=stage.load(args.weights, options.COLORIZER, ColorPredictor),
         strength=args.strength,
         size=args.size,
         recolor=args.force,
     )
-
-
-def _alone(args: Namespace) -> GroupWork:
-    from oldphoto_jax.restore import batch
-
-    return batch.alone(_colorizer(args))
+    return Coloring(colorizer)

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from oldphoto_jax.commands import options
 
 if TYPE_CHECKING:
-    from oldphoto_jax.restore.batch import GroupWork
-    from oldphoto_jax.restore.detect import Detector
+    from oldphoto_jax.folder.single import Finding
 
 
 def add(commands: options.Commands, shared: ArgumentParser) -> None:
@@ -37,26 +36,22 @@ def add(commands: options.Commands, shared: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     """Finds the defects; returns the exit status."""
     options.start_reading()
-    from oldphoto_jax.restore import apart, batch, sample
+    from oldphoto_jax.folder import batch, sample
 
     kinds = ("mask", "prob", "overlay") if args.overlay else ("mask", "prob")
     photos = sample.write(args.out) if args.sample else args.photos
     jobs = batch.plan(photos, args.out, kinds)
-    detector = _detector(args)
-    report = batch.Report(args.out)
-    with apart.Apart(functools.partial(_alone, args), batch.alone(detector)) as way:
-        counts = batch.run(jobs, report, detector, detector.settings, args.force, way)
-    options.tell(counts, detector.stage, batch.closing(jobs))
-    return 1 if counts[batch.FAILED] else 0
+    return options.perform(jobs, args, functools.partial(_work, args)).status
 
 
-def _detector(args: Namespace) -> Detector:
+def _work(args: Namespace) -> Finding:
+    from oldphoto_jax.folder.single import Finding
     from oldphoto_jax.predictors.defects import DefectPredictor
     from oldphoto_jax.restore import stage
     from oldphoto_jax.restore.detect import Detector
 
     stage.keep_compiled()
-    return Detector(
+    detector = Detector(
         stage=stage.load(args.weights, options.DETECTOR, DefectPredictor),
         threshold=args.threshold,
         careful=args.careful,
@@ -66,9 +61,4 @@ def _detector(args: Namespace) -> Detector:
         min_size=args.min_size,
         coarse=args.coarse,
     )
-
-
-def _alone(args: Namespace) -> GroupWork:
-    from oldphoto_jax.restore import batch
-
-    return batch.alone(_detector(args))
+    return Finding(detector)

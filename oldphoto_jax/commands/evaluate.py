@@ -92,8 +92,8 @@ def _add_lpips(task: ArgumentParser) -> None:
 def _pairs(args: Namespace) -> int:
     """Methods on photos with true masks."""
     from oldphoto_jax.data.pairs import Pairs
+    from oldphoto_jax.exams import pairs
     from oldphoto_jax.predictors.defects import DefectPredictor
-    from oldphoto_jax.restore import evaluate_pairs as evaluate
     from oldphoto_jax.restore import stage
 
     drawn: dict[str, Any] = {"photos": "samples:val", "count": None, "size": 384, "seed": 0}
@@ -101,23 +101,24 @@ def _pairs(args: Namespace) -> int:
     if given := [name for name, default in drawn.items() if getattr(args, name) != default]:
         told = " and ".join(f"--{name}" for name in given)
         raise ValueError(f"--pairs: these photos are whole, and nothing is drawn; leave out {told}")
-    pairs = Pairs.named(args.pairs)
+    photos = Pairs.named(args.pairs)
     methods = [
-        evaluate.network(
+        pairs.network(
             str(path or options.DETECTOR),
             stage.load(path, options.DETECTOR, DefectPredictor),
             args.tta,
         )
         for path in args.weights or ([] if args.method else [None])
     ]
-    methods += [evaluate.METHODS[name] for name in args.method]
-    result = evaluate.evaluate(pairs.readable(), methods)
-    return _show(result, evaluate.table(result), args.json)
+    methods += [pairs.METHODS[name] for name in args.method]
+    result = pairs.evaluate(photos.readable(), methods)
+    return _show(result, pairs.table(result), args.json)
 
 
 def _segment(args: Namespace) -> int:
+    from oldphoto_jax.exams import defects, obvious
     from oldphoto_jax.predictors.defects import DefectPredictor
-    from oldphoto_jax.restore import evaluate, evaluate_obvious, stage
+    from oldphoto_jax.restore import stage
 
     stage.keep_compiled()
     if args.pairs is not None:
@@ -127,25 +128,25 @@ def _segment(args: Namespace) -> int:
         raise ValueError("--unseen: only weights tell what they have not seen; give --weights")
     if args.unseen and args.obvious:
         raise ValueError("--unseen: of the obvious no training draws any kind; leave it out")
-    sits = evaluate_obvious if args.obvious else evaluate
+    sits = obvious if args.obvious else defects
     exam = sits.Exam(only=tuple(args.only), **_exam(args, "textures", "seed"))
     stages = [
         (str(path or options.DETECTOR), stage.load(path, options.DETECTOR, DefectPredictor))
         for path in weights
     ]
     if args.unseen:
-        exam = dataclasses.replace(exam, only=evaluate.unseen(*stages[0]))
-    methods = [evaluate.network(name, loaded, args.tta) for name, loaded in stages]
-    methods += [evaluate.METHODS[name] for name in args.method]
+        exam = dataclasses.replace(exam, only=defects.unseen(*stages[0]))
+    methods = [defects.network(name, loaded, args.tta) for name, loaded in stages]
+    methods += [defects.METHODS[name] for name in args.method]
     result = sits.evaluate(exam, methods)
     return _show(result, sits.table(result), args.json)
 
 
 def _inpaint(args: Namespace) -> int:
+    from oldphoto_jax.exams import filling, hole_figures
     from oldphoto_jax.predictors.defects import DefectPredictor
     from oldphoto_jax.predictors.filling import FillingPredictor
-    from oldphoto_jax.restore import evaluate_inpaint as evaluate
-    from oldphoto_jax.restore import hole_figures, inpaint, stage
+    from oldphoto_jax.restore import inpaint, stage
     from oldphoto_jax.restore.detect import Detector
 
     stage.keep_compiled()
@@ -153,7 +154,7 @@ def _inpaint(args: Namespace) -> int:
     trained = [name for name in chosen if name in inpaint.TRAINED]
     if args.weights and not trained:
         raise ValueError(f"--weights: {', '.join(chosen)} take none")
-    exam = evaluate.Exam(**_exam(args, "textures", "seed", "max_size", "large"))
+    exam = filling.Exam(**_exam(args, "textures", "seed", "max_size", "large"))
     if args.found:
         finder = Detector(stage=stage.load(args.found, options.DETECTOR, DefectPredictor))
         exam = dataclasses.replace(exam, finder=finder)
@@ -161,30 +162,30 @@ def _inpaint(args: Namespace) -> int:
     for path in args.weights or ([None] if trained else []):
         loaded = stage.load(path, options.INPAINTER, FillingPredictor)
         methods += [
-            evaluate.candidate(name, loaded, str(path or options.INPAINTER)) for name in trained
+            filling.candidate(name, loaded, str(path or options.INPAINTER)) for name in trained
         ]
-    methods += [evaluate.candidate(name) for name in chosen if name not in trained]
-    perception = _perception(evaluate.lpips, args.lpips, "LPIPS stays blank")
-    result = evaluate.evaluate(exam, methods, perception)
+    methods += [filling.candidate(name) for name in chosen if name not in trained]
+    perception = _perception(filling.lpips, args.lpips, "LPIPS stays blank")
+    result = filling.evaluate(exam, methods, perception)
     return _show(result, hole_figures.table(result), args.json)
 
 
 def _colorize(args: Namespace) -> int:
+    from oldphoto_jax.exams import color_figures, colors
     from oldphoto_jax.predictors.colors import ColorPredictor
-    from oldphoto_jax.restore import color_figures, stage
-    from oldphoto_jax.restore import evaluate_colorize as evaluate
+    from oldphoto_jax.restore import stage
 
     stage.keep_compiled()
-    exam = evaluate.Exam(**_exam(args))
+    exam = colors.Exam(**_exam(args))
     methods = [
-        evaluate.network(
+        colors.network(
             str(path or options.COLORIZER), stage.load(path, options.COLORIZER, ColorPredictor)
         )
         for path in args.weights or [None]
     ]
     blank = "LPIPS and Fréchet distance stay blank"
     perception = _perception(color_figures.perception, args.lpips, blank)
-    result = evaluate.evaluate(exam, [*methods, *evaluate.BASELINES], perception)
+    result = colors.evaluate(exam, [*methods, *colors.BASELINES], perception)
     return _show(result, color_figures.table(result), args.json)
 
 

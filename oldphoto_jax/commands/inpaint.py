@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 from oldphoto_jax.commands import options
 
 if TYPE_CHECKING:
-    from oldphoto_jax.restore.batch import GroupWork
-    from oldphoto_jax.restore.inpaint import Inpainter
+    from oldphoto_jax.folder.single import Filling
 
 
 def add(commands: options.Commands, shared: ArgumentParser) -> None:
@@ -47,7 +46,8 @@ def add(commands: options.Commands, shared: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     """Fills the holes; returns the exit status."""
     options.start_reading()
-    from oldphoto_jax.restore import apart, batch, inpaint, masks, sample
+    from oldphoto_jax.folder import batch, masks, sample
+    from oldphoto_jax.restore import inpaint
 
     if args.sample and args.mask:
         raise ValueError("--mask: the sample brings its own; give --sample or --mask")
@@ -58,12 +58,9 @@ def run(args: Namespace) -> int:
     jobs = masks.pair(jobs, args.out / sample.TRUTH if args.sample else args.mask)
     if args.weights and args.method not in inpaint.TRAINED:
         raise ValueError(f"--weights: {args.method} takes none")
-    inpainter = _inpainter(args)
-    report = batch.Report(args.out, "inpaint")
-    with apart.Apart(functools.partial(_alone, args), batch.alone(inpainter)) as way:
-        counts = batch.run(jobs, report, inpainter, inpainter.settings, args.force, way)
-    options.tell(counts, inpainter.stage, batch.closing(jobs))
-    most = inpainter.stage.predictor.max_size if inpainter.stage else 0
+    done = options.perform(jobs, args, functools.partial(_work, args))
+    stage, report = done.work.stage, done.report
+    most = stage.predictor.max_size if stage else 0
     kinds = {
         f"holes beyond training, thicker than {most} pixels": "guessed",
         f"holes thicker than {args.max_hole} pixels, left as they are": "left",
@@ -73,16 +70,17 @@ def run(args: Namespace) -> int:
         if numbers:
             text = f"{what}: {sum(numbers)} in {len(numbers)} photos; see {report.path}"
             print(text, file=sys.stderr)
-    return 1 if counts[batch.FAILED] else 0
+    return done.status
 
 
-def _inpainter(args: Namespace) -> Inpainter:
+def _work(args: Namespace) -> Filling:
+    from oldphoto_jax.folder.single import Filling
     from oldphoto_jax.predictors.filling import FillingPredictor
     from oldphoto_jax.restore import inpaint, stage
 
     stage.keep_compiled()
     trained = args.method in inpaint.TRAINED
-    return inpaint.Inpainter(
+    inpainter = inpaint.Inpainter(
         stage=stage.load(args.weights, options.INPAINTER, FillingPredictor) if trained else None,
         method=args.method,
         max_hole=args.max_hole,
@@ -92,9 +90,4 @@ def _inpainter(args: Namespace) -> Inpainter:
         tile=args.tile,
         overlap=args.overlap,
     )
-
-
-def _alone(args: Namespace) -> GroupWork:
-    from oldphoto_jax.restore import batch
-
-    return batch.alone(_inpainter(args))
+    return Filling(inpainter)

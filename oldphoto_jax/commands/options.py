@@ -1,15 +1,19 @@
-"""What the commands share: weights to use, methods to choose from, the last line."""
+"""What the commands share: weights to use, methods to choose from, the run and its last line."""
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import functools
 import pathlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
-    from oldphoto_jax.restore.stage import Stage
+    from oldphoto_jax.folder.batch import GroupWork, Job
+    from oldphoto_jax.folder.report import Report
+    from oldphoto_jax.folder.single import Single
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -49,15 +53,40 @@ def start_reading() -> None:
     contained.start()
 
 
-def tell(
-    counts: Mapping[str, int], stage: Stage[Any] | None, left: str, seen: str = "tile"
-) -> None:
-    """Says at the end how many photos ended how, and what was `left`, which is no photo.
+@dataclasses.dataclass(frozen=True)
+class Done:
+    """A run that has ended: what did it, and what became of the photos."""
+
+    work: Single
+    report: Report
+    status: int  # of the process
+
+
+def perform(
+    jobs: Sequence[Job], args: argparse.Namespace, factory: Callable[[], Single], seen: str = "tile"
+) -> Done:
+    """Does what a factory makes for each job, and says at the end how many photos ended how.
 
     `seen` is what the network was shown of the photos.
     """
+    from oldphoto_jax.folder import apart, batch
+    from oldphoto_jax.restore.status import FAILED
+
+    work = factory()
+    report = batch.Report(args.out, work.report)
+    with apart.Apart(functools.partial(_alone, factory), batch.alone(work)) as way:
+        counts = batch.run(jobs, report, work, work.settings, args.force, way)
     told = ", ".join(f"{number} {status}" for status, number in counts.items())
+    stage = work.stage
     shapes = f"; programs for {len(stage.compiled)} shapes of {seen}" if stage else ""
     print(told + shapes, file=sys.stderr)
-    if left:
+    if left := batch.closing(jobs):
         print(left, file=sys.stderr)
+    return Done(work, report, 1 if counts[FAILED] else 0)
+
+
+def _alone(factory: Callable[[], Single]) -> GroupWork:
+    """In a process of its own, the work of one photo at a time."""
+    from oldphoto_jax.folder import batch
+
+    return batch.alone(factory())

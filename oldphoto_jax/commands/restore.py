@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from oldphoto_jax.commands import options
 
 if TYPE_CHECKING:
-    from oldphoto_jax.restore.batch import Job
-    from oldphoto_jax.restore.report import Report
+    from oldphoto_jax.folder.batch import Job
+    from oldphoto_jax.folder.report import Report
     from oldphoto_jax.restore.restorer import Restorer
 
 PICTURES = "restored,restored_color,color"
@@ -108,7 +108,9 @@ def run(args: Namespace) -> int:
     if args.offline:
         os.environ["OLDPHOTO_OFFLINE"] = "1"
     options.start_reading()
-    from oldphoto_jax.restore import apart, batch, chain, sample, stage, written
+    from oldphoto_jax.folder import apart, batch, chain, sample, written
+    from oldphoto_jax.restore import stage
+    from oldphoto_jax.restore.status import FAILED
 
     if args.ray:  # workers have another working directory
         for name in ("out", "detector", "inpainter", "colorizer"):
@@ -134,7 +136,7 @@ def run(args: Namespace) -> int:
     work.maps = chain.stored(jobs, report, work.settings)
     factory = functools.partial(factory, maps=work.maps)
     if args.ray:
-        from oldphoto_jax.restore import cluster
+        from oldphoto_jax.folder import cluster
 
         counts = cluster.run(
             jobs,
@@ -156,7 +158,7 @@ def run(args: Namespace) -> int:
     _tell(args, counts, work.restorer, report)
     if left := batch.closing(jobs):
         print(left, file=sys.stderr)
-    return 1 if counts[batch.FAILED] else 0
+    return 1 if counts[FAILED] else 0
 
 
 def _restoring(args: Namespace, pictures: list[str], count: int) -> dict[str, Any]:
@@ -211,7 +213,7 @@ def _check(args: Namespace, fills: bool) -> None:
 
 def _given(args: Namespace, jobs: list[Job]) -> list[Job]:
     """The jobs with the files that say where the photos are damaged."""
-    from oldphoto_jax.restore import masks
+    from oldphoto_jax.folder import masks
 
     if args.mask:
         jobs = masks.pair(jobs, args.mask)

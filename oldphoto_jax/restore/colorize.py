@@ -1,4 +1,4 @@
-"""Photo files given colours: a network guesses them once for the whole photo, at a small size.
+"""Photos given colours: a network guesses them once for the whole photo, at a small size.
 
 The guess is enlarged along the edges of the photo's own luma, which stays as it is; memory on the
 device doesn't depend on the photo, and no seams can arise.
@@ -15,10 +15,9 @@ import cv2
 import numpy as np
 
 from oldphoto_jax.metrics import color as measure
-from oldphoto_jax.photo import color, encoding, guided, image, tone
-from oldphoto_jax.photo.disk import contained, files
+from oldphoto_jax.photo import color, guided, image, tone
+from oldphoto_jax.photo.disk import files
 from oldphoto_jax.photo.types import AnyArray, Rows
-from oldphoto_jax.restore import batch, report, written
 from oldphoto_jax.restore import stage as stages
 
 if TYPE_CHECKING:
@@ -189,9 +188,9 @@ class Enlarged:
 
 @dataclasses.dataclass(kw_only=True)
 class Colorizer:
-    """Colours photo files, as `batch.run` asks for it.
+    """A network that guesses colours, and how they are laid on.
 
-    Photos that are in colour already are copied as they are, unless `recolor`. This is left out of
+    Photos that are in colour already stay as they are, unless `recolor`. This is left out of
     `settings`: what was coloured on request stays so when others are added later. Raises ValueError
     for settings that don't fit.
     """
@@ -219,32 +218,6 @@ class Colorizer:
         if kind in tone.COLORED and not self.recolor:
             return "in colour already: left as it is"
         return None
-
-    def __call__(self, job: batch.Job) -> dict[str, Any]:
-        """Writes the coloured photo; returns what it was and what it is now.
-
-        `size` is [H,W], `kind` what `photo.tone` says of the photo as it came, `colorfulness`
-        that of the result (Hasler and Suesstrunk, 2003), `working` the [h,w] at which colours were
-        guessed. Beside it what `written.put` tells, and `notes` on the photo's file.
-        """
-        photo = contained.read(job.photo)
-        pixels = seen = encoding.view(photo)
-        kind = tone.kind(seen)
-        told: dict[str, Any] = {"size": [*photo.pixels.shape[:2]], "kind": kind}
-        if reason := self.reason(kind):
-            hint = "; --force colours it anew" if self.strength else ""
-            told |= {"status": report.NOTHING, "reason": reason + hint}
-        else:
-            luma, chroma = guess(self.stage, seen, self.size)
-            told["working"] = [*luma.shape[:2]]
-            pixels = paint(seen, luma, chroma, self.strength)
-        told["colorfulness"] = colorfulness(pixels)
-        photo, rows = encoding.returned(photo, seen, pixels)
-        made = {
-            kind: written.put(job.photo, path, photo, rows, colored=reason is None, further=True)
-            for kind, path in job.outputs.items()
-        }
-        return told | written.together(made, [*photo.notes, *written.unseen(job.photo)])
 
 
 def colorfulness(pixels: np.ndarray) -> float:

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from oldphoto_jax.photo import encoding, image, scratch
-from oldphoto_jax.photo.disk import contained, files
-from oldphoto_jax.restore import batch, components, holes, octaves, tiles, written
+from oldphoto_jax.photo import image, scratch
+from oldphoto_jax.restore import components, octaves, tiles
 from oldphoto_jax.restore import stage as stages
 
 if TYPE_CHECKING:
@@ -152,7 +151,7 @@ def white(mask: np.ndarray, folder: str | os.PathLike | None = None) -> np.ndarr
 
 @dataclasses.dataclass(kw_only=True)
 class Detector:
-    """Makes mask, probability map and overlay of photo files, as `batch.run` asks for them.
+    """A network that finds damage, and how it is asked.
 
     `threshold` is that of the weights unless given; with `careful` it is their higher one, which
     rather loses a scratch than a button. Raises ValueError for settings that don't fit.
@@ -214,44 +213,6 @@ class Detector:
             folder=folder,
             coarse=self.coarse,
         )
-
-    def mark(
-        self, probability: np.ndarray, folder: str | os.PathLike | None = None
-    ) -> tuple[np.ndarray, dict[str, Any]]:
-        """The mask that `cut` makes of a map [H,W], and what is told of it.
-
-        `marked` is the share of pixels in the mask, `thickest` in pixels; `beyond_training` says
-        that this is more than the network was trained on.
-        """
-        mask = cut(probability, self.level, self.min_size, folder)
-        thickness = holes.thickest(mask)
-        return mask, {
-            "marked": round(holes.share(mask), 6),
-            "thickest": thickness,
-            "beyond_training": thickness > self.stage.predictor.max_size,
-        }
-
-    def __call__(self, job: batch.Job) -> dict[str, Any]:
-        """Writes the job's files, the mask last; returns its `size` [H,W] and what `mark` tells.
-
-        Beside it `notes` on the photo's file.
-        """
-        photo = contained.read(job.photo)
-        pixels = encoding.view(photo)
-        found = self.find(pixels)
-        mask, told = self.mark(found)
-        pictures = {
-            "prob": lambda: found[..., None],
-            "overlay": lambda: overlay(pixels, mask),
-            "mask": lambda: white(mask),
-        }
-        for kind, picture in pictures.items():
-            if kind in job.outputs:
-                job.outputs[kind].parent.mkdir(parents=True, exist_ok=True)
-                files.write_png(job.outputs[kind], picture())
-        notes = [*photo.notes, *written.unseen(job.photo)]
-        told = {"size": [int(side) for side in mask.shape]} | told
-        return told | written.together({}, notes)
 
 
 def _answerer(

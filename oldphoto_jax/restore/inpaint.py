@@ -1,4 +1,4 @@
-"""Photo files restored by their masks: each hole is filled by what is able to, or left and told.
+"""Photos restored by their masks: each hole is filled by what is able to, or left and told.
 
 Everything happens at the photo's own scale; pixels outside the mask stay as they are.
 """
@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from oldphoto_jax.photo import encoding, image, scratch
-from oldphoto_jax.photo.disk import contained
-from oldphoto_jax.restore import batch, masks, report, tiles, written
+from oldphoto_jax.photo import image, scratch
 from oldphoto_jax.restore import holes as finder
 from oldphoto_jax.restore import stage as stages
+from oldphoto_jax.restore import status, tiles
 from oldphoto_jax.restore.classical import METHODS, REACH, Filler
 from oldphoto_jax.restore.fill import OVERLAP, TILE, check, fill, soften
 from oldphoto_jax.restore.holes import Hole
@@ -54,7 +53,7 @@ def network(stage: stages.Stage[FillingPredictor], tile: int = TILE) -> Filler:
 
 @dataclasses.dataclass(kw_only=True)
 class Inpainter:
-    """Fills the holes of photo files by their masks, as `batch.run` asks for it.
+    """Fills the holes of photos by their masks.
 
     `method` is one of CHOICES; "auto" takes THIN_METHOD for holes up to `thin` pixels thick and
     the network for others. Holes thicker than `max_hole`, at most LARGEST, are left as they are.
@@ -119,26 +118,6 @@ class Inpainter:
         """What fills this hole, or None where it is to stay."""
         stays = self.strength == 0 or hole.thickness > self.max_hole
         return None if stays else self.rule(hole)
-
-    def __call__(self, job: batch.Job) -> dict[str, Any]:
-        """Writes the restored photo; returns its `size` [H,W] and what `mend` tells.
-
-        Beside it what `written.put` tells, and `notes` on the photo's file.
-        """
-        photo = contained.read(job.photo)
-        mask = masks.read(job.inputs["mask"], photo.pixels.shape[:2])
-        seen = encoding.view(photo)
-        pixels, told = self.mend(seen, mask)
-        photo, rows = encoding.returned(photo, seen, pixels)
-        reach = None if pixels is seen else finder.grow(mask, self.grow)
-        made = {
-            kind: written.put(
-                job.photo, path, photo, rows, mask=reach, feather=self.feather, further=True
-            )
-            for kind, path in job.outputs.items()
-        }
-        notes = [*photo.notes, *written.unseen(job.photo)]
-        return {"size": [int(n) for n in mask.shape]} | told | written.together(made, notes)
 
     def mend(
         self,
@@ -221,14 +200,14 @@ class Inpainter:
             for hole, name in pairs
         ]
         if not found:
-            told |= {"status": report.NOTHING, "reason": "the mask is empty: nothing to fill"}
+            told |= {"status": status.NOTHING, "reason": "the mask is empty: nothing to fill"}
         elif self.strength == 0:
-            told |= {"status": report.NOTHING, "reason": "strength 0: left as it is"}
+            told |= {"status": status.NOTHING, "reason": "strength 0: left as it is"}
         elif told["beyond_training"]:
-            told["status"] = report.BEYOND
+            told["status"] = status.BEYOND
         elif not any(chosen):
             reason = f"every hole is thicker than {self.max_hole} pixels: left as they are"
-            told |= {"status": report.NOTHING, "reason": reason}
+            told |= {"status": status.NOTHING, "reason": reason}
         return told
 
     def _fill(

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import sys
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
@@ -23,11 +22,11 @@ from oldphoto_jax.photo import image
 from oldphoto_jax.predictors.colors import ColorPredictor
 from oldphoto_jax.predictors.defects import DefectPredictor
 from oldphoto_jax.predictors.filling import FillingPredictor
-from oldphoto_jax.restore import colorize, detect, fill, flow, pictures, program, report, steps
+from oldphoto_jax.restore import colorize, detect, fill, flow, pictures, status, steps
 from oldphoto_jax.restore import stage as stages
 from oldphoto_jax.restore.colorize import Colorizer
 from oldphoto_jax.restore.detect import Detector
-from oldphoto_jax.restore.inpaint import NETWORK, Inpainter
+from oldphoto_jax.restore.inpaint import Inpainter
 from oldphoto_jax.restore.request import (
     COLOR,
     PICTURES,
@@ -36,11 +35,9 @@ from oldphoto_jax.restore.request import (
     Request,
     Restored,
 )
+from oldphoto_jax.restore.together import Together
 
 DETECTOR, INPAINTER, COLORIZER = "segment-lite", "inpaint-lite", "colorize-lite"
-TOGETHER = detect.NEAR  # pixels; larger photos gain nothing from company
-SIZES = 8  # of photos for which programs are made; those of further sizes go one by one
-LONGEST = 4096  # pixels a side of these; a program's way to make views grows with its square
 FILLING = "restored pictures need the networks of a detector and an inpainter"
 COLORING = "pictures in colour need a colorizer"
 
@@ -78,11 +75,8 @@ class Restorer:
         self.inpainter = inpainter if self.fills else None
         self.colorizer = colorizer if self.colors else None
         self.outputs, self.grow, self.grow_given = tuple(outputs), grow, grow_given
-        self.count, self.devices = count, [*(devices or jax.local_devices())]
         self.flow = self._flow()
-        self.compiled: list[tuple[int, ...]] = []
-        self._programs: dict[tuple[str, ...], program.Program] = {}
-        self._sizes: set[tuple[int, int]] = set()
+        self.together = Together(self.flow, count, devices or jax.local_devices())
 
     def _flow(self) -> flow.Flow:
         """The steps that make the outputs."""
@@ -110,7 +104,7 @@ class Restorer:
     def made(self) -> int:
         """How many programs were made so far, of whole photos, tiles and views."""
         stages = {id(step.stage): step.stage for step in self.flow if step.stage is not None}
-        return len(self.compiled) + sum(len(stage.compiled) for stage in stages.values())
+        return len(self.together.compiled) + sum(len(stage.compiled) for stage in stages.values())
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -214,91 +208,14 @@ class Restorer:
 
     def place(self, height: int, width: int) -> Hashable:
         """Photos of sizes with the same place can go into `answer` together; None goes alone."""
-        small = height * width <= TOGETHER and max(height, width) <= LONGEST
-        return (height, width) if self.count > 1 and small else None
+        return self.together.place(height, width)
 
     def answer(self, requests: Sequence[Request]) -> list[dict[str, Any]]:
         """What the networks say of equal photos, `count` at once, each a part of its record.
 
-        Nothing, where they are to go one by one: a photo alone, large ones, those of more than
-        SIZES sizes, and where one at a time is asked for. When the devices run out of memory, half
-        as many photos are taken from then on, at last one by one. stderr is told.
+        Nothing for those that go one by one, see `together.Together`.
         """
-        sides = {request.sides for request in requests}
-        if len(requests) < 2 or len(sides) > 1 or self.place(*next(iter(sides))) is None:
-            return [{} for _ in requests]
-        if len(self._sizes | sides) > SIZES:  # compiling takes longer than what it saves
-            return [{} for _ in requests]
-        self._sizes |= sides
-        try:
-            parts = [
-                self._ask(requests[n : n + self.count]) for n in range(0, len(requests), self.count)
-            ]
-            return [answer for part in parts for answer in part]
-        except jax.errors.JaxRuntimeError as error:
-            if "RESOURCE_EXHAUSTED" not in str(error):
-                raise
-        if self.count > len(self.devices):
-            self.count = max(self.count // 2, len(self.devices))
-            print(f"out of device memory: {self.count} photos at once", file=sys.stderr)
-            return self.answer(requests)
-        print("out of device memory: these photos go one by one, in tiles", file=sys.stderr)
-        return [{} for _ in requests]
-
-    def _ask(self, requests: Sequence[Request]) -> list[dict[str, Any]]:
-        """Answers for equal photos, `count` of them at most.
-
-        Colours of photos as they came are asked for apart: so they are the same whatever else is
-        asked for, or known of the damage.
-        """
-        chain = [step for step in self.flow if step.role != "color" or RESTORED in step.needs]
-        if not any(map(self._colored, requests)):
-            chain = [step for step in chain if step.role != "color"]
-        if self.inpainter is not None and self.inpainter.strength == 0:  # then nothing is filled
-            chain = [one for one in chain if one.role == "find" or "mask" in one.makes]
-        answers = self._answers(chain, requests) if self._plain(requests) else [{}] * len(requests)
-        if COLOR in self.outputs and any(map(self._colored, requests)):
-            guess = [step for step in self.flow if step.role == "color"][:1]
-            pairs = zip(answers, self._answers(guess, requests), strict=True)
-            answers = [one | other for one, other in pairs]
-        return answers
-
-    def _plain(self, requests: Sequence[Request]) -> bool:
-        """Whether a program can hold all that finds and fills the damage of these photos."""
-        if self.detector is None or self.inpainter is None:
-            return False
-        wide = max(self.grow, self.inpainter.feather) > steps.REACH
-        known = any(one is not None for request in requests for one in request.known)
-        edited = known or self.detector.min_size > 1 or self.inpainter.grow > 0
-        return self.inpainter.method == NETWORK and not edited and not wide
-
-    def _answers(self, chain: flow.Flow, requests: Sequence[Request]) -> list[dict[str, Any]]:
-        """What a program of these steps says; it is made at first use."""
-        views = [step.source for step in chain if isinstance(step, steps.Guess)]
-        names = {"find": "probability", "fill": "fill"}
-        wanted = [names[step.role] for step in chain if step.role in names]
-        wanted += [f"{source} {part}" for source in views for part in ("view", "chroma")]
-        if (key := tuple(wanted)) not in self._programs:
-            made = program.Program(chain, wanted, self.devices, self.compiled)
-            self._programs[key] = made
-        frames = [program.frame(one.pixels) for one in requests]
-        told = self._programs[key](frames, self.count)
-        return [self._record(answer, views, requests[0].sides) for answer in told]
-
-    def _record(
-        self, answer: dict[str, Any], views: Sequence[str], sides: tuple[int, int]
-    ) -> dict[str, Any]:
-        """A program's answer as the record of a photo has it."""
-        record = {"probability": answer["probability"][..., 0]} if "probability" in answer else {}
-        record |= {"fill": answer["fill"]} if "fill" in answer else {}
-        if self.colorizer is None:
-            return record
-        small = colorize.working_size(*sides, self.colorizer.size)
-        return record | {f"{one} view": steps.crop_view(answer, one, small) for one in views}
-
-    def _colored(self, request: Request) -> bool:
-        """Whether the photo gets colours."""
-        return self.colorizer is not None and self.colorizer.reason(request.kind) is None
+        return self.together(requests)
 
     def finish(
         self,
@@ -331,10 +248,10 @@ def _status(told: dict[str, Any], reason: str | None, colors: bool) -> dict[str,
     """How it went with the photo as a whole, from what is told of its holes and its colours."""
     notes = [note for note in (told.get("reason"), reason) if note]
     colored = colors and reason is None
-    status = told.get("status", report.NOTHING if "marked" not in told else report.OK)
-    if status == report.NOTHING and colored:
-        status = report.OK
-    return {"status": status} | ({"reason": "; ".join(notes)} if notes else {})
+    word = told.get("status", status.NOTHING if "marked" not in told else status.OK)
+    if word == status.NOTHING and colored:
+        word = status.OK
+    return {"status": word} | ({"reason": "; ".join(notes)} if notes else {})
 
 
 def _hand_back(came: pictures.Picture, restored: Restored) -> Restored:

@@ -31,7 +31,7 @@ import numpy as np
 from oldphoto_jax.photo import image, scratch
 from oldphoto_jax.photo.color import gray_to_rgb, rgb_to_gray
 from oldphoto_jax.photo.types import Batch
-from oldphoto_jax.restore import colorize, detect, holes, report, tiles, traced
+from oldphoto_jax.restore import colorize, detect, holes, status, tiles, traced
 from oldphoto_jax.restore.colorize import Colorizer
 from oldphoto_jax.restore.detect import Detector
 from oldphoto_jax.restore.flow import HOST, TILE, VIEW, Folder, Record, Step, Weights
@@ -169,7 +169,7 @@ class Fill(Step):
             return {"restored": restored, "told": told} | made
         reason = "all of it is marked as damaged, so that nothing is left to go by: not restored"
         told = {"filled": 0.0, "thickest": max(mask.shape), "holes": {}, "left": 1, "guessed": 0}
-        told |= {"thick": [], "status": report.BEYOND, "reason": reason}
+        told |= {"thick": [], "status": status.BEYOND, "reason": reason}
         return {"restored": pixels, "restored view": None, "told": told}
 
     def traced(self, weights: Weights, batch: Batch) -> Batch:

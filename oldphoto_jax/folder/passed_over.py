@@ -6,9 +6,10 @@ import collections
 import pathlib
 from collections.abc import Iterable
 
+from oldphoto_jax.folder.report import PASSED_OVER, REPORT, Entry
 from oldphoto_jax.photo.disk import files
 from oldphoto_jax.photo.disk.survey import FILE, FOLDER, LINK, Left, Survey, survey
-from oldphoto_jax.restore.report import FAILED, PASSED_OVER, REPORT, Entry
+from oldphoto_jax.restore.status import FAILED
 
 WORDS = {  # of one, and of several
     (FILE, False): ("file is no photo", "files are no photos"),

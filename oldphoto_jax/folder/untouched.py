@@ -17,11 +17,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from oldphoto_jax.folder.report import Entry
 from oldphoto_jax.photo import scratch
 from oldphoto_jax.photo.content import PhotoFile
 from oldphoto_jax.photo.disk import reread
 from oldphoto_jax.restore import holes
-from oldphoto_jax.restore.report import Entry
 
 CODED_ANEW: Entry = {"share": 0.0, "coded_anew": True}  # JPEG and HEIC: every pixel may differ
 COLORED: Entry = {"share": 0.0, "coloured": True}  # every pixel is new; its luma stays

@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
+from oldphoto_jax.folder import untouched
+from oldphoto_jax.folder.report import Entry
 from oldphoto_jax.photo.codecs import encode, kinds
 from oldphoto_jax.photo.content import Page, PhotoFile
 from oldphoto_jax.photo.disk import contained, files
 from oldphoto_jax.photo.types import Rows
-from oldphoto_jax.restore import untouched
-from oldphoto_jax.restore.report import Entry
 
 PROFILE = "gray ICC profile left out of pictures in colour"
 LOSSY = (".jpg", ".jpeg", ".jpe", ".heic", ".heif", ".hif")

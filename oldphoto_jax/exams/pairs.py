@@ -16,12 +16,15 @@ from typing import Any
 import numpy as np
 
 import oldphoto_jax
+from oldphoto_jax.exams import tophat
+from oldphoto_jax.exams.defects import TOLERANCE
+from oldphoto_jax.exams.exam import Record, cell, markdown, plain
 from oldphoto_jax.metrics import mask as metrics
 from oldphoto_jax.metrics.stream import ratio
 from oldphoto_jax.metrics.width import near, width_bins
 from oldphoto_jax.photo import image, scratch
-from oldphoto_jax.restore import detect, exams, tiles, tophat
-from oldphoto_jax.restore.evaluate import TOLERANCE
+from oldphoto_jax.restore import detect, flow, steps, tiles
+from oldphoto_jax.restore.detect import Detector
 from oldphoto_jax.restore.stage import Stage
 
 ROWS = 1024  # that are measured at a time, for memory's sake
@@ -59,9 +62,14 @@ class Method:
 
 def network(name: str, stage: Stage, tta: bool = False) -> Method:
     """A trained network as a method."""
-    find = functools.partial(detect.probability, stage, tta=tta)
+    find = steps.Find(Detector(stage=stage, tta=tta))
+
+    def answer(pixels: np.ndarray) -> np.ndarray:
+        found: np.ndarray = flow.run((find,), {"pixels": pixels})["probability"]
+        return found
+
     name = f"{name} (tta)" if tta else name
-    return Method(name, find, stage.predictor.threshold, stage.checksum)
+    return Method(name, answer, stage.predictor.threshold, stage.checksum)
 
 
 def _tophat(pixels: np.ndarray) -> np.ndarray:
@@ -79,7 +87,7 @@ def _tophat(pixels: np.ndarray) -> np.ndarray:
 METHODS = {"tophat": Method("tophat", _tophat, tophat.THRESHOLD)}
 
 
-def evaluate(pairs: Iterable[exams.Record], methods: Sequence[Method]) -> dict[str, Any]:
+def evaluate(pairs: Iterable[Record], methods: Sequence[Method]) -> dict[str, Any]:
     """`protocol`, and `figures`: one dict for each method in order, with its `photos` one by one.
 
     `pairs` are records with `photo` [H,W,3] uint8 and `mask` [H,W,1], 0 or 1, looked at once.
@@ -118,9 +126,9 @@ def table(result: Mapping[str, Any]) -> str:
     for head, columns in (("method", COLUMNS), ("recall", RECALLS)):
         rows = [[head, *columns]]
         for figures in result["figures"]:
-            cells = (exams.cell(figures[key]) for key in columns.values())
+            cells = (cell(figures[key]) for key in columns.values())
             rows.append([figures["method"], *cells])
-        texts.append(exams.markdown(rows))
+        texts.append(markdown(rows))
     return "\n\n".join([*texts, result["protocol"]])
 
 
@@ -158,7 +166,7 @@ class _Measured:
             "marked": ratio(overlap.marked, pixels),
             "damaged": ratio(overlap.damaged, pixels),
         }
-        return {name: exams.plain(value) for name, value in figures.items()}
+        return {name: plain(value) for name, value in figures.items()}
 
 
 def _measure(mask: np.ndarray, found: np.ndarray, step: int) -> _Measured:

@@ -15,11 +15,14 @@ import numpy as np
 
 from oldphoto_jax.damage import recipe
 from oldphoto_jax.damage.defects import KINDS
+from oldphoto_jax.exams import tophat
+from oldphoto_jax.exams.exam import Crops, cell, markdown, plain
 from oldphoto_jax.metrics import mask as metrics
 from oldphoto_jax.metrics.stream import Stream
 from oldphoto_jax.photo import color, image
 from oldphoto_jax.predictors.defects import DefectPredictor
-from oldphoto_jax.restore import detect, exams, tophat
+from oldphoto_jax.restore import flow, steps
+from oldphoto_jax.restore.detect import Detector
 from oldphoto_jax.restore.stage import Stage
 
 TOLERANCE = 2  # pixels that a marked outline may be off
@@ -41,7 +44,7 @@ RECALLS = {
 
 
 @dataclasses.dataclass(kw_only=True)
-class Exam(exams.Exam):
+class Exam(Crops):
     """Crops with defects to find, and the same crops without any.
 
     `only` are the kinds of damage, or families of textures, drawn alone; all if empty. Raises
@@ -90,10 +93,12 @@ class Method:
 
 
 def network(name: str, stage: Stage[DefectPredictor], tta: bool = False) -> Method:
-    """A trained network as a method."""
+    """A trained network as a method; it is shown a crop as one tile."""
 
     def score(photo: np.ndarray) -> np.ndarray:
-        return detect.ask(stage, photo[None], tta)[0, ..., 0]
+        one = Detector(stage=stage, tta=tta, tile=max(photo.shape[:2]), overlap=0)
+        record = {"pixels": image.to_uint16(photo)}
+        return image.to_float(flow.run((steps.Find(one),), record)["probability"])
 
     name = f"{name} (tta)" if tta else name
     return Method(name, score, stage.predictor.threshold, stage.checksum, stage.predictor.multiple)
@@ -145,9 +150,9 @@ def table(result: Mapping[str, Any]) -> str:
     for head, columns in (("method", COLUMNS), ("recall", RECALLS)):
         rows = [[head, *columns]]
         for figures in result["figures"]:
-            cells = (exams.cell(figures.get(key)) for key in columns.values())
+            cells = (cell(figures.get(key)) for key in columns.values())
             rows.append([figures["method"], *cells])
-        tables.append(exams.markdown(rows))
+        tables.append(markdown(rows))
     return "\n\n".join([*tables, result["protocol"]])
 
 
@@ -175,4 +180,4 @@ def _computed(streams: Mapping[str, Stream]) -> dict[str, float | None]:
         **{f"recall {name}": value for name, value in streams["change"].compute().items()},
         "clean_marked": streams["clean"].compute(),
     }
-    return {name: exams.plain(value) for name, value in figures.items()}
+    return {name: plain(value) for name, value in figures.items()}

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from oldphoto_jax.exams.exam import plain
 from oldphoto_jax.metrics import color
 from oldphoto_jax.metrics.stream import Mean
-from oldphoto_jax.restore import exams
 
 SHARE = 0.05  # of a photo's pixels that have to be skin for it to count
 USUAL = (5, 95)  # percentiles of the true photos between which a hue of skin is plausible
@@ -82,11 +82,11 @@ def figures(ours: Sequence[Skin], truths: Sequence[Skin]) -> dict[str, float | N
     shown = [skin for skin in ours if skin.complexion]
     within = np.mean([wanted[0] <= skin.hue <= wanted[1] for skin in shown])
     middle = sum(wanted) / 2
-    found = {"skin_hue": _median(shown, middle), "skin_plausible": exams.plain(within)}
+    found = {"skin_hue": _median(shown, middle), "skin_plausible": plain(within)}
     for name in COMPLEXIONS:
         these = [skin for skin in shown if skin.complexion == name]
         error = Mean.of([skin.ab_error for skin in these]).compute()
-        found[f"skin_ab_{name}"] = exams.plain(error)
+        found[f"skin_ab_{name}"] = plain(error)
         found[f"skin_hue_{name}"] = _median(these, middle)
     return found
 
@@ -127,7 +127,7 @@ def _median(skins: Sequence[Skin], middle: float) -> float | None:
     hues = np.array([skin.hue for skin in skins if not math.isnan(skin.hue)])
     if not hues.size:
         return None
-    return exams.plain(float(_turned(np.median(_turned(hues - middle)) + middle)))
+    return plain(float(_turned(np.median(_turned(hues - middle)) + middle)))
 
 
 def _turned(degrees: np.ndarray) -> np.ndarray:

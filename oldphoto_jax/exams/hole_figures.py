@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from oldphoto_jax.exams.exam import cell, markdown, plain
 from oldphoto_jax.metrics import image as metrics
 from oldphoto_jax.metrics.hole import HolePsnr, HoleSsim
 from oldphoto_jax.metrics.stream import Mean
 from oldphoto_jax.photo import image
 from oldphoto_jax.photo.types import Array
-from oldphoto_jax.restore import exams
 
 Distance = Callable[[np.ndarray, np.ndarray], Array]  # photo, target [N,H,W,3], 0..1 -> [N]
 
@@ -74,7 +74,7 @@ class Answer:
         distance: Distance | None,
         seconds: float,
     ) -> Answer:
-        """The answer `filled` uint8 [H,W,3] to an example of `evaluate_inpaint.Exam`."""
+        """The answer `filled` uint8 [H,W,3] to an example of `filling.Exam`."""
         mask = example["mask"][None]
         photo, target = (image.to_float(pixels)[None] for pixels in (filled, example["target"]))
         similarity = metrics.ssim_map(photo, target, window=WINDOW)
@@ -125,7 +125,7 @@ def figures(questions: Sequence[Question], answers: Sequence[Answer]) -> dict[st
         **{key: whole[key] for key in BINNED},
         "photo_psnr": _mean(a.photo_psnr for a in answers),
         "photo_ssim": _mean(a.photo_ssim for a in answers),
-        "seconds": exams.plain(statistics.median(a.seconds for a in answers)),
+        "seconds": plain(statistics.median(a.seconds for a in answers)),
         "by_width": by_width,
         "by_ratio": by_ratio,
     }
@@ -139,9 +139,9 @@ def table(result: Mapping[str, Any]) -> str:
     counted, methods = result["counts"], result["figures"]
     rows = [["method", *(head for head, _ in COLUMNS.values())]]
     for found in methods:
-        cells = (exams.cell(found[key], digits) for key, (_, digits) in COLUMNS.items())
+        cells = (cell(found[key], digits) for key, (_, digits) in COLUMNS.items())
         rows.append([found["method"], *cells])
-    parts = [exams.markdown(rows)]
+    parts = [markdown(rows)]
     for by, bins in (("by_width", WIDTHS), ("by_ratio", RATIOS)):
         for key in BINNED:
             head, digits = COLUMNS[key]
@@ -151,10 +151,10 @@ def table(result: Mapping[str, Any]) -> str:
             )
             rows = [[f"{head} by {kind}", *bins]]
             for found in methods:
-                cells = (exams.cell(found[by][name][key], digits) for name in bins)
+                cells = (cell(found[by][name][key], digits) for name in bins)
                 rows.append([found["method"], *cells])
             rows.append([what, *(str(counted[by][name][what]) for name in bins)])
-            parts.append(exams.markdown(rows))
+            parts.append(markdown(rows))
     weights = [f"weights of {m['method']}: {m['weights']}" for m in methods if m["weights"]]
     total = f"{counted['photos']} photos with {counted['pixels']} pixels in holes"
     parts.append("\n".join([f"{total}; seconds on {result['device']}", *weights]))
@@ -164,9 +164,9 @@ def table(result: Mapping[str, Any]) -> str:
 def _pooled(answers: Sequence[Answer]) -> dict[str, float | None]:
     psnr = functools.reduce(operator.add, [a.psnr for a in answers]).compute()
     ssim = functools.reduce(operator.add, [a.ssim for a in answers]).compute()
-    found = {key: exams.plain(value) for key, value in (psnr | ssim).items()}
+    found = {key: plain(value) for key, value in (psnr | ssim).items()}
     return found | {"lpips": _mean(a.lpips for a in answers)}
 
 
 def _mean(values: Iterable[float]) -> float | None:
-    return exams.plain(Mean.of(list(values)).compute())
+    return plain(Mean.of(list(values)).compute())

@@ -17,23 +17,13 @@ from typing import Any
 
 from tqdm import tqdm
 
+from oldphoto_jax.folder import passed_over
+from oldphoto_jax.folder.report import DONE, FURTHER, PASSED_OVER, REPORT, Entry, Report
 from oldphoto_jax.photo.codecs import kinds as formats
 from oldphoto_jax.photo.content import PHOTO, Page
 from oldphoto_jax.photo.disk import files, names
 from oldphoto_jax.photo.disk.survey import Left
-from oldphoto_jax.restore import passed_over
-from oldphoto_jax.restore.report import (
-    BEYOND,
-    DONE,
-    FAILED,
-    FURTHER,
-    NOTHING,
-    OK,
-    PASSED_OVER,
-    REPORT,
-    Entry,
-    Report,
-)
+from oldphoto_jax.restore.status import BEYOND, FAILED, NOTHING, OK
 
 SAME = {  # what tells whether a photo needs no other outputs, and how to say that it differs
     "settings": "with other settings",

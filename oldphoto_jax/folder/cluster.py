@@ -21,9 +21,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from oldphoto_jax.restore import batch
-from oldphoto_jax.restore.batch import GroupWork, Job
-from oldphoto_jax.restore.report import Entry, Report
+from oldphoto_jax.folder import batch
+from oldphoto_jax.folder.batch import GroupWork, Job
+from oldphoto_jax.folder.report import Entry, Report
 
 LOCAL = "local"  # address of a cluster that is started for this run, on this machine
 ATTEMPTS = 3  # workers that may die at a photo: one or two may be killed for other reasons

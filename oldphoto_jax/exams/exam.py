@@ -44,7 +44,7 @@ class Method(Protocol):
 
 
 @dataclasses.dataclass(kw_only=True)
-class Exam:
+class Crops:
     """Crops of `size` pixels a side, `count` of them (default: one of each photo).
 
     `photos` is a source of records as in `data.sources`. Raises ValueError for an empty exam.

@@ -9,10 +9,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from oldphoto_jax.folder import batch, masks, written
 from oldphoto_jax.photo import infrared, margin
 from oldphoto_jax.photo.content import PHOTO, PhotoFile
 from oldphoto_jax.photo.disk import contained
-from oldphoto_jax.restore import batch, masks, written
 
 MASK, PROBABILITY, INFRARED, ADD, REMOVE = "mask", "probability", "infrared", "add", "remove"
 LEAVE, FILL, CROP = MARGINS = ("leave", "fill", "crop")

@@ -9,12 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from oldphoto_jax.folder import batch, page, sheet
+from oldphoto_jax.folder.report import Entry
 from oldphoto_jax.photo import encoding
 from oldphoto_jax.photo.content import PhotoFile
 from oldphoto_jax.photo.disk import contained, files
 from oldphoto_jax.photo.types import Rows
-from oldphoto_jax.restore import batch, page, sheet
-from oldphoto_jax.restore.report import FAILED, Entry
+from oldphoto_jax.restore.status import FAILED
 
 MASK = "mask"  # the file that the picture of what was found is made of
 

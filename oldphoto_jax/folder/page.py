@@ -16,13 +16,14 @@ import urllib.parse
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
+from oldphoto_jax.folder import batch, page_frame, sheet
+from oldphoto_jax.folder.report import PASSED_OVER, REPORT, Entry
 from oldphoto_jax.photo import tone
 from oldphoto_jax.photo.content import PhotoFile
 from oldphoto_jax.photo.disk import files, names
 from oldphoto_jax.photo.disk.survey import THUMBNAILS
 from oldphoto_jax.photo.types import Rows
-from oldphoto_jax.restore import batch, page_frame, sheet
-from oldphoto_jax.restore.report import BEYOND, FAILED, NOTHING, OK, PASSED_OVER, REPORT, Entry
+from oldphoto_jax.restore.status import BEYOND, FAILED, NOTHING, OK
 
 PAGE = "index.html"
 SIDE, QUALITY = 480, 85  # pixels of a thumbnail's longer side; its JPEG quality

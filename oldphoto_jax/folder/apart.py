@@ -10,10 +10,10 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from oldphoto_jax.folder.batch import FAULTS, Fatal, GroupWork, Job
+from oldphoto_jax.folder.report import Entry
 from oldphoto_jax.photo.disk import contained
 from oldphoto_jax.photo.disk.child import Child, serve
-from oldphoto_jax.restore.batch import FAULTS, Fatal, GroupWork, Job
-from oldphoto_jax.restore.report import Entry
 
 PATIENCE = 1800.0  # seconds, of which most go to programs that are compiled
 PER_MEGAPIXEL = 120.0  # seconds more

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from oldphoto_jax.folder import batch
 from oldphoto_jax.photo.content import PHOTO
 from oldphoto_jax.photo.disk import contained, files, mask_files, names
-from oldphoto_jax.restore import batch
 
 SUFFIX = mask_files.SUFFIX
 PROBABILITY = "_prob"  # NAME_prob.png is what `oldphoto detect` writes

@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 
+from oldphoto_jax.exams.defects import Method
+from oldphoto_jax.exams.exam import Crops, cell, markdown, plain
 from oldphoto_jax.metrics import mask as metrics
 from oldphoto_jax.metrics.stream import Stream
 from oldphoto_jax.obvious import film, kinds, paint, questions
 from oldphoto_jax.photo import color, image
-from oldphoto_jax.restore import exams
-from oldphoto_jax.restore.evaluate import Method
 
 SIDES = ("dark", "light")
 BOTH = "both"
@@ -34,7 +34,7 @@ COLUMNS = {"AP": "average_precision", "recall": "recall", "IoU": "iou"}
 
 
 @dataclasses.dataclass(kw_only=True)
-class Exam(exams.Exam):
+class Exam(Crops):
     """Crops with one kind of obvious damage each, once darker and once lighter than the photo.
 
     Photos are spread over the source. `only` are the kinds to draw; all if empty. Raises
@@ -112,22 +112,22 @@ def table(result: Mapping[str, Any]) -> str:
     """The result as text for people: two Markdown tables a method, and the protocol beneath."""
     texts = []
     for figures in result["figures"]:
-        clean = exams.cell(figures["clean_marked"])
+        clean = cell(figures["clean_marked"])
         texts.append(f"{figures['method']}, at {figures['threshold']:.4g}; clean {clean}")
         sides = POOLED
         head = ["kind", *(f"{name} {side}" for name in COLUMNS for side in sides), "crops"]
         rows = [
-            [kind, *(exams.cell(row[s][key]) for key in COLUMNS.values() for s in sides)]
+            [kind, *(cell(row[s][key]) for key in COLUMNS.values() for s in sides)]
             + [str(row["crops"])]
             for kind, row in figures["kinds"].items()
         ]
-        texts.append(exams.markdown([head, *rows]))
+        texts.append(markdown([head, *rows]))
         rows = [
-            [name, *(exams.cell(row[side]) for side in sides)]
+            [name, *(cell(row[side]) for side in sides)]
             for name, row in figures["recall"].items()
             if row[BOTH] is not None
         ]
-        texts.append(exams.markdown([["recall", *sides], *rows]))
+        texts.append(markdown([["recall", *sides], *rows]))
     return "\n\n".join([*texts, result["protocol"]])
 
 
@@ -166,14 +166,14 @@ def _computed(sums: Mapping[tuple[str, ...], Stream]) -> dict[str, Any]:
     rows = {kind: _row(sums, (kind,)) for kind in drawn}
     mean = {
         side: {
-            key: exams.plain(np.mean([row[side][key] for row in rows.values()]))
+            key: plain(np.mean([row[side][key] for row in rows.values()]))
             for key in COLUMNS.values()
         }
         for side in POOLED
     }
     every = _row(sums, drawn)
     return {
-        "clean_marked": exams.plain(sums["clean",].compute()),
+        "clean_marked": plain(sums["clean",].compute()),
         "kinds": {"all": every, "mean": mean | {"crops": every["crops"]}} | rows,
         "recall": _recalls(sums),
     }
@@ -188,7 +188,7 @@ def _row(sums: Mapping[tuple[str, ...], Stream], kinds: Collection[str]) -> dict
             for what in ("ranking", "overlap")
         }
         computed = parts["ranking"].compute() | parts["overlap"].compute()
-        row[name] = {key: exams.plain(computed[key]) for key in COLUMNS.values()}
+        row[name] = {key: plain(computed[key]) for key in COLUMNS.values()}
     asked = (sums["overlap", "dark", kind].arrays() for kind in kinds)
     return row | {"crops": sum(int(arrays["photos"]) for arrays in asked)}
 
@@ -205,7 +205,7 @@ def _recalls(sums: Mapping[tuple[str, ...], Stream]) -> dict[str, dict[str, floa
             found[f"opacity {step}"] = recall
         found |= {key: value for key, value in change.items() if key.startswith("by ")}
         for part, value in found.items():
-            recalls.setdefault(part, {})[name] = exams.plain(value)
+            recalls.setdefault(part, {})[name] = plain(value)
     return recalls
 
 

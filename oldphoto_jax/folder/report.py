@@ -10,10 +10,10 @@ import pathlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from oldphoto_jax.restore.status import FAILED, NOTHING
 from oldphoto_jax.weights import cache
 
 REPORT, DOING = "report.jsonl", ".doing"
-OK, NOTHING, BEYOND, FAILED = "ok", "nothing_to_do", "beyond_training", "failed"
 FURTHER = (
     "further"  # in an entry, those of a photo's further pages, which become lines of their own
 )

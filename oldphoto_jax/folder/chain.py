@@ -14,26 +14,15 @@ from typing import Any
 
 import numpy as np
 
+from oldphoto_jax.folder import batch, book, browse, known, masks, page, sheet, written
+from oldphoto_jax.folder.report import Entry, Report
 from oldphoto_jax.photo import encoding, margin, scratch
 from oldphoto_jax.photo.codecs import encode
 from oldphoto_jax.photo.content import PHOTO, Page, PhotoFile
 from oldphoto_jax.photo.disk import contained, files, names
 from oldphoto_jax.photo.margin import Margin
 from oldphoto_jax.photo.types import Rows
-from oldphoto_jax.restore import (
-    batch,
-    book,
-    browse,
-    colorize,
-    detect,
-    known,
-    masks,
-    page,
-    sheet,
-    stage,
-    written,
-)
-from oldphoto_jax.restore.report import NOTHING, Entry, Report
+from oldphoto_jax.restore import colorize, detect, stage
 from oldphoto_jax.restore.restorer import (
     PICTURES,
     RESTORED,
@@ -42,6 +31,7 @@ from oldphoto_jax.restore.restorer import (
     Restored,
     Restorer,
 )
+from oldphoto_jax.restore.status import NOTHING
 
 STAGE = "restore"  # what the report calls it
 MASK, PROBABILITY, SHEET = "mask", "prob", "sheet"

@@ -15,10 +15,14 @@ import jax
 import numpy as np
 
 import oldphoto_jax
+from oldphoto_jax.exams import skin_figures
+from oldphoto_jax.exams.color_figures import WINDOW, Answer, Look, Perception, figures, truth
+from oldphoto_jax.exams.exam import plain
 from oldphoto_jax.metrics.color import cf_hs2003
 from oldphoto_jax.photo import color, image
-from oldphoto_jax.restore import colorize, exams, skin_figures
-from oldphoto_jax.restore.color_figures import WINDOW, Answer, Look, Perception, figures, truth
+from oldphoto_jax.photo.tone import GRAY
+from oldphoto_jax.restore import colorize, flow, steps
+from oldphoto_jax.restore.colorize import Colorizer
 from oldphoto_jax.restore.stage import Stage
 
 if TYPE_CHECKING:
@@ -98,10 +102,12 @@ class Method:
 
 def network(name: str, stage: Stage[ColorPredictor], size: int = colorize.SIZE) -> Method:
     """A trained network as a method, asked as users ask it: see `restore.colorize`."""
+    one = Colorizer(stage=stage, size=size)
+    chain = steps.Guess(one), steps.Paint(one, "pixels", "color")
 
     def answer(photo: np.ndarray) -> np.ndarray:
-        gray = image.to_uint8(photo[..., :1])
-        return image.to_float(np.stack([colorize.colorize(stage, one, size) for one in gray]))
+        records = ({"pixels": gray, "kind": GRAY} for gray in image.to_uint8(photo[..., :1]))
+        return image.to_float(np.stack([flow.run(chain, each)["color"][:] for each in records]))
 
     return Method(name, answer, stage.checksum)
 
@@ -156,7 +162,7 @@ def evaluate(
             "skin": sum(complexions.values()),
             **{f"skin_{name}": count for name, count in complexions.items()},
         },
-        "usual": [exams.plain(end) for end in ends] if ends else None,
+        "usual": [plain(end) for end in ends] if ends else None,
         "truth": truth(looks),
         "figures": [
             {"method": method.name, "weights": method.weights} | figures(given, looks)
