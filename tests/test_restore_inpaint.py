@@ -7,7 +7,8 @@ import pytest
 
 from oldphoto_jax import cli
 from oldphoto_jax.commands.options import FILLERS
-from oldphoto_jax.folder import batch, sample
+from oldphoto_jax.folder import sample
+from oldphoto_jax.folder.jobs import Job, lossless
 from oldphoto_jax.photo import scratch
 from oldphoto_jax.photo.disk import files
 from oldphoto_jax.restore import inpaint, stage
@@ -51,8 +52,8 @@ def test_a_network_that_fills_nothing_is_told(tmp_path):
 def save(folder, pixels, mask, name="p.tif", **beside):
     files.write(folder / name, files.PhotoFile(pixels, **beside))
     files.write_png(folder / "m.png", mask[..., None] * np.uint8(255))
-    out = folder / "out" / f"p_restored{batch.lossless(folder / name)}"
-    return batch.Job(folder / name, name, {"restored": out}, {"mask": folder / "m.png"})
+    out = folder / "out" / f"p_restored{lossless(folder / name)}"
+    return Job(folder / name, name, {"restored": out}, {"mask": folder / "m.png"})
 
 
 def three_holes():
