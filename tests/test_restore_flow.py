@@ -22,6 +22,7 @@ from oldphoto_jax.restore import (
     flow,
     holes,
     inpaint,
+    octaves,
     stage,
     steps,
     tiles,
@@ -161,8 +162,11 @@ def batch_of(pixels):
     return {"photo": np.stack([files.rgb(one) for one in pixels]), "gray": gray, "full": full}
 
 
-@pytest.mark.parametrize(("channels", "bits"), [(1, 8), (3, 16)])
-def test_one_function_fills_and_colours_as_the_flow_that_is_run(restorer, channels, bits):
+@pytest.mark.parametrize(("channels", "bits", "near"), [(1, 8, detect.NEAR), (3, 16, 10_000)])
+def test_one_function_fills_and_colours_as_the_flow_that_is_run(
+    restorer, channels, bits, near, monkeypatch
+):
+    monkeypatch.setattr(detect, "NEAR", near)  # larger photos are looked at from further away, too
     pixels = scans(channels)
     if bits == 8:
         pixels = image.to_uint8(image.to_float(pixels))
@@ -188,6 +192,23 @@ def test_one_function_fills_and_colours_as_the_flow_that_is_run(restorer, channe
             assert np.ptp(chroma) > 0.01
 
 
+@pytest.mark.parametrize("shape", [(40, 60), (41, 61), (300, 50), (513, 31)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_halves_and_doubles_are_those_of_files(shape, dtype):
+    most = np.iinfo(dtype).max
+    pixels = RNG.integers(0, most + 1, (*shape, 3), dtype)
+    photo, full = image.to_float(pixels)[None], np.full((1, 1, 1, 1), most, np.float32)
+    wanted = octaves.halve(pixels)
+    half = np.rint(np.asarray(traced.halve(photo, full))[0] * most)
+    off = np.abs(half - wanted)  # OpenCV rounds the two ways of odd sides otherwise
+    assert off.max() <= 1 and off.mean() < 0.02
+    assert not off.any() or shape[0] % 2 or shape[1] % 2
+    found = image.to_uint16(image.to_float(wanted[..., 0]))  # as maps of probability are
+    doubled = np.concatenate([rows for _, rows in octaves.double(found, *shape)])
+    made = np.asarray(traced.double(np.float32(found[None, ..., None]), *shape))[0, ..., 0]
+    assert made.shape == shape and np.abs(made - doubled).max() <= 0.5
+
+
 def test_all_devices_say_what_one_says(restorer):
     count = len(jax.local_devices())
     assert count > 1
@@ -206,9 +227,6 @@ def test_all_devices_say_what_one_says(restorer):
 def test_what_no_program_can_do_is_refused(restorer, parts):
     batch = batch_of(scans(1, count=1, shape=(64, 64)))
     own = flow.weights(restorer.flow)
-    large = {"photo": np.zeros((1, 1300, 1300, 3), np.float32), "gray": np.ones(1, bool)}
-    with pytest.raises(ValueError, match="1300 x 1300 pixels are looked at from further away"):
-        jax.eval_shape(flow.pure(restorer.flow), own, large)
     with pytest.raises(ValueError, match="min_size"):
         jax.eval_shape(flow.pure(restorer_of(parts, min_size=5).flow), own, batch)
     with pytest.raises(ValueError, match="Twice runs on the host alone"):

@@ -63,19 +63,10 @@ class Find(Step):
         return {"probability": self.detector.find(record["pixels"], folder)}
 
     def traced(self, weights: Weights, batch: Batch) -> Batch:
-        """Adds `probability`, in steps of 1/65535 as it is stored; unless it, or a mask, is there.
-
-        Raises ValueError for photos that are looked at from further away, too.
-        """
+        """Adds `probability`, in steps of 1/65535 as it is stored; unless it, or a mask, is there."""
         if "mask" in batch or "probability" in batch:
             return {}
-        one, photo = self.detector, batch["photo"]
-        height, width = photo.shape[1:3]
-        if one.coarse and height * width > detect.NEAR:
-            raise ValueError(
-                f"photos of {height} x {width} pixels are looked at from further away, too, which "
-                "no program does as a whole; run the flow, or set coarse=False"
-            )
+        one = self.detector
         flips = detect.FLIPS if one.tta else detect.FLIPS[:1]
 
         def ask(part: Batch) -> jax.Array:
@@ -85,9 +76,17 @@ class Find(Step):
                 answers.append(jnp.flip(one.stage.predict(weights[self.role], seen)["mask"], axes))
             return sum(answers) / jnp.float32(len(answers))
 
-        down, across = tiles.plan(height, width, one.tile, one.overlap, one.multiple)
-        found = traced.in_tiles(ask, {"photo": photo}, down, across, one.overlap)
-        return {"probability": jnp.round(found * traced.FULL_SCALE) / traced.FULL_SCALE}
+        def look(photo: jax.Array) -> jax.Array:
+            height, width = photo.shape[1:3]
+            down, across = tiles.plan(height, width, one.tile, one.overlap, one.multiple)
+            near = traced.in_tiles(ask, {"photo": photo}, down, across, one.overlap)
+            if one.coarse and height * width > detect.NEAR:  # from further away, too
+                far = traced.double(look(traced.halve(photo, full)), height, width)
+                near = jnp.maximum(near, far)
+            return jnp.round(near * traced.FULL_SCALE) / traced.FULL_SCALE
+
+        full = _full_scale(batch)
+        return {"probability": look(batch["photo"])}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -196,9 +195,14 @@ class Fill(Step):
         gray = batch["gray"][:, None, None, None]
         fill = jnp.where(gray, fill.sum(axis=-1, keepdims=True) / 3, fill)
         # Rounded as in the photo's own file, which is what the view of it is made from.
-        full = jnp.asarray(batch.get("full", traced.FULL_SCALE), jnp.float32)
-        full = full.reshape(-1, 1, 1, 1)
+        full = _full_scale(batch)
         opacity, old = traced.widen(mask, one.feather, fade=True), photo * full
         new = jnp.round(old + opacity * (jnp.clip(fill, 0, 1) * full - old))
         new = new if one.strength == 1 else jnp.round(old + one.strength * (new - old))
         return {"fill": fill, "restored": jnp.where(new == jnp.round(old), photo, new / full)}
+
+
+def _full_scale(batch: Batch) -> jax.Array:
+    """The largest value of each photo's file, [N,1,1,1]."""
+    full = jnp.asarray(batch.get("full", traced.FULL_SCALE), jnp.float32)
+    return full.reshape(-1, 1, 1, 1)
