@@ -114,6 +114,19 @@ def test_marking_a_batch_is_cutting_a_stored_map_and_growing(grow):
         assert np.array_equal(np.asarray(mask)[0, ..., 0], wanted)
 
 
+@pytest.mark.parametrize("known", ["given", "probability"])
+def test_edited_masks_of_a_batch_are_those_of_the_flow(known):
+    given, add, remove = (masks(2)[:1] * np.uint8(255) for _ in range(3))
+    record = {"given": given[0]} if known == "given" else {"probability": given[0] * np.uint16(257)}
+    batch = {known: np.float32(given[..., None]) / 255}
+    step = steps.Mark(marking(0.5).detector, grow=1, grow_given=3)
+    edits = {"add": add, "remove": remove}
+    wanted = step(record | {name: mask[0] for name, mask in edits.items()})["mask"]
+    made = step.traced({}, batch | {name: mask[..., None] for name, mask in edits.items()})["mask"]
+    assert np.array_equal(np.asarray(made)[0, ..., 0], wanted)
+    assert not np.array_equal(wanted, step(record)["mask"])
+
+
 def test_every_value_of_a_stored_map_is_told_from_the_next():
     stored = np.arange(65536).astype(np.uint16).reshape(1, 256, 256, 1)
     batch = {"probability": image.to_float(stored)}
