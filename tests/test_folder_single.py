@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from oldphoto_jax.folder import batch, single
+from oldphoto_jax.folder import single
+from oldphoto_jax.folder.jobs import Job, lossless
 from oldphoto_jax.photo import encoding, scratch, tone
 from oldphoto_jax.photo.content import PhotoFile
 from oldphoto_jax.photo.disk import files
@@ -35,7 +36,7 @@ def linear(tmp_path):
 
 
 def of_linear(tmp_path, kind, **inputs):
-    return batch.Job(tmp_path / "a.png", "a.png", {kind: tmp_path / f"a_{kind}.png"}, inputs)
+    return Job(tmp_path / "a.png", "a.png", {kind: tmp_path / f"a_{kind}.png"}, inputs)
 
 
 def test_finding_in_linear_numbers(tmp_path, linear, monkeypatch):
@@ -79,7 +80,7 @@ def test_colouring_in_linear_numbers(tmp_path, linear, monkeypatch):
 
 def to_find(photo, out):
     kinds = ("mask", "prob", "overlay")
-    return batch.Job(photo, photo.name, {kind: out / f"x_{kind}.png" for kind in kinds})
+    return Job(photo, photo.name, {kind: out / f"x_{kind}.png" for kind in kinds})
 
 
 def png(path):
@@ -146,8 +147,8 @@ def small():
 def to_fill(folder, pixels, mask, name="p.tif", **beside):
     files.write(folder / name, PhotoFile(pixels, **beside))
     files.write_png(folder / "m.png", mask[..., None] * np.uint8(255))
-    out = folder / "out" / f"p_restored{batch.lossless(folder / name)}"
-    return batch.Job(folder / name, name, {"restored": out}, {"mask": folder / "m.png"})
+    out = folder / "out" / f"p_restored{lossless(folder / name)}"
+    return Job(folder / name, name, {"restored": out}, {"mask": folder / "m.png"})
 
 
 def fill(job, **options):
@@ -236,8 +237,8 @@ def tint():
 
 def to_color(folder, photo, name="p.tif"):
     files.write(folder / name, photo)
-    out = folder / "out" / f"p_color{batch.lossless(folder / name)}"
-    return batch.Job(folder / name, name, {"color": out})
+    out = folder / "out" / f"p_color{lossless(folder / name)}"
+    return Job(folder / name, name, {"color": out})
 
 
 @pytest.mark.parametrize("name", ["p.tif", "p.png"])
@@ -264,7 +265,7 @@ def test_what_goes_in_comes_out_but_for_a_gray_profile(tmp_path, tint, name, cha
 def test_every_format_becomes_one_without_loss(tmp_path, tint, ending, made):
     path = tmp_path / f"p{ending}"
     path.write_bytes(cv2.imencode(ending, ramp(np.uint8))[1].tobytes())
-    job = batch.Job(path, "p", {"color": tmp_path / f"p_color{batch.lossless(path)}"})
+    job = Job(path, "p", {"color": tmp_path / f"p_color{lossless(path)}"})
     told = single.Coloring(Colorizer(stage=tint, size=64))(job)
     [result] = tmp_path.glob("p_color.*")
     assert told["kind"] == tone.GRAY and result.suffix == made

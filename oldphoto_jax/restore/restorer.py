@@ -22,7 +22,7 @@ from oldphoto_jax.photo import image
 from oldphoto_jax.predictors.colors import ColorPredictor
 from oldphoto_jax.predictors.defects import DefectPredictor
 from oldphoto_jax.predictors.filling import FillingPredictor
-from oldphoto_jax.restore import colorize, detect, fill, flow, pictures, status, steps
+from oldphoto_jax.restore import color_steps, colorize, detect, fill, flow, pictures, status, steps
 from oldphoto_jax.restore import stage as stages
 from oldphoto_jax.restore.colorize import Colorizer
 from oldphoto_jax.restore.detect import Detector
@@ -95,8 +95,8 @@ class Restorer:
             if self.colorizer is None:
                 raise ValueError(COLORING)
             chain += [
-                steps.Guess(self.colorizer, source),
-                steps.Paint(self.colorizer, source, result),
+                color_steps.Guess(self.colorizer, source),
+                color_steps.Paint(self.colorizer, source, result),
             ]
         return tuple(chain)
 
