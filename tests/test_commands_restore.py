@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from oldphoto_jax import cli
-from oldphoto_jax.folder import chain, report, sample
+from oldphoto_jax.folder import chain, outputs, report, sample
 from oldphoto_jax.photo.disk import files
 from oldphoto_jax.restore import restorer, stage
 from tests import test_restore_chain as toys
@@ -329,7 +329,7 @@ def test_help_lists_every_option_in_its_group(capsys):
     groups = re.findall(r"^(?:the )?(\w+):$", text, re.M)
     assert groups[-4:] == ["mask", "pictures", "files", "machine"]
     formats = re.search(r"--format \{(.*?)\}", text)[1].split(",")
-    assert tuple(formats) == chain.FORMATS
+    assert tuple(formats) == outputs.FORMATS
     assert str(files.MAX_PIXELS) in text and f"({chain.QUALITY})" in text
 
 

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from oldphoto_jax.folder import apart, batch
+from oldphoto_jax.folder.jobs import plan
 from oldphoto_jax.folder.report import Report
 
 NAMES = ("a.png", "b.png", "c.png", "d.png", "e.png")
@@ -61,7 +62,7 @@ def folder(tmp_path):
 
 def go(folder, factory, force=False, settings=SETTINGS):
     """A run; its counts and its lines of the report, by photo."""
-    jobs = batch.plan(folder / "in", folder / "out", ["mask", "prob"])
+    jobs = plan(folder / "in", folder / "out", ["mask", "prob"])
     report = Report(folder / "out")
     with apart.Apart(factory, ready()) as way:
         counts = batch.run_groups(jobs, report, ready(), settings, force, most=2, apart=way)
@@ -109,7 +110,7 @@ def test_it_is_not_tried_again_unless_something_is_new(folder):
 
 def test_it_has_its_time(folder, monkeypatch):
     way = apart.Apart(functools.partial(ready, sleep), ready())
-    jobs = batch.plan(folder / "in", folder / "out", ["mask", "prob"])
+    jobs = plan(folder / "in", folder / "out", ["mask", "prob"])
     with way:
         assert "process" in way(jobs[:1])[0]
         monkeypatch.setattr(apart, "PATIENCE", 0.3)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from oldphoto_jax.folder import batch
+from oldphoto_jax.folder.jobs import closing, plan
 from oldphoto_jax.photo.disk import names
 
 PIXELS = np.full((8, 8, 3), 100, np.uint8)
@@ -36,7 +37,7 @@ def work(job):
 
 
 def go(source, out, work=work, force=False, **settings):
-    jobs = batch.plan(source, out, ("mask", "prob"))
+    jobs = plan(source, out, ("mask", "prob"))
     return batch.run(jobs, batch.Report(out), work, settings, force)
 
 
@@ -45,7 +46,7 @@ def lines(out):
 
 
 def test_the_tree_is_kept_and_namesakes_keep_their_ending(scans, tmp_path):
-    jobs = batch.plan(scans, tmp_path / "out", ["mask"])
+    jobs = plan(scans, tmp_path / "out", ["mask"])
     made = {job.name: job.outputs["mask"].relative_to(tmp_path / "out").as_posix() for job in jobs}
     assert made == {
         "a.jpg": "a.jpg_mask.png",
@@ -66,7 +67,7 @@ def test_no_kind_of_one_photo_is_called_as_another_kind_of_another(tmp_path):
     for name in ("a.jpg", "a_restored.jpg", "b_restored.jpg", "C.jpg", "c_restored.png"):
         write(tmp_path / "in" / name)
     kinds = ("restored", "restored_color", "color")
-    jobs = batch.plan(tmp_path / "in", tmp_path / "out", kinds)
+    jobs = plan(tmp_path / "in", tmp_path / "out", kinds)
     paths = [path.name.casefold() for job in jobs for path in job.outputs.values()]
     assert len({*paths}) == len(paths) == 15
     assert jobs[3].name == "b_restored.jpg"
@@ -75,30 +76,30 @@ def test_no_kind_of_one_photo_is_called_as_another_kind_of_another(tmp_path):
 
 def test_one_photo_may_lie_beside_its_mask(tmp_path):
     photo = write(tmp_path / "a.jpg")
-    [job] = batch.plan(photo, tmp_path, ["mask"])
+    [job] = plan(photo, tmp_path, ["mask"])
     assert job.outputs["mask"] == tmp_path / "a_mask.png"
 
 
 def test_photos_are_never_overwritten(scans, tmp_path):
     with pytest.raises(ValueError, match="is the folder of the photos"):
-        batch.plan(scans, scans, ["mask"])
+        plan(scans, scans, ["mask"])
     with pytest.raises(ValueError, match="holds photos of its own"):
-        batch.plan(scans, scans / "box", ["mask"])
+        plan(scans, scans / "box", ["mask"])
     write(scans / "scans" / "c.png")
     write(scans / "c_mask.png")
     with pytest.raises(ValueError, match="would overwrite a photo"):
-        batch.plan(scans, scans.parent, ["mask"])
+        plan(scans, scans.parent, ["mask"])
 
 
 def test_results_inside_the_folder_are_no_photos(scans):
-    count = len(batch.plan(scans, scans / "out", ["mask"]))
+    count = len(plan(scans, scans / "out", ["mask"]))
     go(scans, scans / "out")
-    assert len(batch.plan(scans, scans / "out", ["mask"])) == count
+    assert len(plan(scans, scans / "out", ["mask"])) == count
 
 
 def test_an_empty_folder_is_refused(tmp_path):
     with pytest.raises(ValueError, match="no photos"):
-        batch.plan(tmp_path, tmp_path / "out", ["mask"])
+        plan(tmp_path, tmp_path / "out", ["mask"])
 
 
 def test_a_failure_is_reported_and_the_rest_is_done(scans, tmp_path):
@@ -160,7 +161,7 @@ def test_a_killed_photo_is_made_again(scans, tmp_path):
 def test_stages_share_a_folder_and_its_report(scans, tmp_path):
     out = tmp_path / "out"
     go(scans, out)
-    jobs = batch.plan(scans, out, ["restored"])
+    jobs = plan(scans, out, ["restored"])
     for expected in {"ok": 5}, {"nothing_to_do": 5}:
         report = batch.Report(out, "inpaint")
         assert batch.run(jobs, report, work, {"method": "telea"}) == expected
@@ -175,7 +176,7 @@ def test_stages_share_a_folder_and_its_report(scans, tmp_path):
 
 def test_another_input_makes_other_outputs(scans, tmp_path):
     out, mask = tmp_path / "out", write(tmp_path / "mask.png")
-    [job] = batch.plan(scans / "b.png", out, ["restored"])
+    [job] = plan(scans / "b.png", out, ["restored"])
     job = dataclasses.replace(job, inputs={"mask": mask})
     for expected in "ok", "nothing_to_do":
         assert batch.run([job], batch.Report(out, "inpaint"), work, {}) == {expected: 1}
@@ -186,7 +187,7 @@ def test_another_input_makes_other_outputs(scans, tmp_path):
 
 
 def test_a_job_with_a_problem_fails_with_it(scans, tmp_path):
-    jobs = batch.plan(scans, tmp_path / "out", ["restored"])
+    jobs = plan(scans, tmp_path / "out", ["restored"])
     jobs[0] = dataclasses.replace(jobs[0], problem="has no mask")
     counts = batch.run(jobs, batch.Report(tmp_path / "out"), work, {})
     assert counts == {"failed": 1, "ok": 4}
@@ -194,7 +195,7 @@ def test_a_job_with_a_problem_fails_with_it(scans, tmp_path):
 
 
 def test_outputs_may_end_like_their_photo(scans, tmp_path):
-    jobs = batch.plan(scans, tmp_path, ["restored"], lambda photo, kind: photo.suffix)
+    jobs = plan(scans, tmp_path, ["restored"], lambda photo, kind: photo.suffix)
     assert [job.outputs["restored"].name for job in jobs][:2] == [
         "a.jpg_restored.jpg",
         "a.png_restored.png",
@@ -242,7 +243,7 @@ def test_every_name_that_a_photo_can_have_is_short_enough_for_its_files(tmp_path
     out, kinds = tmp_path / "out", ("restored_color", "restored", "p999_restored_color")
 
     def planned():
-        return batch.plan(tmp_path / "in", out, kinds, lambda photo, kind: photo.suffix)
+        return plan(tmp_path / "in", out, kinds, lambda photo, kind: photo.suffix)
 
     jobs = planned()
     paths = [path for job in jobs for path in job.outputs.values()]
@@ -317,26 +318,26 @@ def test_what_is_passed_over_is_told_once_and_what_cannot_be_read_fails(scans, t
     assert found["box/lost"]["status"] == "failed" and "nowhere" in found["box/lost"]["reason"]
     assert go(scans, out) == {"nothing_to_do": 5, "failed": 1}
     assert len(lines(out)) == 8 + 5 + 1  # the fault again, as those of photos
-    closing = batch.closing(batch.plan(scans, out, ["mask"]))
-    assert closing == (
+    told_last = closing(plan(scans, out, ["mask"]))
+    assert told_last == (
         "1 file is no photo, 1 link to a folder was not followed, 1 link leads nowhere: "
         "see report.jsonl"
     )
     (scans / "letter.pdf").write_text("%PDF")
-    assert "2 files are no photos," in batch.closing(batch.plan(scans, out, ["mask"]))
+    assert "2 files are no photos," in closing(plan(scans, out, ["mask"]))
 
 
 def test_nothing_is_said_of_a_folder_that_holds_photos_alone(scans, tmp_path):
-    assert batch.closing(batch.plan(scans, scans / "out", ["mask"])) == ""
+    assert closing(plan(scans, scans / "out", ["mask"])) == ""
     go(scans, scans / "out")
-    assert batch.closing(batch.plan(scans, scans / "out", ["mask"])) == ""
+    assert closing(plan(scans, scans / "out", ["mask"])) == ""
 
 
 def test_a_folder_without_photos_says_what_is_in_there(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "notes.txt").write_text("of 1923")
     with pytest.raises(ValueError, match=r"in: no photos in there \(1 file is no photo\)"):
-        batch.plan(tmp_path / "in", tmp_path / "out", ["mask"])
+        plan(tmp_path / "in", tmp_path / "out", ["mask"])
 
 
 @pytest.mark.parametrize("first", ["a.jpg", "a.png", "a_restored.jpg"])
@@ -344,7 +345,7 @@ def test_photos_that_have_been_done_keep_the_names_of_their_files(tmp_path, firs
     scans, out, kinds = tmp_path / "in", tmp_path / "out", ("restored", "restored_color", "color")
 
     def planned():
-        return batch.plan(scans, out, kinds, lambda photo, kind: ".png")
+        return plan(scans, out, kinds, lambda photo, kind: ".png")
 
     write(scans / first)
     assert batch.run(planned(), batch.Report(out), work, {}) == {"ok": 1}
@@ -371,7 +372,7 @@ def test_names_that_were_kept_are_never_taken():
 @pytest.mark.parametrize(("name", "ending"), [("a.jpg", ".png"), ("b", ".png"), ("c.JFIF", ".jpg")])
 def test_files_end_as_what_the_photo_holds(tmp_path, name, ending):
     write(tmp_path / f"x{ending}").rename(tmp_path / name)
-    [job] = batch.plan(tmp_path / name, tmp_path / "o", ["color"], lambda photo, kind: photo.suffix)
+    [job] = plan(tmp_path / name, tmp_path / "o", ["color"], lambda photo, kind: photo.suffix)
     assert job.outputs["color"].suffix == ending
 
 

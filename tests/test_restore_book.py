@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from oldphoto_jax.folder import batch, chain, page, written
+from oldphoto_jax.folder import browse, chain, outputs, page, written
+from oldphoto_jax.folder.jobs import Job, plan
 from oldphoto_jax.photo.disk import files
 from oldphoto_jax.photo.disk.files import PhotoFile
 from oldphoto_jax.restore import inpaint
@@ -204,7 +205,7 @@ def test_single_steps_carry_further_pages_and_say_so(tmp_path, three, changed):
     mask[3:6, 4:20] = 255 * changed
     given = {"mask": test_restore_chain.save(tmp_path / "m.png", mask)}
     for ending in (".tif", ".png"):
-        job = batch.Job(three, "a.tif", {"restored": tmp_path / f"b{ending}"}, given)
+        job = Job(three, "a.tif", {"restored": tmp_path / f"b{ending}"}, given)
         told = inpaint.Inpainter(method="telea")(job)
         assert told["notes"] == ["2 further pages: `oldphoto restore` looks at all of them"]
     assert told["left_out"] == {"restored": ["2 further pages"]}
@@ -218,7 +219,7 @@ def test_single_steps_carry_further_pages_and_say_so(tmp_path, three, changed):
 
 def test_no_file_of_a_page_is_called_as_that_of_another_photo(tmp_path, three):
     test_restore_chain.save(three.parent / "a_p2.png", scratched(seed=4))
-    jobs = batch.plan(three.parent, tmp_path / "out", ["mask"], pages=written.pages)
+    jobs = plan(three.parent, tmp_path / "out", ["mask"], pages=written.pages)
     paths = [path for job in jobs for path in job.outputs.values()]
     assert len({*paths}) == len(paths) == 4
 
@@ -228,13 +229,13 @@ def test_the_contact_page_shows_all_pages(tmp_path, three):
     for name, early in {"early": True, "late": False}.items():
         out = tmp_path / name
         go(three, out, page=early, kinds=["mask", "restored"])
-        jobs = batch.plan(three, out, ["mask", "restored"], chain.suffix, written.pages)
-        chain.write_page(out, jobs)
+        jobs = plan(three, out, ["mask", "restored"], outputs.suffix, written.pages)
+        browse.write_page(out, jobs)
         text = (out / "index.html").read_text("utf-8")
         assert "a.tif, page 2" in text and "a.tif, page 3" in text
         made[name] = test_restore_chain.thumbnails(out)
     assert made["early"] == made["late"] and "restored/a.tif/2.jpg" in made["late"]
     bound(three, scratched(3), scratched(3, seed=2))
     go(three, out, kinds=["mask", "restored"], force=True)
-    assert [*page.collect(out, chain.STAGE)] == ["a.tif", "a.tif/2"]
+    assert [*page.collect(out, outputs.STAGE)] == ["a.tif", "a.tif/2"]
     assert [*last(out)] == ["a.tif"]

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from oldphoto_jax.folder import batch, chain, masks, page, written
+from oldphoto_jax.folder import batch, browse, chain, masks, outputs, page, written
+from oldphoto_jax.folder.jobs import LOSSLESS, plan
 from oldphoto_jax.folder.report import Report
 from oldphoto_jax.photo import encoding, icc
 from oldphoto_jax.photo.codecs import kinds
@@ -117,18 +118,18 @@ def go(
 ):
     """As the command does it; returns how the photos ended."""
     wanted = kinds or ["prob", "mask", *PICTURES]
-    endings = functools.partial(chain.suffix, form=form)
+    endings = functools.partial(outputs.suffix, form=form)
     copied = [kind for kind in wanted if kind in PICTURES and form == "same"]
-    jobs = batch.plan(photos, out, wanted, endings, written.pages, copied)
+    jobs = plan(photos, out, wanted, endings, written.pages, copied)
     jobs = [dataclasses.replace(job, inputs=given or {}) for job in jobs]
     jobs = masks.pair(jobs, pair) if pair else jobs
     names = ("quality", "strip_gps", "page", "margin", "infrared")
     filing = {name: options.pop(name) for name in names if name in options}
-    outputs = [kind for kind in wanted if kind in PICTURES]
-    restoring = {"tile": 128, "outputs": outputs, "count": most} | options
+    named = [kind for kind in wanted if kind in PICTURES]
+    restoring = {"tile": 128, "outputs": named, "count": most} | options
     work = chain.Chain(restorer=restorer(repr(restoring)), out=out, **filing)
-    report = Report(out, chain.STAGE)
-    work.maps = chain.stored(jobs, report, work.settings)
+    report = Report(out, outputs.STAGE)
+    work.maps = outputs.stored(jobs, report, work.settings)
     return batch.run_groups(jobs, report, work, work.settings, force, work.key, most)
 
 
@@ -148,24 +149,24 @@ def test_endings_are_those_of_the_photo_unless_told():
     }
     for name, ending in told.items():
         photo = pathlib.Path(name)
-        assert chain.suffix(photo, "color") == ending
-        lossless = ending if ending in batch.LOSSLESS else ".png"
-        assert chain.suffix(photo, "color", "lossless") == lossless
-        assert chain.suffix(photo, "color", "tif") == ".tif"
-        assert chain.suffix(photo, "mask", "tif") == chain.suffix(photo, "prob") == ".png"
+        assert outputs.suffix(photo, "color") == ending
+        lossless = ending if ending in LOSSLESS else ".png"
+        assert outputs.suffix(photo, "color", "lossless") == lossless
+        assert outputs.suffix(photo, "color", "tif") == ".tif"
+        assert outputs.suffix(photo, "mask", "tif") == outputs.suffix(photo, "prob") == ".png"
 
 
 def test_formats_that_are_written_are_kept_and_the_others_become_png():
     kept = {end for ends in kinds.WRITTEN.values() for end in ends} - {".bmp"}
     for ending in kinds.EXTENSIONS:
-        found = chain.suffix(pathlib.Path(f"a{ending}"), "color")
+        found = outputs.suffix(pathlib.Path(f"a{ending}"), "color")
         assert found == (ending if ending in kept else ".png")
 
 
 @pytest.mark.parametrize("asked", [["restord"], ["restored", "mask"], []])
 def test_only_pictures_can_be_asked_for(asked):
     with pytest.raises(ValueError, match="choose some of restored,restored_color,color"):
-        chain.kinds(asked)
+        outputs.kinds(asked)
 
 
 @pytest.mark.parametrize(
@@ -506,11 +507,11 @@ def test_another_threshold_asks_no_network_and_equals_detecting_anew(tmp_path, m
 
 def maps(photo, out, given=None, **settings):
     """The stored maps that a run with these settings would use."""
-    [job] = batch.plan(photo, out, ["prob", "mask", "restored"])
-    report = Report(out, chain.STAGE)
+    [job] = plan(photo, out, ["prob", "mask", "restored"])
+    report = Report(out, outputs.STAGE)
     before = report.done["a.png"]["settings"]
     told = before | {"detect": before["detect"] | settings}
-    return chain.stored([dataclasses.replace(job, inputs=given or {})], report, told)
+    return outputs.stored([dataclasses.replace(job, inputs=given or {})], report, told)
 
 
 def test_maps_are_used_again_only_where_detecting_would_repeat_them(tmp_path):
@@ -519,7 +520,7 @@ def test_maps_are_used_again_only_where_detecting_would_repeat_them(tmp_path):
     assert maps(photo, out) == {"a.png": out / "a_prob.png"} == maps(photo, out, threshold=0.1)
     for other in ({"weights": "others"}, {"tile": 256}, {"tta": True}, {"overlap": 32}):
         assert maps(photo, out, **other) == {}
-    Report(out, chain.STAGE).begin(["a.png"])  # and then killed
+    Report(out, outputs.STAGE).begin(["a.png"])  # and then killed
     assert maps(photo, out) == {}
     (out / ".doing-restore").unlink()
     save(photo, scratched(seed=1))
@@ -672,8 +673,8 @@ def test_a_page_asked_for_later_shows_the_same(tmp_path):
     for name, early in {"early": True, "late": False}.items():
         out = tmp_path / name
         go(tmp_path / "in", out, page=early)
-        jobs = batch.plan(tmp_path / "in", out, PICTURES)
-        chain.write_page(out, jobs)
+        jobs = plan(tmp_path / "in", out, PICTURES)
+        browse.write_page(out, jobs)
         made[name] = thumbnails(out)
         for path in made[name]:
             there = [cv2.imread(str(tmp_path / n / page.THUMBNAILS / path)) for n in made]
@@ -685,17 +686,17 @@ def test_a_page_asked_for_later_shows_the_same(tmp_path):
 def test_old_thumbnails_are_made_again_and_lost_files_are_told(tmp_path, capsys):
     photo, out = save(tmp_path / "a.png", scratched()), tmp_path / "out"
     go(photo, out, page=True)
-    jobs = batch.plan(photo, out, PICTURES)
+    jobs = plan(photo, out, PICTURES)
     small = out / page.THUMBNAILS / "restored" / "a.png.jpg"
     before = small.read_bytes()
     save(out / "a_restored.png", 255 - scratched())
     later = small.stat().st_mtime + 10
     os.utime(out / "a_restored.png", (later, later))
-    chain.write_page(out, jobs)
+    browse.write_page(out, jobs)
     assert small.read_bytes() != before and not capsys.readouterr().err
     (out / "a_restored.png").write_bytes(b"broken")
     os.utime(out / "a_restored.png", (later + 10, later + 10))
-    chain.write_page(out, jobs)
+    browse.write_page(out, jobs)
     assert "no thumbnails of a.png" in capsys.readouterr().err
     assert (out / "index.html").exists()
 

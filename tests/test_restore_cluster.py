@@ -13,6 +13,7 @@ import time
 import pytest
 
 from oldphoto_jax.folder import batch, cluster
+from oldphoto_jax.folder.jobs import plan
 from oldphoto_jax.folder.report import Report
 
 COUNT = 40
@@ -65,7 +66,7 @@ def jobs(tmp_path, out, *names):
         path = tmp_path / "scans" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(name.encode())
-    return batch.plan(tmp_path / "scans", tmp_path / out, ["mask", "prob"])
+    return plan(tmp_path / "scans", tmp_path / out, ["mask", "prob"])
 
 
 def lines(out):
@@ -168,7 +169,7 @@ def test_workers_get_absolute_paths_and_what_was_there_is_known(tmp_path, monkey
     job.outputs["prob"].parent.mkdir()
     job.outputs["prob"].touch()
     monkeypatch.chdir(tmp_path)
-    [near] = batch.plan(pathlib.Path("scans"), pathlib.Path("out"), ["mask", "prob"])
+    [near] = plan(pathlib.Path("scans"), pathlib.Path("out"), ["mask", "prob"])
     assert near != job
     task = cluster._task(7, [(near, {"photo": "a.png"})])
     assert task.pairs == [(job, {"photo": "a.png"})]

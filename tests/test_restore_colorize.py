@@ -10,7 +10,8 @@ import pytest
 
 from oldphoto_jax import cli
 from oldphoto_jax.data.sources import Samples
-from oldphoto_jax.folder import batch, sample
+from oldphoto_jax.folder import sample
+from oldphoto_jax.folder.jobs import Job, lossless
 from oldphoto_jax.photo import color, guided, image, tone
 from oldphoto_jax.photo.disk import files
 from oldphoto_jax.predictors.colors import ColorPredictor
@@ -262,8 +263,8 @@ def test_colours_that_are_no_numbers_are_told(painter):
 
 def save(folder, photo, name="p.tif"):
     files.write(folder / name, photo)
-    out = folder / "out" / f"p_color{batch.lossless(folder / name)}"
-    return batch.Job(folder / name, name, {"color": out})
+    out = folder / "out" / f"p_color{lossless(folder / name)}"
+    return Job(folder / name, name, {"color": out})
 
 
 @pytest.mark.parametrize("name", ["p.tif", "p.png"])
@@ -290,7 +291,7 @@ def test_what_goes_in_comes_out_but_for_a_gray_profile(tmp_path, painter, name, 
 def test_every_format_becomes_one_without_loss(tmp_path, painter, ending, made):
     path = tmp_path / f"p{ending}"
     path.write_bytes(cv2.imencode(ending, ramp(np.uint8))[1].tobytes())
-    job = batch.Job(path, "p", {"color": tmp_path / f"p_color{batch.lossless(path)}"})
+    job = Job(path, "p", {"color": tmp_path / f"p_color{lossless(path)}"})
     told = colorize.Colorizer(stage=painter, size=64)(job)
     [result] = tmp_path.glob("p_color.*")
     assert told["kind"] == tone.GRAY and result.suffix == made
@@ -438,13 +439,3 @@ def test_wrong_usage_is_one_line_and_status_2(scans, tmp_path, quick, capsys, op
     assert cli.main(["colorize", *options, "--out", str(tmp_path / "o")]) == 2
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith("oldphoto: ") and words in line
-
-
-def test_the_command_offers_what_there_is(painter):
-    args = cli.parser().parse_args(["colorize", "p", "--out", "o"])
-    defaults = colorize.Colorizer(stage=painter)
-    assert (args.strength, args.size, args.force) == (
-        defaults.strength,
-        defaults.size,
-        defaults.recolor,
-    )

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from oldphoto_jax.folder import batch
+from oldphoto_jax.folder.jobs import Job
 from oldphoto_jax.photo import image, scratch
 from oldphoto_jax.photo.disk import files
 from oldphoto_jax.restore import detect, holes
@@ -207,7 +207,7 @@ def test_memory_does_not_grow_with_the_height(monkeypatch):
 
 def job(photo, out):
     kinds = ("mask", "prob", "overlay")
-    return batch.Job(photo, photo.name, {kind: out / f"x_{kind}.png" for kind in kinds})
+    return Job(photo, photo.name, {kind: out / f"x_{kind}.png" for kind in kinds})
 
 
 def png(path):

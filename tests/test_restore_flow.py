@@ -15,7 +15,18 @@ from oldphoto_jax.photo.disk import files
 from oldphoto_jax.predictors.colors import ColorPredictor
 from oldphoto_jax.predictors.defects import DefectPredictor
 from oldphoto_jax.predictors.filling import FillingPredictor
-from oldphoto_jax.restore import colorize, detect, flow, holes, inpaint, stage, steps, tiles, traced
+from oldphoto_jax.restore import (
+    color_steps,
+    colorize,
+    detect,
+    flow,
+    holes,
+    inpaint,
+    stage,
+    steps,
+    tiles,
+    traced,
+)
 from oldphoto_jax.restore.restorer import Request, Restorer
 from tests import toy, untrained
 
@@ -172,7 +183,7 @@ def test_one_function_fills_and_colours_as_the_flow_that_is_run(restorer, channe
         assert np.abs(restored - record["restored"]).max() <= (bits == 16)
         assert (restored != one).any()
         for source in ("pixels", "restored"):
-            _, chroma = steps.crop_view(mine, source, small)
+            _, chroma = color_steps.crop_view(mine, source, small)
             np.testing.assert_allclose(chroma, record[f"{source} view"][1], atol=1 / 65535)
             assert np.ptp(chroma) > 0.01
 
@@ -224,9 +235,9 @@ def test_steps_do_what_is_left_to_do():
     painter = colorize.Colorizer(stage=None)
     record = {"pixels": np.zeros((9, 9, 1), np.uint8)}
     with pytest.raises(ValueError, match="Guess needs kind: give it"):
-        flow.run((steps.Guess(painter),), record)
+        flow.run((color_steps.Guess(painter),), record)
     with pytest.raises(ValueError, match="no colours for pixels: put a Guess of it before"):
-        flow.run((steps.Paint(painter, "pixels", "color"),), record | {"kind": "gray"})
+        flow.run((color_steps.Paint(painter, "pixels", "color"),), record | {"kind": "gray"})
 
 
 @pytest.mark.parametrize("shown", [flow, flow.pure], ids=["flow", "pure"])

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from oldphoto_jax import cli
-from oldphoto_jax.commands.options import FILLERS
-from oldphoto_jax.folder import batch, sample
+from oldphoto_jax.folder import sample
+from oldphoto_jax.folder.jobs import Job, lossless
 from oldphoto_jax.photo import scratch
 from oldphoto_jax.photo.disk import files
 from oldphoto_jax.restore import inpaint, stage
@@ -51,8 +51,8 @@ def test_a_network_that_fills_nothing_is_told(tmp_path):
 def save(folder, pixels, mask, name="p.tif", **beside):
     files.write(folder / name, files.PhotoFile(pixels, **beside))
     files.write_png(folder / "m.png", mask[..., None] * np.uint8(255))
-    out = folder / "out" / f"p_restored{batch.lossless(folder / name)}"
-    return batch.Job(folder / name, name, {"restored": out}, {"mask": folder / "m.png"})
+    out = folder / "out" / f"p_restored{lossless(folder / name)}"
+    return Job(folder / name, name, {"restored": out}, {"mask": folder / "m.png"})
 
 
 def three_holes():
@@ -389,8 +389,4 @@ def test_wrong_usage_is_one_line_and_status_2(scans, tmp_path, capsys, options, 
 
 
 def test_the_command_offers_what_there_is():
-    assert set(FILLERS) == set(inpaint.CHOICES)
-    args = cli.parser().parse_args(["inpaint", "p", "--out", "o"])
-    defaults = inpaint.Inpainter(method="telea")
-    for name in ("max_hole", "thin", "grow", "feather", "tile", "overlap"):
-        assert getattr(args, name) == getattr(defaults, name)
+    assert inpaint.CHOICES == (*inpaint.TRAINED, *METHODS)

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from oldphoto_jax.folder import batch, chain, known, masks
+from oldphoto_jax.folder import chain, known, masks
+from oldphoto_jax.folder.jobs import plan
 from oldphoto_jax.photo import exif, image, margin
 from oldphoto_jax.photo.disk import files
 from oldphoto_jax.photo.disk.files import PhotoFile
@@ -154,7 +155,7 @@ def test_a_mask_is_of_the_scan_or_of_the_print(tmp_path, whole):
 def test_infrared_bears_its_own_name(tmp_path):
     for name in ("a.tif", "a.png", "b.png", "b_IR.png"):
         files.write(tmp_path / name, PhotoFile(np.full((8, 8, 1), 90, np.uint8)))
-    jobs = batch.plan(tmp_path, tmp_path / "out", ["mask"])
+    jobs = plan(tmp_path, tmp_path / "out", ["mask"])
     paired = masks.pair(jobs, tmp_path, "infrared", masks.INFRARED, needed=False)
     told = {job.photo.name: [path.name for path in job.inputs.values()] for job in paired}
     assert told == {"a.tif": [], "a.png": [], "b.png": ["b_IR.png"]}

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from oldphoto_jax.folder import batch, masks
+from oldphoto_jax.folder.jobs import plan
 from oldphoto_jax.photo import scratch
 from oldphoto_jax.photo.disk import contained, files
 
@@ -98,7 +99,7 @@ def scans(tmp_path):
 
 
 def pairs(scans, where, out):
-    jobs = masks.pair(batch.plan(scans, out, ["restored"]), where)
+    jobs = masks.pair(plan(scans, out, ["restored"]), where)
     return {job.name: job.inputs["mask"].name if job.inputs else job.problem for job in jobs}
 
 
@@ -139,7 +140,7 @@ def test_masks_among_the_photos_are_no_photos(scans, tmp_path):
 
 
 def test_masks_that_are_not_needed_must_belong_to_some_photo(scans, tmp_path):
-    jobs = batch.plan(scans, tmp_path / "out", ["restored"])
+    jobs = plan(scans, tmp_path / "out", ["restored"])
     touch(tmp_path / "more", "b_mask.png")
     found = masks.pair(jobs, tmp_path / "more", "add", needed=False)
     assert [job.name for job in found if job.inputs] == ["b.png"]
@@ -155,7 +156,7 @@ def test_masks_that_are_not_needed_must_belong_to_some_photo(scans, tmp_path):
 def test_maps_of_an_earlier_run_are_found_by_their_ending(scans, tmp_path):
     where = tmp_path / "earlier"
     touch(where, "a.jpg_mask.png", "a.jpg_prob.png", "a.png_prob.png", "b_prob.png")
-    jobs = batch.plan(scans, tmp_path / "out", ["restored"])
+    jobs = plan(scans, tmp_path / "out", ["restored"])
     found = masks.pair(jobs, where, "probability", masks.PROBABILITY)
     told = [job.inputs["probability"].name if job.inputs else job.problem for job in found]
     assert told[:3] == ["a.jpg_prob.png", "a.png_prob.png", "b_prob.png"]
@@ -212,7 +213,7 @@ def test_a_newcomer_leaves_a_photo_its_mask(tmp_path):
         return {}
 
     def planned():
-        jobs = batch.plan(scans, out, ["mask"])
+        jobs = plan(scans, out, ["mask"])
         return jobs, batch.run(jobs, batch.Report(out), work, {})
 
     assert planned()[1] == {"ok": 1}
@@ -220,7 +221,7 @@ def test_a_newcomer_leaves_a_photo_its_mask(tmp_path):
     jobs, counts = planned()
     assert counts == {"nothing_to_do": 1, "ok": 1}
     assert [job.outputs["mask"].name for job in jobs] == ["a_mask.png", "a.png_mask.png"]
-    other = {job.name: job for job in batch.plan(scans, tmp_path / "other", ["restored"])}
+    other = {job.name: job for job in plan(scans, tmp_path / "other", ["restored"])}
     for planned_jobs in (jobs, [*other.values()]):  # by the report of these photos, or the masks'
         paired = masks.pair(planned_jobs, out)
         assert [job.inputs["mask"].name for job in paired] == ["a_mask.png", "a.png_mask.png"]
@@ -231,7 +232,7 @@ def test_a_newcomer_leaves_a_photo_its_mask(tmp_path):
 def test_what_is_passed_over_has_no_mask_and_needs_none(tmp_path):
     touch(tmp_path / "scans", "a.jpg", "notes.txt")
     touch(tmp_path, "m.png")
-    jobs = batch.plan(tmp_path / "scans", tmp_path / "out", ["restored"])
+    jobs = plan(tmp_path / "scans", tmp_path / "out", ["restored"])
     for where in ("m.png", "masks"):
         touch(tmp_path / "masks", "a.png")
         photo, other = masks.pair(jobs, tmp_path / where)

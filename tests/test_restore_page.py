@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from oldphoto_jax.folder import batch, page, page_frame
+from oldphoto_jax.folder.jobs import plan
 from oldphoto_jax.folder.report import REPORT
 from oldphoto_jax.photo import tone
 from oldphoto_jax.photo.disk import files
@@ -318,6 +319,4 @@ def test_thumbnails_are_never_taken_for_photos(tmp_path):
     written(out, made("photo.png"))
     files.write_png(out / "photo_restored.png", PIXELS)
     assert files.find(out) == [out / "photo_restored.png"]
-    assert [job.name for job in batch.plan(out, tmp_path / "next", ["color"])] == [
-        "photo_restored.png"
-    ]
+    assert [job.name for job in plan(out, tmp_path / "next", ["color"])] == ["photo_restored.png"]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from oldphoto_jax.folder import batch
+from oldphoto_jax.folder.jobs import Job
 from oldphoto_jax.photo import encoding
 from oldphoto_jax.photo.content import PhotoFile
 from oldphoto_jax.photo.disk import files
@@ -20,7 +20,7 @@ def photo(tmp_path):
 
 
 def job(tmp_path, kind, **inputs):
-    return batch.Job(tmp_path / "a.png", "a.png", {kind: tmp_path / f"a_{kind}.png"}, inputs)
+    return Job(tmp_path / "a.png", "a.png", {kind: tmp_path / f"a_{kind}.png"}, inputs)
 
 
 def test_filling(tmp_path, photo):

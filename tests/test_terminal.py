@@ -28,7 +28,7 @@ def work(job):
     return {}
 
 with terminal.listened():
-    jobs = batch.plan(folder / "in", folder / "out", ["mask"])
+    jobs = plan(folder / "in", folder / "out", ["mask"])
     counts = batch.run(jobs, batch.Report(folder / "out"), work, {})
     print(dict(counts), file=sys.stderr)
 sys.exit(counts["failed"])

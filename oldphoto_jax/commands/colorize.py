@@ -31,10 +31,11 @@ def add(commands: options.Commands, shared: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     """Colours the photos; returns the exit status."""
     options.start_reading()
-    from oldphoto_jax.folder import batch, sample
+    from oldphoto_jax.folder import sample
+    from oldphoto_jax.folder.jobs import lossless, plan
 
     photos = sample.write_gray(args.out) if args.sample else args.photos
-    jobs = batch.plan(photos, args.out, ["color"], batch.lossless)
+    jobs = plan(photos, args.out, ["color"], lossless)
     return options.perform(jobs, args, functools.partial(_work, args), "photo").status
 
 

@@ -31,11 +31,12 @@ def add(commands: options.Commands, shared: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     """Finds the defects; returns the exit status."""
     options.start_reading()
-    from oldphoto_jax.folder import batch, sample
+    from oldphoto_jax.folder import sample
+    from oldphoto_jax.folder.jobs import plan
 
     kinds = ("mask", "prob", "overlay") if args.overlay else ("mask", "prob")
     photos = sample.write(args.out) if args.sample else args.photos
-    jobs = batch.plan(photos, args.out, kinds)
+    jobs = plan(photos, args.out, kinds)
     return options.perform(jobs, args, functools.partial(_work, args)).status
 
 

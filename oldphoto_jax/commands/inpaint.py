@@ -33,7 +33,8 @@ def add(commands: options.Commands, shared: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     """Fills the holes; returns the exit status."""
     options.start_reading()
-    from oldphoto_jax.folder import batch, masks, sample
+    from oldphoto_jax.folder import masks, sample
+    from oldphoto_jax.folder.jobs import lossless, plan
     from oldphoto_jax.restore import inpaint
 
     if args.sample and args.mask:
@@ -41,7 +42,7 @@ def run(args: Namespace) -> int:
     if not args.sample and args.mask is None:
         raise ValueError("--mask: name the photo's mask, or the folder of the masks")
     photos = sample.write(args.out) if args.sample else args.photos
-    jobs = batch.plan(photos, args.out, ["restored"], batch.lossless)
+    jobs = plan(photos, args.out, ["restored"], lossless)
     jobs = masks.pair(jobs, args.out / sample.TRUTH if args.sample else args.mask)
     if args.weights and args.method not in inpaint.TRAINED:
         raise ValueError(f"--weights: {args.method} takes none")

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from oldphoto_jax.restore.options import Option, Options, offered
 
 if TYPE_CHECKING:
-    from oldphoto_jax.folder.batch import GroupWork, Job
+    from oldphoto_jax.folder.batch import GroupWork
+    from oldphoto_jax.folder.jobs import Job
     from oldphoto_jax.folder.report import Report
     from oldphoto_jax.folder.single import Single
 
@@ -114,6 +115,7 @@ def perform(
     `seen` is what the network was shown of the photos.
     """
     from oldphoto_jax.folder import apart, batch
+    from oldphoto_jax.folder.jobs import closing
     from oldphoto_jax.restore.status import FAILED
 
     work = factory()
@@ -124,7 +126,7 @@ def perform(
     stage = work.stage
     shapes = f"; programs for {len(stage.compiled)} shapes of {seen}" if stage else ""
     print(told + shapes, file=sys.stderr)
-    if left := batch.closing(jobs):
+    if left := closing(jobs):
         print(left, file=sys.stderr)
     return Done(work, report, 1 if counts[FAILED] else 0)
 

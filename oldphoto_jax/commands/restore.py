@@ -16,7 +16,7 @@ from oldphoto_jax.commands import options
 from oldphoto_jax.restore.options import STEPS, Colorizing, Detecting, Inpainting, Marking, offered
 
 if TYPE_CHECKING:
-    from oldphoto_jax.folder.batch import Job
+    from oldphoto_jax.folder.jobs import Job
     from oldphoto_jax.folder.report import Report
     from oldphoto_jax.restore.restorer import Restorer
 
@@ -105,7 +105,8 @@ def run(args: Namespace) -> int:
     if args.offline:
         os.environ["OLDPHOTO_OFFLINE"] = "1"
     options.start_reading()
-    from oldphoto_jax.folder import apart, batch, chain, sample, written
+    from oldphoto_jax.folder import apart, batch, browse, chain, outputs, sample, written
+    from oldphoto_jax.folder.jobs import closing, plan
     from oldphoto_jax.restore import stage
     from oldphoto_jax.restore.status import FAILED
 
@@ -116,21 +117,21 @@ def run(args: Namespace) -> int:
                 setattr(args, name, path.absolute())
     stage.use(args.device)
     pictures = [name.strip() for name in args.outputs.split(",") if name.strip()]
-    kinds = chain.kinds(pictures, args.sheet, args.mask is not None)
-    _check(args, chain.MASK in kinds)
+    kinds = outputs.kinds(pictures, args.sheet, args.mask is not None)
+    _check(args, outputs.MASK in kinds)
     count = stage.photos_at_once() if args.batch is None else args.batch
     restoring = _restoring(args, pictures, count)
     factory = functools.partial(chain.build, restoring, _filing(args), args.device)
     work = factory(maps={})  # settings that don't fit end the run before anything is written
     seed = sample.SEED if args.seed is None else args.seed
     photos = sample.write(args.out, seed) if args.sample else args.photos
-    endings = functools.partial(chain.suffix, form=args.format)
+    endings = functools.partial(outputs.suffix, form=args.format)
     pages = functools.partial(written.pages, max_pixels=args.max_pixels)
     copied = [kind for kind in pictures if args.format == FORMATS[0]]
-    jobs = batch.plan(photos, args.out, kinds, endings, pages, copied)
+    jobs = plan(photos, args.out, kinds, endings, pages, copied)
     jobs = _given(args, jobs)
-    report = batch.Report(args.out, chain.STAGE)
-    work.maps = chain.stored(jobs, report, work.settings)
+    report = batch.Report(args.out, outputs.STAGE)
+    work.maps = outputs.stored(jobs, report, work.settings)
     factory = functools.partial(factory, maps=work.maps)
     if args.ray:
         from oldphoto_jax.folder import cluster
@@ -151,9 +152,9 @@ def run(args: Namespace) -> int:
                 jobs, report, work, work.settings, args.force, work.key, count, apart=way
             )
     if args.page:
-        chain.write_page(args.out, jobs, args.max_pixels)
+        browse.write_page(args.out, jobs, args.max_pixels)
     _tell(args, counts, work.restorer, report)
-    if left := batch.closing(jobs):
+    if left := closing(jobs):
         print(left, file=sys.stderr)
     return 1 if counts[FAILED] else 0
 

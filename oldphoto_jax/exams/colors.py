@@ -21,7 +21,7 @@ from oldphoto_jax.exams.exam import plain
 from oldphoto_jax.metrics.color import cf_hs2003
 from oldphoto_jax.photo import color, image
 from oldphoto_jax.photo.tone import GRAY
-from oldphoto_jax.restore import colorize, flow, steps
+from oldphoto_jax.restore import color_steps, colorize, flow
 from oldphoto_jax.restore.colorize import Colorizer
 from oldphoto_jax.restore.stage import Stage
 
@@ -103,7 +103,7 @@ class Method:
 def network(name: str, stage: Stage[ColorPredictor], size: int = colorize.SIZE) -> Method:
     """A trained network as a method, asked as users ask it: see `restore.colorize`."""
     one = Colorizer(stage=stage, size=size)
-    chain = steps.Guess(one), steps.Paint(one, "pixels", "color")
+    chain = color_steps.Guess(one), color_steps.Paint(one, "pixels", "color")
 
     def answer(photo: np.ndarray) -> np.ndarray:
         records = ({"pixels": gray, "kind": GRAY} for gray in image.to_uint8(photo[..., :1]))

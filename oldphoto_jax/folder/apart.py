@@ -10,7 +10,8 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from oldphoto_jax.folder.batch import FAULTS, Fatal, GroupWork, Job
+from oldphoto_jax.folder.batch import FAULTS, Fatal, GroupWork
+from oldphoto_jax.folder.jobs import Job
 from oldphoto_jax.folder.report import Entry
 from oldphoto_jax.photo.disk import contained
 from oldphoto_jax.photo.disk.child import Child, serve

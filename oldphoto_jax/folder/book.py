@@ -12,16 +12,39 @@ from typing import Any
 import numpy as np
 
 from oldphoto_jax.folder import batch, report, untouched, written
+from oldphoto_jax.folder.jobs import Job
 from oldphoto_jax.folder.report import Entry
 from oldphoto_jax.photo.content import Page, PhotoFile
 from oldphoto_jax.photo.disk import files
 from oldphoto_jax.photo.types import Rows
+from oldphoto_jax.restore.status import NOTHING
+
+ROLES = {
+    "preview": "a preview of another page",
+    "mask": "a mask of another page",
+    "infrared": "the infra-red channel of the page before",
+}
+
+
+def carried(photo: PhotoFile[np.ndarray], page: Page, shared: bool) -> Entry:
+    """What is told of a page that is no photo: it is kept where the files hold all (`shared`)."""
+    size = [int(side) for side in photo.pixels.shape[:2]]
+    how = "left out, for only TIFF holds several pages"
+    if shared:
+        same = size == [page.height, page.width]
+        how = "kept as it came" if same else "cropped as its page"
+    return {
+        "size": size,
+        "status": NOTHING,
+        "role": page.role,
+        "reason": f"{ROLES[page.role]}: {how}",
+    }
 
 
 def bind(
-    job: batch.Job,
+    job: Job,
     books: Mapping[str, Book],
-    work: Callable[[batch.Job, Page, Mapping[str, Book]], Entry],
+    work: Callable[[Job, Page, Mapping[str, Book]], Entry],
 ) -> Entry:
     """Does `work` for one page of a photo after the other, and finishes the books by their kinds.
 

@@ -9,12 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from oldphoto_jax.folder import batch, page, sheet
+from oldphoto_jax.folder import batch, outputs, page, sheet
+from oldphoto_jax.folder.jobs import Job
 from oldphoto_jax.folder.report import Entry
 from oldphoto_jax.photo import encoding
 from oldphoto_jax.photo.content import PhotoFile
 from oldphoto_jax.photo.disk import contained, files
 from oldphoto_jax.photo.types import Rows
+from oldphoto_jax.restore.request import PICTURES
 from oldphoto_jax.restore.status import FAILED
 
 MASK = "mask"  # the file that the picture of what was found is made of
@@ -50,7 +52,7 @@ def make(
 
 def catch_up(
     out: pathlib.Path,
-    jobs: Sequence[batch.Job],
+    jobs: Sequence[Job],
     entries: Mapping[str, Entry],
     kinds: Sequence[str],
     max_pixels: int = files.MAX_PIXELS,
@@ -74,7 +76,7 @@ def catch_up(
 
 def _catch_up(
     out: pathlib.Path,
-    job: batch.Job,
+    job: Job,
     number: int,
     entry: Entry,
     kinds: Sequence[str],
@@ -102,7 +104,7 @@ def _found(photo: PhotoFile[np.ndarray], mask: np.ndarray) -> PhotoFile[np.ndarr
 
 
 def _late(
-    out: pathlib.Path, job: batch.Job, made: Mapping[str, str], kinds: Sequence[str]
+    out: pathlib.Path, job: Job, made: Mapping[str, str], kinds: Sequence[str]
 ) -> Iterator[tuple[str, pathlib.Path]]:
     """The thumbnails that are to be made, and of which files."""
     sources = {page.ORIGINAL: job.photo}
@@ -113,3 +115,15 @@ def _late(
         small = out / page.place(job.name, kind)
         if not small.exists() or os.path.getmtime(small) < os.path.getmtime(source):
             yield kind, source
+
+
+def write_page(
+    out: pathlib.Path, jobs: Sequence[Job], max_pixels: int = files.MAX_PIXELS
+) -> pathlib.Path:
+    """The contact page of all photos that the report in `out` tells of.
+
+    Of photos among the jobs thumbnails are made, where earlier runs made none.
+    """
+    entries = page.collect(out, outputs.STAGE)
+    catch_up(out, jobs, entries, PICTURES, max_pixels)
+    return page.write(out, entries, (page.FOUND, *PICTURES))

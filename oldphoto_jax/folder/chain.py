@@ -14,64 +14,25 @@ from typing import Any
 
 import numpy as np
 
-from oldphoto_jax.folder import batch, book, browse, known, masks, page, sheet, written
-from oldphoto_jax.folder.report import Entry, Report
+from oldphoto_jax.folder import batch, book, browse, known, masks, outputs, sheet, written
+from oldphoto_jax.folder.jobs import Job
+from oldphoto_jax.folder.outputs import MASK, PROBABILITY, SHEET
+from oldphoto_jax.folder.report import Entry
 from oldphoto_jax.photo import encoding, margin, scratch
-from oldphoto_jax.photo.codecs import encode
 from oldphoto_jax.photo.content import PHOTO, Page, PhotoFile
-from oldphoto_jax.photo.disk import contained, files, names
+from oldphoto_jax.photo.disk import contained, files
 from oldphoto_jax.photo.margin import Margin
 from oldphoto_jax.photo.types import Rows
 from oldphoto_jax.restore import colorize, detect, stage
 from oldphoto_jax.restore.restorer import (
     PICTURES,
     RESTORED,
-    RESTORED_COLOR,
     Request,
     Restored,
     Restorer,
 )
-from oldphoto_jax.restore.status import NOTHING
 
-STAGE = "restore"  # what the report calls it
-MASK, PROBABILITY, SHEET = "mask", "prob", "sheet"
-FORMATS = ("same", "lossless", "png", "tif", "webp", "jpg")
-ROLES = {
-    "preview": "a preview of another page",
-    "mask": "a mask of another page",
-    "infrared": "the infra-red channel of the page before",
-}
 QUALITY = 95  # of JPEG and HEIC files; colours are kept at full size
-
-
-def suffix(photo: pathlib.Path, kind: str, form: str = FORMATS[0]) -> str:
-    """The ending of what is made of a photo: of pictures its own, unless another `form` is asked.
-
-    "lossless" changes those that lose something when they are written anew. BMP becomes PNG.
-    """
-    if kind in (MASK, PROBABILITY):
-        return ".png"
-    if kind == SHEET:
-        return ".jpg"
-    if form not in FORMATS[:2]:
-        return f".{form}"
-    keeps = photo.suffix.lower() in (*batch.LOSSLESS, *(written.LOSSY if form == "same" else ()))
-    return photo.suffix if keeps else ".png"
-
-
-def kinds(pictures: Sequence[str], with_sheet: bool = False, masked: bool = False) -> list[str]:
-    """The files to be made of a photo, pictures last; `masked` says that masks are given.
-
-    Raises ValueError for other names than PICTURES, and for none.
-    """
-    unknown = [name for name in pictures if name not in PICTURES]
-    if unknown or not pictures:
-        told = ", ".join(map(repr, unknown)) or "nothing"
-        raise ValueError(f"--outputs: {told} asked for; choose some of {','.join(PICTURES)}")
-    pictures = [name for name in PICTURES if name in pictures]
-    found = [MASK] if masked else [PROBABILITY, MASK]
-    fills = {RESTORED, RESTORED_COLOR} & {*pictures}
-    return [*([SHEET] if with_sheet else []), *(found if fills else []), *pictures]
 
 
 def build(
@@ -81,52 +42,6 @@ def build(
     stage.use(device)
     stage.keep_compiled()
     return Chain(restorer=Restorer.from_weights(**restoring), **filing, **more)
-
-
-def stored(
-    jobs: Sequence[batch.Job], report: Report, settings: Mapping[str, Any]
-) -> dict[str, pathlib.Path]:
-    """The probability maps among the jobs' outputs that detecting anew would only repeat.
-
-    Those of the same photo, weights and tiles, whatever the threshold; not those that were given
-    then, nor those of a run that was killed while it worked on the photo.
-    """
-    found = {}
-    for job in jobs:
-        before = report.done.get(job.name)
-        if not before or job.name in report.remains:
-            continue
-        if before.get("source") != batch.identity(job.photo):
-            continue
-        if _detecting(before["settings"]) != _detecting(settings):
-            continue
-        for number in range(max(1, len(job.pages))):
-            one = job.of_page(number)
-            path = one.outputs.get(PROBABILITY)
-            given = names.of_page("probability", number) in before.get("inputs", {})
-            if path and path.exists() and not given:
-                found[one.name] = path
-    return found
-
-
-def _detecting(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What probabilities depend on."""
-    told = settings.get("detect", {})
-    own = {name: told.get(name) for name in ("weights", "tta", "tile", "overlap", "coarse")}
-    cropped = settings.get("margin") == known.CROP
-    return own | {"cropped": cropped, "infrared": settings.get("infrared", False)}
-
-
-def write_page(
-    out: pathlib.Path, jobs: Sequence[batch.Job], max_pixels: int = files.MAX_PIXELS
-) -> pathlib.Path:
-    """The contact page of all photos that the report in `out` tells of.
-
-    Of photos among the jobs thumbnails are made, where earlier runs made none.
-    """
-    entries = page.collect(out, STAGE)
-    browse.catch_up(out, jobs, entries, PICTURES, max_pixels)
-    return page.write(out, entries, (page.FOUND, *PICTURES))
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -176,7 +91,7 @@ class Chain:
         """Whether photos that have not changed are written all the same."""
         return self.strip_gps or self.margin == known.CROP
 
-    def key(self, job: batch.Job) -> Hashable:
+    def key(self, job: Job) -> Hashable:
         """Photos of equal keys can be worked on together: by their headers, and what is given."""
         if job.pages:
             return batch.ALONE  # its pages come one after the other
@@ -190,7 +105,7 @@ class Chain:
         alone = where is None or found or job.inputs or self.margin == known.CROP
         return batch.ALONE if alone else where
 
-    def __call__(self, jobs: Sequence[batch.Job]) -> list[Entry | Exception]:
+    def __call__(self, jobs: Sequence[Job]) -> list[Entry | Exception]:
         """Writes the files of jobs of one key; says of each how it went, or what went wrong."""
         if jobs[0].pages:
             return [_caught(self._bind)(job) for job in jobs]
@@ -206,7 +121,7 @@ class Chain:
                     outcomes[n] = outcome
         return outcomes
 
-    def _bind(self, job: batch.Job) -> Entry:
+    def _bind(self, job: Job) -> Entry:
         """Writes the files of a photo of several pages."""
         upright = all(page.orientation not in written.TURNED for page in job.pages)
 
@@ -233,7 +148,7 @@ class Chain:
                 books[kind] = stack.enter_context(one)
             return book.bind(job, books, self._page)
 
-    def _page(self, job: batch.Job, page: Page, books: Mapping[str, book.Book]) -> Entry:
+    def _page(self, job: Job, page: Page, books: Mapping[str, book.Book]) -> Entry:
         """Restores a page of a photo, or carries along what is none; returns its entry."""
         if page.role == PHOTO:
             opened = self._open(job, page.index)
@@ -242,13 +157,7 @@ class Chain:
         photo = self._read(job.photo, page.index)
         for one in books.values():
             one.add(photo, photo.pixels)
-        size = [int(side) for side in photo.pixels.shape[:2]]
-        told: Entry = {"size": size, "status": NOTHING, "role": page.role}
-        if job.shared:
-            kept = "kept as it came" if size == [page.height, page.width] else "cropped as its page"
-            return told | {"reason": f"{ROLES[page.role]}: {kept}"}
-        reason = f"{ROLES[page.role]}: left out, for only TIFF holds several pages"
-        return told | {"reason": reason}
+        return book.carried(photo, page, shared=bool(job.shared))
 
     def _read(self, path: pathlib.Path, page: int = 0) -> PhotoFile[np.ndarray]:
         """The photo, or a page of it, as it is to be worked on."""
@@ -264,7 +173,7 @@ class Chain:
         found = known.print_in(path, photo, page, self.max_pixels, self.out)
         return (margin.cropped(photo, found) if found else photo), found
 
-    def _open(self, job: batch.Job, page: int = 0) -> tuple[PhotoFile[np.ndarray], Request]:
+    def _open(self, job: Job, page: int = 0) -> tuple[PhotoFile[np.ndarray], Request]:
         """The photo, and the request to restore it by all that is known of its damage."""
         photo, found = self._read_print(job.photo, page)
         pixels = encoding.view(photo, self.out)
@@ -279,23 +188,8 @@ class Chain:
         if self.margin == known.FILL and (lid := known.beside(pixels)) is not None:
             given[known.ADD] = np.maximum(lid, given.get(known.ADD, 0))
         request = Request(pixels=pixels, **given)
-        self._check_formats(job, photo, request)
+        outputs.check(job.outputs, photo, self._colored(request), self.quality)
         return photo, request
-
-    def _check_formats(
-        self, job: batch.Job, photo: PhotoFile[np.ndarray], request: Request
-    ) -> None:
-        """Raises ValueError for pictures that their format cannot hold, before any is made."""
-        colored = self._colored(request)
-        shape = (*photo.pixels.shape[:2], 3)
-        rgb = dataclasses.replace(photo, pixels=np.broadcast_to(photo.pixels, shape), icc=None)
-        for kind in (name for name in PICTURES if name in job.outputs):
-            one = rgb if colored and kind != RESTORED else photo
-            ending = job.outputs[kind].suffix
-            reason = encode.refusal(ending, one, self.quality)
-            if reason and not encode.refusal(".tif", one):  # no fault of the photo's own
-                asked, why = f"--format {ending[1:]}", reason.split(";")[0]
-                raise ValueError(f"{asked}: {why}; choose --format png or tif")
 
     def _colored(self, request: Request) -> bool:
         """Whether the photo gets colours."""
@@ -304,7 +198,7 @@ class Chain:
 
     def _finish(
         self,
-        ready: tuple[batch.Job, PhotoFile[np.ndarray], Request],
+        ready: tuple[Job, PhotoFile[np.ndarray], Request],
         answer: dict,
         books: Mapping[str, book.Book] = MappingProxyType({}),
     ) -> Entry:
@@ -342,7 +236,7 @@ class Chain:
         told["files"] = written.named(told["files"], pictures, job.copies)
         return told | written.together(pictures, photo.notes)
 
-    def _names(self, job: batch.Job, restored: Restored) -> dict[str, str]:
+    def _names(self, job: Job, restored: Restored) -> dict[str, str]:
         """The files that there will be, relative to `out`, by what they are."""
         missing = {PROBABILITY} if restored.probability is None else set()
         return {

@@ -22,7 +22,8 @@ from typing import Any
 from tqdm import tqdm
 
 from oldphoto_jax.folder import batch
-from oldphoto_jax.folder.batch import GroupWork, Job
+from oldphoto_jax.folder.batch import GroupWork
+from oldphoto_jax.folder.jobs import Job
 from oldphoto_jax.folder.report import Entry, Report
 
 LOCAL = "local"  # address of a cluster that is started for this run, on this machine

@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from oldphoto_jax.folder import batch, masks, written
+from oldphoto_jax.folder import masks, written
+from oldphoto_jax.folder.jobs import Job
 from oldphoto_jax.photo import infrared, margin
 from oldphoto_jax.photo.content import PHOTO, PhotoFile
 from oldphoto_jax.photo.disk import contained
@@ -41,7 +42,7 @@ def print_in(
 
 
 def given(
-    job: batch.Job, size: tuple[int, int], found: margin.Margin | None = None
+    job: Job, size: tuple[int, int], found: margin.Margin | None = None
 ) -> dict[str, np.ndarray]:
     """What files say of the damage of a photo [H,W], by the names that `Request` has for it.
 
@@ -70,7 +71,7 @@ def given(
 
 
 def by_infrared(
-    job: batch.Job,
+    job: Job,
     photo: PhotoFile[np.ndarray],
     page: int,
     level: float,

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from oldphoto_jax.folder import batch
+from oldphoto_jax.folder.jobs import Job
 from oldphoto_jax.photo.content import PHOTO
 from oldphoto_jax.photo.disk import contained, files, mask_files, names
 
@@ -65,12 +65,12 @@ def _read(path: str | os.PathLike, size: tuple[int, int], what: str) -> np.ndarr
 
 
 def pair(
-    jobs: Sequence[batch.Job],
+    jobs: Sequence[Job],
     masks: str | os.PathLike,
     kind: str = "mask",
     suffix: str = SUFFIX,
     needed: bool = True,
-) -> list[batch.Job]:
+) -> list[Job]:
     """The jobs with their masks: one file, or those of a folder that has the photos' tree.
 
     A photo's mask is called like the photo, `NAME_mask` or else `NAME`, with any ending. NAME has
@@ -111,7 +111,7 @@ def pair(
     return photos + beside
 
 
-def _stems(job: batch.Job, label: str, suffix: str) -> list[str]:
+def _stems(job: Job, label: str, suffix: str) -> list[str]:
     """What the mask may be called, the likeliest name first; infra-red is always called so.
 
     For a file that bears the photo's own name is often the same photo in another format.
@@ -120,7 +120,7 @@ def _stems(job: batch.Job, label: str, suffix: str) -> list[str]:
     return [stem for stem in found if stem.endswith(suffix)] if suffix == INFRARED else found
 
 
-def _of_one_page(job: batch.Job) -> batch.Job:
+def _of_one_page(job: Job) -> Job:
     """The job, with a problem where one mask would be for several pages."""
     count = sum(page.role == PHOTO for page in job.pages)
     if count < 2:
@@ -130,14 +130,14 @@ def _of_one_page(job: batch.Job) -> batch.Job:
 
 
 def _pair_pages(
-    job: batch.Job,
+    job: Job,
     label: str,
     suffix: str,
     index: mask_files.Index,
     masks: pathlib.Path,
     kind: str,
     needed: bool,
-) -> batch.Job:
+) -> Job:
     """The job with its masks: one, or one for each photo among its pages."""
     job = _pair(job, kind, _stems(job, label, suffix), index, masks, kind, needed)
     for page in job.pages[1:]:
@@ -150,14 +150,14 @@ def _pair_pages(
 
 
 def _pair(
-    job: batch.Job,
+    job: Job,
     name: str,
     stems: Sequence[str],
     index: mask_files.Index,
     masks: pathlib.Path,
     kind: str,
     needed: bool,
-) -> batch.Job:
+) -> Job:
     """The job with one of its masks, which its inputs shall call `name`."""
     parent = pathlib.PurePosixPath(job.name).parent.as_posix()
     found = mask_files.named(index, parent, stems, job.photo)
@@ -173,5 +173,5 @@ def _pair(
     return dataclasses.replace(job, problem=problem)
 
 
-def _with(job: batch.Job, kind: str, path: pathlib.Path) -> batch.Job:
+def _with(job: Job, kind: str, path: pathlib.Path) -> Job:
     return dataclasses.replace(job, inputs={**job.inputs, kind: path})

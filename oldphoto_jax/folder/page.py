@@ -81,7 +81,7 @@ def collect(out: pathlib.Path, stage: str) -> dict[str, Entry]:
 
     The last line of a photo in OUT/report.jsonl counts. If it only says that all was done before,
     the line from then does; if missing files were added, `files` names the earlier ones too. Of
-    further pages, called NAME/2 as by `batch.Job.of_page`, those are told that the photo has now.
+    further pages, called NAME/2 as by `Job.of_page`, those are told that the photo has now.
     """
     last: dict[str, Entry] = {}
     made: dict[str, Entry] = {}

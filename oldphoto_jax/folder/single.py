@@ -12,18 +12,19 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from oldphoto_jax.folder import masks, written
-from oldphoto_jax.folder.batch import Job
+from oldphoto_jax.folder.jobs import Job
 from oldphoto_jax.folder.report import Entry
 from oldphoto_jax.photo import encoding, tone
 from oldphoto_jax.photo.content import PhotoFile
 from oldphoto_jax.photo.disk import contained, files
 from oldphoto_jax.restore import colorize, detect, flow, holes
+from oldphoto_jax.restore.color_steps import Guess, Paint
 from oldphoto_jax.restore.colorize import Colorizer
 from oldphoto_jax.restore.detect import Detector
 from oldphoto_jax.restore.inpaint import Inpainter
 from oldphoto_jax.restore.stage import Stage
 from oldphoto_jax.restore.status import NOTHING
-from oldphoto_jax.restore.steps import Fill, Find, Guess, Mark, Paint
+from oldphoto_jax.restore.steps import Fill, Find, Mark
 
 
 class Single(Protocol):

@@ -22,7 +22,7 @@ from oldphoto_jax.photo import image
 from oldphoto_jax.predictors.colors import ColorPredictor
 from oldphoto_jax.predictors.defects import DefectPredictor
 from oldphoto_jax.predictors.filling import FillingPredictor
-from oldphoto_jax.restore import detect, fill, flow, pictures, status, steps
+from oldphoto_jax.restore import color_steps, detect, fill, flow, pictures, status, steps
 from oldphoto_jax.restore import stage as stages
 from oldphoto_jax.restore.colorize import Colorizer
 from oldphoto_jax.restore.detect import Detector
@@ -93,8 +93,8 @@ class Restorer:
             if self.colorizer is None:
                 raise ValueError(COLORING)
             chain += [
-                steps.Guess(self.colorizer, source),
-                steps.Paint(self.colorizer, source, result),
+                color_steps.Guess(self.colorizer, source),
+                color_steps.Paint(self.colorizer, source, result),
             ]
         return tuple(chain)
 
@@ -132,12 +132,12 @@ class Restorer:
     ) -> Restorer:
         """A restorer with the weights of these files or training runs; without, the packaged ones.
 
-        No tile is larger than `tile` pixels a side. `strength` has 0..1 for "inpaint" and
-        "colorize"; 0 changes no bit. `more` are options of the steps: the fields of `Detecting`,
-        `Marking`, `Inpainting` and `Colorizing` in `restore.options` that are for the chain; each
-        says there what it does, and `oldphoto restore --help` lists them. Raises WeightsError for
-        weights that cannot be used, TypeError for an option that there is not, ValueError for one
-        that doesn't fit.
+        Tiles have up to `tile` pixels a side, more only where holes need it. `strength` has 0..1
+        for "inpaint" and "colorize"; 0 changes no bit. `count` and `devices` go to `Restorer`.
+        `more` are the options of the steps that `restore.options` tells, as does `oldphoto restore
+        --help`: threshold, careful, grow, feather and so on. Raises WeightsError for weights that
+        cannot be used, TypeError for an option that there is not, ValueError for one that doesn't
+        fit.
         """
         given = by_step(more, strength or {})
         finder = filler = painter = None
@@ -215,7 +215,7 @@ class Restorer:
         """
         made = flow.run(self.flow, {**request.record, **answer}, folder)
         told = {"size": [*request.sides], "kind": request.kind} | made["told"]
-        told |= _status(told, told.pop("uncolored", None), self.colors)
+        told |= status.whole(told, told.pop("uncolored", None), self.colors)
         wanted = {name: made[name] if name in self.outputs else None for name in PICTURES}
         mask, probability = made.get("mask"), made.get("probability")
         return Restored(**wanted, mask=mask, probability=probability, report=told)
@@ -227,16 +227,6 @@ def _inpainter(stage: stages.Stage[FillingPredictor], tile: int, **more: Any) ->
     tile = max(min(tile, fill.TILE) // multiple, 1) * multiple
     overlap = min(fill.OVERLAP, tile // multiple // 2 * multiple)
     return Inpainter(stage=stage, tile=tile, overlap=overlap, **more)
-
-
-def _status(told: dict[str, Any], reason: str | None, colors: bool) -> dict[str, Any]:
-    """How it went with the photo as a whole, from what is told of its holes and its colours."""
-    notes = [note for note in (told.get("reason"), reason) if note]
-    colored = colors and reason is None
-    word = told.get("status", status.NOTHING if "marked" not in told else status.OK)
-    if word == status.NOTHING and colored:
-        word = status.OK
-    return {"status": word} | ({"reason": "; ".join(notes)} if notes else {})
 
 
 def _hand_back(came: pictures.Picture, restored: Restored) -> Restored:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import jax
 
-from oldphoto_jax.restore import colorize, detect, flow, program, steps
+from oldphoto_jax.restore import color_steps, colorize, detect, flow, program, steps
 from oldphoto_jax.restore.inpaint import NETWORK
 from oldphoto_jax.restore.request import Request
 
@@ -75,7 +75,7 @@ class Together:
         Colours of photos as they came are asked for apart: so they are the same whatever else is
         asked for, or known of the damage.
         """
-        guesses = self._steps(steps.Guess)
+        guesses = self._steps(color_steps.Guess)
         colored = any(guesses[0].colorizer.reason(one.kind) is None for one in requests if guesses)
         apart = [step for step in guesses if step.source == "pixels"]
         left_out = apart if colored else guesses
@@ -104,7 +104,7 @@ class Together:
 
     def _answers(self, chain: flow.Flow, requests: Sequence[Request]) -> list[dict[str, Any]]:
         """What a program of these steps says; it is made at first use."""
-        guesses = [step for step in chain if isinstance(step, steps.Guess)]
+        guesses = [step for step in chain if isinstance(step, color_steps.Guess)]
         names = {"find": "probability", "fill": "fill"}
         wanted = [names[step.role] for step in chain if step.role in names]
         wanted += [f"{step.source} {part}" for step in guesses for part in ("view", "chroma")]
@@ -117,12 +117,12 @@ class Together:
 
 
 def _record(
-    answer: dict[str, Any], guesses: Sequence[steps.Guess], sides: tuple[int, int]
+    answer: dict[str, Any], guesses: Sequence[color_steps.Guess], sides: tuple[int, int]
 ) -> dict[str, Any]:
     """A program's answer as the record of a photo has it."""
     record = {"probability": answer["probability"][..., 0]} if "probability" in answer else {}
     record |= {"fill": answer["fill"]} if "fill" in answer else {}
     for step in guesses:
         small = colorize.working_size(*sides, step.colorizer.size)
-        record[f"{step.source} view"] = steps.crop_view(answer, step.source, small)
+        record[f"{step.source} view"] = color_steps.crop_view(answer, step.source, small)
     return record
