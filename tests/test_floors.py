@@ -22,6 +22,10 @@ DESIGN = (ROOT / "docs" / "design.md").read_text("utf-8")
 # all); nothing there knows the format of a file, so whoever computes stands on it alone.
 # `photo.codecs` knows the formats, byte by byte, and takes and gives that content. `photo.disk`
 # finds, names, reads and writes files by them, and starts the processes in which it reads them.
+#
+# `restore` takes arrays and gives arrays: flows, their steps, networks asked about any size.
+# `folder` takes photo files through flows, and sees to it that none is lost and none done twice.
+# `exams` measures methods, networks by flows too, on photos whose truth is known.
 FLOORS = {
     "photo": (),
     "photo.codecs": ("photo",),
@@ -45,7 +49,7 @@ FLOORS = {
     "train.config": ("described",),
     "tasks": ("predictors", "models", "losses", "damage", "metrics", "task", "photo"),
     "main": ("train",),
-    "restore": ("predictors", "metrics", "weights", "weights.readers", "photo", "photo.disk"),
+    "restore": ("predictors", "metrics", "weights", "photo", "photo.disk"),
     "folder": ("restore", "weights", "photo", "photo.codecs", "photo.disk"),
     "folder.sample": ("damage", "data.sources"),
     "exams": (
@@ -95,7 +99,6 @@ FLOORS = {
     # The top floor: nothing stands on it, so its pictures and exams may look at all below.
     "experiments": (
         "configs",
-        "main",
         "folder",
         "exams",
         "restore",
@@ -112,7 +115,6 @@ FLOORS = {
     ),
     "experiments.speed": (
         "configs",
-        "folder",
         "restore",
         "tasks",
         "predictors",
@@ -131,27 +133,14 @@ FLOORS = {
 # Whatever else is added to the table, this holds.
 NEVER = {
     "train": ("tasks", "predictors"),  # the loop must not know a task
-    "restore": (
-        "tasks",
-        "task",
-        "folder",
-        "exams",
-        "damage",
-    ),  # it asks what is kept, not who trained it
+    # It asks what is kept, not who trained it, nor on what; photo files it leaves to others.
+    "restore": ("tasks", "task", "folder", "exams", "damage"),
     "models": ("losses",),
     "tasks": ("data", "train"),
     "photo": (*OUTSIDE, "restore", "folder", "exams", "teach", "commands", "cli", "main"),
 }
-DOORS = (
-    "restore",
-    "folder",
-    "exams",
-    "teach",
-    "commands",
-    "cli",
-    "main",
-    *OUTSIDE,
-)  # only other doors go through them
+# Only other doors go through them.
+DOORS = ("restore", "folder", "exams", "teach", "commands", "cli", "main", *OUTSIDE)
 DYNAMIC = {"described.py"}  # brings a predictor back from the text in a weights file
 FOREIGN = ("tensorflow", "torch", "torchvision", "keras")
 NETWORK = ("ftplib", "http", "requests", "smtplib", "ssl", "urllib.request", "socket")

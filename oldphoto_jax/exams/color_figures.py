@@ -177,7 +177,7 @@ def figures(answers: Sequence[Answer], truths: Sequence[Look]) -> dict[str, floa
 
 
 def table(result: Mapping[str, Any]) -> str:
-    """The result of `evaluate_colorize.evaluate` as text for people: Markdown tables.
+    """The result of `colors.evaluate` as text for people: Markdown tables.
 
     Beneath them stands all that they depend on.
     """

@@ -101,7 +101,7 @@ class Method:
 
 
 def network(name: str, stage: Stage[ColorPredictor], size: int = colorize.SIZE) -> Method:
-    """A trained network as a method, asked as users ask it: see `restore.colorize`."""
+    """A trained network as a method, asked by the steps that users' photos go through."""
     one = Colorizer(stage=stage, size=size)
     chain = color_steps.Guess(one), color_steps.Paint(one, "pixels", "color")
 

@@ -132,7 +132,7 @@ def figures(questions: Sequence[Question], answers: Sequence[Answer]) -> dict[st
 
 
 def table(result: Mapping[str, Any]) -> str:
-    """The result of `evaluate_inpaint.evaluate` as text for people: Markdown tables.
+    """The result of `filling.evaluate` as text for people: Markdown tables.
 
     Beneath them stands all that they depend on.
     """

@@ -1,7 +1,8 @@
 """The exam of the obvious: damage at which a child would point, kind by kind, dark and light.
 
 The other exam is drawn by what training draws, and shares its blind spots. This one is drawn by
-`obvious`, which no training imports: opaque, thick, and of clear contrast with what it hides.
+`oldphoto_jax.obvious`, which no training imports: opaque, thick, and of clear contrast with what it
+hides.
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ def protocol() -> str:
 
 
 def note(result: Mapping[str, Any]) -> list[str]:
-    """What is to be said of the photos beneath the tables of `evaluate_colorize.evaluate`."""
+    """What is to be said of the photos beneath the tables of `colors.evaluate`."""
     if not result["usual"]:
         return []
     low, high = result["usual"]

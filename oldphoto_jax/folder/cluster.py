@@ -84,7 +84,7 @@ def run(
 
 
 @dataclasses.dataclass(frozen=True)
-class Task:
+class Parcel:
     """A group of jobs as a worker gets it, with absolute paths.
 
     `new` are the outputs that were not there before the run.
@@ -112,7 +112,7 @@ class Ledger:
 
 
 class Worker:
-    """Does tasks, one after the other, in a process of its own. The first one calls `factory`.
+    """Does parcels, one after the other, in a process of its own. The first one calls `factory`.
 
     Its constructor does nothing that may fail, for Ray tries a constructor for ever.
     """
@@ -122,17 +122,17 @@ class Worker:
         self.work: GroupWork | None = None
 
     def __call__(self, rows: dict[str, Any]) -> dict[str, list[bytes]]:
-        """Maps rows of pickled tasks to rows of pickled answers."""
-        return {"answer": [pickle.dumps(self.answer(pickle.loads(row))) for row in rows["task"]]}
+        """Maps rows of pickled parcels to rows of pickled answers."""
+        return {"answer": [pickle.dumps(self.answer(pickle.loads(row))) for row in rows["parcel"]]}
 
-    def answer(self, task: Task) -> list[Entry] | str:
-        """The entries of the task's jobs, complete; or why `factory` cannot load what it needs.
+    def answer(self, parcel: Parcel) -> list[Entry] | str:
+        """The entries of a parcel's jobs, complete; or why `factory` cannot load what it needs.
 
-        Where a worker died at the task before, its photos are done one by one, so that only those
+        Where a worker died at the parcel before, its photos are done one by one, so that only those
         fail of which workers die.
         """
-        deaths = self._ask("begin", task.number)
-        if deaths > 1 + (ATTEMPTS - 1) * len(task.pairs):
+        deaths = self._ask("begin", parcel.number)
+        if deaths > 1 + (ATTEMPTS - 1) * len(parcel.pairs):
             raise RuntimeError(
                 f"{deaths} workers died on {gethostname()} before they did any photo"
             )
@@ -142,10 +142,10 @@ class Worker:
             except batch.FAULTS as error:
                 return f"worker on {gethostname()}: {error}"
         if not deaths:
-            return batch.perform(task.pairs, self.seen)
-        for path in task.new:
+            return batch.perform(parcel.pairs, self.seen)
+        for path in parcel.new:
             path.unlink(missing_ok=True)  # nobody knows whether it is what it should be
-        return [self._alone(*pair) for pair in task.pairs]
+        return [self._alone(*pair) for pair in parcel.pairs]
 
     def seen(self, jobs: Sequence[Job]) -> list[Entry | Exception]:
         """Does the work for those jobs whose files this machine can see; the others fail."""
@@ -193,7 +193,7 @@ def _finished(
     gpus = int(ray.cluster_resources().get("GPU", 0))
     machines = sum(node["Alive"] for node in ray.nodes())
     ledger = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(Ledger).remote()
-    rows = [{"task": pickle.dumps(_task(*each))} for each in enumerate(todo)]
+    rows = [{"parcel": pickle.dumps(_parcel(*each))} for each in enumerate(todo)]
     answers = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
         Worker,
         batch_size=1,
@@ -210,7 +210,7 @@ def _finished(
             yield answer
 
 
-def _task(number: int, pairs: Sequence[tuple[Job, Entry]]) -> Task:
+def _parcel(number: int, pairs: Sequence[tuple[Job, Entry]]) -> Parcel:
     """The group with absolute paths, for a worker's working directory is another one."""
 
     def absolute(paths: dict[str, pathlib.Path]) -> dict[str, pathlib.Path]:
@@ -227,7 +227,7 @@ def _task(number: int, pairs: Sequence[tuple[Job, Entry]]) -> Task:
 
     pairs = [(moved(job), entry) for job, entry in pairs]
     new = [path for job, _ in pairs for path in job.paths if not path.exists()]
-    return Task(number, pairs, new)
+    return Parcel(number, pairs, new)
 
 
 def _load_ray() -> None:

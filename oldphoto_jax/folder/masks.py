@@ -74,7 +74,7 @@ def pair(
     """The jobs with their masks: one file, or those of a folder that has the photos' tree.
 
     A photo's mask is called like the photo, `NAME_mask` or else `NAME`, with any ending. NAME has
-    the photo's ending (a.jpg_mask.png) where photos share theirs, as in `batch.labels`. A job
+    the photo's ending (a.jpg_mask.png) where photos share theirs, as in `names.labels`. A job
     with several, or without one where it is `needed`, gets a `problem`. Masks among the photos are
     no photos, nor is anything in a folder of masks among them. `kind` is what the input is called,
     `suffix` stands in for _mask. Of a photo of several pages each further one that is a photo has a

@@ -1,4 +1,4 @@
-"""How the page of `restore.page` looks and behaves: what stands around its cards."""
+"""How the page of `folder.page` looks and behaves: what stands around its cards."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class PartialUNet(nnx.Module):
     (`form="ratio", stem_bias=True`). `width` is 64 there; levels double it up to eight times it.
     `c_in` may be several numbers, one for each source with a mask of its own.
 
-    `convolution` is that of all stages. "plain" ones see zeros in the holes and don't know which
+    `convolution` is that of all levels. "plain" ones see zeros in the holes and don't know which
     zeros are holes; that is what the paper compares itself with. "gated" ones (Yu et al., 2019,
     https://arxiv.org/abs/1806.03589) see the same zeros and, as further channels of the input,
     the mask of every source, and learn what to make of them. `form` and `border` are choices of
@@ -56,7 +56,7 @@ class PartialUNet(nnx.Module):
             raise ValueError(f"levels is {levels}, but a U-Net has 2 or more")
         self.convolution = convolution
         build = functools.partial(
-            Stage, convolution=convolution, form=form, border=border, rngs=rngs
+            Level, convolution=convolution, form=form, border=border, rngs=rngs
         )
         self.sources = (c_in,) if isinstance(c_in, int) else tuple(c_in)
         self.stride = 2**levels
@@ -65,16 +65,16 @@ class PartialUNet(nnx.Module):
         masks = (1,) * len(self.sources) if convolution == "gated" else ()
         below = [self.sources + masks, *((c,) for c in channels)]  # what each level is made from
 
-        self.encoder: nnx.List[Stage] = nnx.List()
+        self.encoder: nnx.List[Level] = nnx.List()
         for i, (c, kernel) in enumerate(zip(channels, kernels, strict=True)):
             normed = i > 0
             bias = stem_bias and not normed
-            stage = build(below[i], c, kernel, 2, bias=bias, normed=normed, activation="relu")
-            self.encoder.append(stage)
-        self.decoder: nnx.List[Stage] = nnx.List()
+            level = build(below[i], c, kernel, 2, bias=bias, normed=normed, activation="relu")
+            self.encoder.append(level)
+        self.decoder: nnx.List[Level] = nnx.List()
         for i in reversed(range(levels)):
             last = i == 0
-            stage = build(
+            level = build(
                 (channels[i], *below[i]),
                 c_out if last else channels[i - 1],
                 3,
@@ -83,7 +83,7 @@ class PartialUNet(nnx.Module):
                 normed=not last,
                 activation="identity" if last else "leaky_relu",
             )
-            self.decoder.append(stage)
+            self.decoder.append(level)
 
     def __call__(self, x: Features, *masks: Mask | None) -> tuple[Features, Mask]:
         """Maps x [N,H,W,C] with a mask [N,H,W,1] or None for each source to float32 [N,H,W,c_out].
@@ -98,8 +98,8 @@ class PartialUNet(nnx.Module):
                 f"multiples of {self.stride}: pad the photo"
             )
         *skips, (x, left) = self.features(x, *masks)
-        for stage, (skip, skip_masks) in zip(self.decoder, reversed(skips), strict=True):
-            x, left = stage(x, *left, *skip_masks, skip=skip)
+        for level, (skip, skip_masks) in zip(self.decoder, reversed(skips), strict=True):
+            x, left = level(x, *left, *skip_masks, skip=skip)
         mask = left[0] if left else None
         return x.astype(jnp.float32), jnp.zeros((*x.shape[:3], 1)) if mask is None else mask
 
@@ -115,8 +115,8 @@ class PartialUNet(nnx.Module):
             x, left = self._erased(x, left), ()
         x = x.astype(self.encoder[0].conv.conv.kernel[...].dtype)
         taps = [(x, left)]
-        for stage in self.encoder:
-            x, left = stage(x, *left)
+        for level in self.encoder:
+            x, left = level(x, *left)
             taps.append((x, left))
         return taps
 
@@ -165,7 +165,7 @@ class Blueprint(blueprint.Blueprint):
         return 2**self.levels
 
 
-class Stage(nnx.Module):
+class Level(nnx.Module):
     """A convolution, a batch norm unless it is first or last, an activation, a gate if it is so."""
 
     def __init__(

@@ -23,9 +23,9 @@ Value = TypeVar("Value")
 class Option:
     """What is known of a field beside its name and type.
 
-    A flag has its field's name, that of a true one is "--no-NAME". In the chain, where one step
-    follows another, some options are worked out from those of other steps (not `chained`); others
-    make no sense for a step by itself (not `alone`).
+    A flag has its field's name; where a field is true without it, "--no-NAME". `help` says what the
+    flag does. In the chain, where one step follows another, users are not asked for some options
+    (not `chained`), and for others not by the command of the step alone (not `alone`).
     """
 
     default: Any

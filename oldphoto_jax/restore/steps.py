@@ -11,6 +11,8 @@ In the batch of the traced form are, float32 unless said otherwise,
     gray            [N]        bool, whether a photo's channels are equal, and shall stay so
     full            [N]        the largest value of its file, 65535 unless given: 255 of 8 bits
     probability     [N,H,W,1]  of damage, 0..1 in steps of 1/65535, as it is stored
+    given           [N,H,W,1]  not 0 where somebody says that it is damaged
+    add, remove     [N,H,W,1]  not 0 where the mask gets, and loses, pixels
     mask            [N,H,W,1]  1 where damaged
     fill            [N,H,W,3]  the photo with its holes filled, all of it
     restored        [N,H,W,3]  the photo with as much of that as shall be seen
@@ -28,7 +30,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from oldphoto_jax.photo import scratch
-from oldphoto_jax.photo.types import Batch
+from oldphoto_jax.photo.types import Array, Batch
 from oldphoto_jax.restore import detect, holes, status, tiles, traced
 from oldphoto_jax.restore.detect import Detector
 from oldphoto_jax.restore.flow import HOST, TILE, Folder, Record, Step, Weights
@@ -63,19 +65,10 @@ class Find(Step):
         return {"probability": self.detector.find(record["pixels"], folder)}
 
     def traced(self, weights: Weights, batch: Batch) -> Batch:
-        """Adds `probability`, in steps of 1/65535 as it is stored; unless it, or a mask, is there.
-
-        Raises ValueError for photos that are looked at from further away, too.
-        """
-        if "mask" in batch or "probability" in batch:
+        """Adds `probability`, in steps of 1/65535 as it is stored, unless the damage is known."""
+        if {"mask", "given", "probability"} & batch.keys():
             return {}
-        one, photo = self.detector, batch["photo"]
-        height, width = photo.shape[1:3]
-        if one.coarse and height * width > detect.NEAR:
-            raise ValueError(
-                f"photos of {height} x {width} pixels are looked at from further away, too, which "
-                "no program does as a whole; run the flow, or set coarse=False"
-            )
+        one = self.detector
         flips = detect.FLIPS if one.tta else detect.FLIPS[:1]
 
         def ask(part: Batch) -> jax.Array:
@@ -85,9 +78,17 @@ class Find(Step):
                 answers.append(jnp.flip(one.stage.predict(weights[self.role], seen)["mask"], axes))
             return sum(answers) / jnp.float32(len(answers))
 
-        down, across = tiles.plan(height, width, one.tile, one.overlap, one.multiple)
-        found = traced.in_tiles(ask, {"photo": photo}, down, across, one.overlap)
-        return {"probability": jnp.round(found * traced.FULL_SCALE) / traced.FULL_SCALE}
+        def look(photo: jax.Array) -> jax.Array:
+            height, width = photo.shape[1:3]
+            down, across = tiles.plan(height, width, one.tile, one.overlap, one.multiple)
+            near = traced.in_tiles(ask, {"photo": photo}, down, across, one.overlap)
+            if one.coarse and height * width > detect.NEAR:  # from further away, too
+                far = traced.double(look(traced.halve(photo, full)), height, width)
+                near = jnp.maximum(near, far)
+            return jnp.round(near * traced.FULL_SCALE) / traced.FULL_SCALE
+
+        full = _full_scale(batch)
+        return {"probability": look(batch["photo"])}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -125,14 +126,22 @@ class Mark(Step):
         return {"mask": mask, "told": {"marked": round(holes.share(mask), 6)}}
 
     def traced(self, weights: Weights, batch: Batch) -> Batch:
-        """Adds `mask`, which may be given instead. Raises ValueError for a smallest size."""
+        """Adds `mask`, unless it is there. Raises ValueError for a smallest size."""
         if "mask" in batch:
             return {}
-        if self.detector.min_size > 1:
+        if "given" in batch:
+            mask = traced.widen(_marked(batch["given"]), self.grow_given)
+        elif self.detector.min_size > 1:
             raise ValueError("min_size is for the host alone; run the flow, or set it to 0")
-        level = detect.step(self.detector.level)
-        mask = jnp.float32(jnp.round(batch["probability"] * traced.FULL_SCALE) >= level)
-        return {"mask": traced.widen(mask, self.grow)}
+        else:
+            level = detect.step(self.detector.level)
+            mask = jnp.float32(jnp.round(batch["probability"] * traced.FULL_SCALE) >= level)
+            mask = traced.widen(mask, self.grow)
+        if "add" in batch:
+            mask = jnp.maximum(mask, _marked(batch["add"]))
+        if "remove" in batch:
+            mask = mask * (1 - _marked(batch["remove"]))
+        return {"mask": mask}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -196,9 +205,19 @@ class Fill(Step):
         gray = batch["gray"][:, None, None, None]
         fill = jnp.where(gray, fill.sum(axis=-1, keepdims=True) / 3, fill)
         # Rounded as in the photo's own file, which is what the view of it is made from.
-        full = jnp.asarray(batch.get("full", traced.FULL_SCALE), jnp.float32)
-        full = full.reshape(-1, 1, 1, 1)
+        full = _full_scale(batch)
         opacity, old = traced.widen(mask, one.feather, fade=True), photo * full
         new = jnp.round(old + opacity * (jnp.clip(fill, 0, 1) * full - old))
         new = new if one.strength == 1 else jnp.round(old + one.strength * (new - old))
         return {"fill": fill, "restored": jnp.where(new == jnp.round(old), photo, new / full)}
+
+
+def _marked(mask: Array) -> jax.Array:
+    """1 where a mask is not 0."""
+    return jnp.float32(jnp.asarray(mask) > 0)
+
+
+def _full_scale(batch: Batch) -> jax.Array:
+    """The largest value of each photo's file, [N,1,1,1]."""
+    full = jnp.asarray(batch.get("full", traced.FULL_SCALE), jnp.float32)
+    return full.reshape(-1, 1, 1, 1)

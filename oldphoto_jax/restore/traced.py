@@ -15,7 +15,7 @@ import numpy as np
 
 from oldphoto_jax.photo import image
 from oldphoto_jax.photo.types import Array, Batch, Mask
-from oldphoto_jax.restore import tiles
+from oldphoto_jax.restore import octaves, tiles
 from oldphoto_jax.restore.tiles import Split
 
 FULL_SCALE = 65535  # of a stored probability
@@ -111,6 +111,44 @@ def shrink(gray: Array, small: tuple[int, int], shown: tuple[int, int]) -> jax.A
     columns = _shrinking(found.shape[2], width)
     view = jnp.einsum("hH,nHW,wW->nhw", rows, found, columns, precision=high)
     return image.pad_to(jnp.clip(view, *ends)[..., None], *shown)
+
+
+def halve(photo: Array, full: Array) -> jax.Array:
+    """photo [N,H,W,C] averaged over areas to half its sides, rounded up, as `octaves.halve`.
+
+    Rounded as in its file, whose largest value is full [N,1,1,1].
+    """
+    high = jax.lax.Precision.HIGHEST
+    rows, columns = (_halving(side) for side in photo.shape[1:3])
+    small = jnp.einsum("hH,nHWc,wW->nhwc", rows, photo * full, columns, precision=high)
+    return jnp.floor(small + np.float32(0.5)) / full
+
+
+def _halving(length: int) -> np.ndarray:
+    """[length / 2,length] float32: averages over areas, of whole bands where the length is odd."""
+    halves = np.zeros((-(-length // 2), length), np.float32)
+    for start in range(0, length, octaves.EVEN):
+        stop = min(start + octaves.EVEN, length)
+        halves[start // 2 : -(-stop // 2), start:stop] = _shrinking(
+            stop - start, -(-(stop - start) // 2)
+        )
+    return halves
+
+
+def double(small: Array, height: int, width: int) -> jax.Array:
+    """small [N,h,w,C] at twice its sides, cut to height x width, as `octaves.double`."""
+    for axis, side in (1, height), (2, width):
+        before, after = (_beside(small, step, axis) for step in (-1, 1))
+        pair = [0.75 * small + 0.25 * one for one in (before, after)]
+        shape = [2 * n if k == axis else n for k, n in enumerate(small.shape)]
+        small = _part(jnp.stack(pair, axis + 1).reshape(shape), 0, side, axis)
+    return small
+
+
+def _beside(array: Array, step: int, axis: int) -> jax.Array:
+    """Each value's neighbour along an axis; at the edge itself."""
+    places = np.clip(np.arange(array.shape[axis]) + step, 0, array.shape[axis] - 1)
+    return jnp.take(jnp.asarray(array), places, axis)
 
 
 def _shrinking(length: int, small: int) -> np.ndarray:

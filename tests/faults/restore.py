@@ -45,7 +45,7 @@ PATIENCE = 1800  # seconds; no run takes so long, unless it hangs
 
 
 @dataclasses.dataclass
-class Row:
+class Outcome:
     """One fault, what happened, the exit status, and whether all of it should have."""
 
     fault: str
@@ -54,11 +54,11 @@ class Row:
     fine: bool
 
 
-def judge(fault: str, happened: str, seen: visit.Visit, exit: int, fine: bool) -> Row:
+def judge(fault: str, happened: str, seen: visit.Visit, exit: int, fine: bool) -> Outcome:
     """A row; another exit status than `exit` should not have happened, and is explained."""
     if seen.status != exit:
         happened += f"; {seen.last}"
-    return Row(fault, happened, seen.status, fine and seen.status == exit)
+    return Outcome(fault, happened, seen.status, fine and seen.status == exit)
 
 
 class Faults:
@@ -88,7 +88,7 @@ class Faults:
         stems = {pathlib.Path(name).stem for name in names}
         return {name: data for name, data in self.expected.items() if aftermath.stem(name) in stems}
 
-    def killed(self, kills: int, seed: int = 0) -> Iterator[Row]:
+    def killed(self, kills: int, seed: int = 0) -> Iterator[Outcome]:
         """One folder, killed and started again until it is done."""
         out, rng = self.folder / "killed", np.random.default_rng(seed)
         targets = 1 + rng.choice(self.count * 9 // 10, kills, replace=False)
@@ -124,7 +124,7 @@ class Faults:
             once and not wrong,
         )
 
-    def full(self) -> Iterator[Row]:
+    def full(self) -> Iterator[Outcome]:
         """A disk that is full half-way."""
         out = self.folder / "full"
         blocks = sum(-(-len(data) // 4096) for data in self.expected.values())
@@ -135,7 +135,7 @@ class Faults:
             wrong = [name for name in there if there[name] != self.expected.get(name)]
             failed = [line["reason"] for line in visit.lines(out) if line["status"] == "failed"]
             reason = failed[0] if failed else seen.last
-            yield Row(
+            yield Outcome(
                 f"full disk ({what})",
                 f"{len(aftermath.finished(out))} photos done, {len(failed)} failed: "
                 f"{reason.replace(f'{out}/', '')}; "
@@ -155,23 +155,23 @@ class Faults:
                 not told,
             )
 
-    def unreadable(self) -> Iterator[Row]:
+    def unreadable(self) -> Iterator[Outcome]:
         """Files that cannot be read, among good ones."""
         source = self._among("unreadable")
         made = broken.unreadable(source, self.source)
         yield from self._faulty(source, made)
 
-    def bombs(self) -> Iterator[Row]:
+    def bombs(self) -> Iterator[Outcome]:
         """Headers that promise too much, among good photos."""
         source = self._among("bombs")
         yield from self._faulty(source, broken.bombs(source), most=1.2 * self.peak)
 
-    def promise(self) -> Iterator[Row]:
+    def promise(self) -> Iterator[Outcome]:
         """A header that promises what is just allowed, among good photos."""
         source = self._among("promise")
         yield from self._faulty(source, broken.promise(source))
 
-    def masks(self) -> Iterator[Row]:
+    def masks(self) -> Iterator[Outcome]:
         """Masks of another size than their photos."""
         source, given = self._among("masked"), self.folder / "given"
         names = sorted(path.name for path in source.iterdir())
@@ -200,7 +200,7 @@ class Faults:
 
     def _faulty(
         self, source: pathlib.Path, made: dict[str, str], most: float = float("inf")
-    ) -> Iterator[Row]:
+    ) -> Iterator[Outcome]:
         """A row for each broken file of a folder, by its name, and one for the good ones.
 
         More than `most` MiB should not be needed.
@@ -227,7 +227,7 @@ class Faults:
             not wrong and seen.peak <= most,
         )
 
-    def _told(self, fault: str, out, wrong: set[str], seen: visit.Visit, good: int) -> Row:
+    def _told(self, fault: str, out, wrong: set[str], seen: visit.Visit, good: int) -> Outcome:
         """A row about photos of which those in `wrong` should fail."""
         done, lines = aftermath.finished(out), visit.lines(out)
         failed = {line["photo"]: line["reason"] for line in lines if line["status"] == "failed"}

@@ -17,8 +17,8 @@ JPEG, PNG, RIFF, BMP = b"\xff\xd8\xff", png.SIGNATURE, b"RIFF", b"BM"
 LARGEST_PART = 1 << 26  # bytes of EXIF or XMP beside the pixels
 
 
-class Part(NamedTuple):
-    """A named part of a WebP file: where its `size` bytes of content start."""
+class RiffChunk(NamedTuple):
+    """A chunk of a WebP file: its name, and where its `size` bytes of content start."""
 
     name: bytes
     start: int
@@ -73,7 +73,7 @@ def _webp(file: BinaryIO) -> content.Stored:
     return content.Stored(*size, content.orientation(block, xmp), "WEBP")
 
 
-def webp_parts(file: BinaryIO) -> Iterator[Part]:
+def webp_parts(file: BinaryIO) -> Iterator[RiffChunk]:
     """The parts of a WebP file."""
     file.seek(0)
     _, size, kind = struct.unpack("<4sI4s", file.read(12))
@@ -96,12 +96,12 @@ def _canvas(name: bytes, data: bytes) -> tuple[int, int] | None:
     return None
 
 
-def _parts(file: BinaryIO, start: int, end: int) -> Iterator[Part]:
+def _parts(file: BinaryIO, start: int, end: int) -> Iterator[RiffChunk]:
     """Parts one behind the other: a name, a size, and content, filled up to an even size."""
     while start + 8 <= end:
         file.seek(start)
         name, size = struct.unpack("<4sI", file.read(8))
         if start + 8 + size > end:
             raise ValueError(f"parts are missing: {name!r} ends at byte {start + 8 + size}")
-        yield Part(name, start + 8, size)
+        yield RiffChunk(name, start + 8, size)
         start += 8 + size + size % 2

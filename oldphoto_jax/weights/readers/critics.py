@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from oldphoto_jax.weights.readers.torch import Row, convert
+from oldphoto_jax.weights.readers.torch import Renaming, convert
 from oldphoto_jax.weights.store import WeightsError
 
 RAW = ("weight_orig", "weight_bar")  # PyTorch's name of a raw kernel, and heykeetae's
@@ -20,7 +20,7 @@ def attention_discriminator(
     Any number of levels; `attention` names those that its `attn1`, `attn2`, ... follow. Raises
     WeightsError.
     """
-    rows: list[Row] = []
+    rows: list[Renaming] = []
     for i in range(sum(key.endswith(".module.weight_bar") for key in state)):
         rows += _spectral(f"l{i + 1}.0.module", f"convs.{i}", "weight_bar")
     for i in range(len(attention)):
@@ -49,7 +49,7 @@ def multiscale_discriminator(
     places = {key.split(".")[0] for key in state}
     scales = sum(place.endswith("_layer0") for place in places)
     layers = sum(place.startswith("scale0_layer") for place in places)
-    rows: list[Row] = []
+    rows: list[Renaming] = []
     for i in range(scales):
         for j in range(layers):
             there, ours = f"scale{scales - 1 - i}_layer{j}.0", f"critics.{i}.convs.{j}"
@@ -79,23 +79,23 @@ def _turned(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return turned
 
 
-def _spectral(theirs: str, ours: str, raw: str) -> Iterator[Row]:
+def _spectral(theirs: str, ours: str, raw: str) -> Iterator[Renaming]:
     """A convolution with bias and spectral normalization."""
-    yield Row(f"{theirs}.{raw}", f"{ours}.layer.kernel", "conv")
-    yield Row(f"{theirs}.bias", f"{ours}.layer.bias")
-    yield Row(f"{theirs}.weight_u", f"{ours}.u")
-    yield Row(f"{theirs}.weight_v", f"{ours}.v")
+    yield Renaming(f"{theirs}.{raw}", f"{ours}.layer.kernel", "conv")
+    yield Renaming(f"{theirs}.bias", f"{ours}.layer.bias")
+    yield Renaming(f"{theirs}.weight_u", f"{ours}.u")
+    yield Renaming(f"{theirs}.weight_v", f"{ours}.v")
 
 
-def _attention(theirs: str, ours: str) -> Iterator[Row]:
+def _attention(theirs: str, ours: str) -> Iterator[Renaming]:
     """heykeetae's self-attention."""
     theirs, ours = (f"{prefix}." if prefix else "" for prefix in (theirs, ours))
-    yield Row(f"{theirs}gamma", f"{ours}gamma")
+    yield Renaming(f"{theirs}gamma", f"{ours}gamma")
     for name in ("query", "key", "value"):
         yield from _layer(f"{theirs}{name}_conv", f"{ours}{name}")
 
 
-def _layer(theirs: str, ours: str) -> Iterator[Row]:
+def _layer(theirs: str, ours: str) -> Iterator[Renaming]:
     """A convolution with bias."""
-    yield Row(f"{theirs}.weight", f"{ours}.kernel", "conv")
-    yield Row(f"{theirs}.bias", f"{ours}.bias")
+    yield Renaming(f"{theirs}.weight", f"{ours}.kernel", "conv")
+    yield Renaming(f"{theirs}.bias", f"{ours}.bias")

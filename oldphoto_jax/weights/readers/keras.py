@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
-from oldphoto_jax.weights.readers.torch import BLOCKS, Row, convert
+from oldphoto_jax.weights.readers.torch import BLOCKS, Renaming, convert
 from oldphoto_jax.weights.store import WeightsError
 
 MODEL = "ResNet50/model.json"
@@ -42,7 +42,7 @@ def resnet50(
                 name, here = f"{block}_branch1", f"{here}.shortcut"
                 rows += _conv_norm(f"res{name}", f"bn{name}", f"{here}.conv", f"{here}.norm")
     if head:
-        rows += [Row("fc1000/kernel", "head.kernel"), Row("fc1000/bias", "head.bias")]
+        rows += [Renaming("fc1000/kernel", "head.kernel"), Renaming("fc1000/bias", "head.bias")]
     ignored = [f"{kind}{i + 2}" for i in range(stages, len(BLOCKS[50])) for kind in ("res", "bn")]
     return convert(state, rows, ignored=(*ignored, *(() if head else ("fc1000/",))))
 
@@ -92,11 +92,11 @@ def _arrays(content: Callable[[str], bytes]) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _conv_norm(conv: str, norm: str, our_conv: str, our_norm: str) -> Iterator[Row]:
+def _conv_norm(conv: str, norm: str, our_conv: str, our_norm: str) -> Iterator[Renaming]:
     """A convolution with bias (HWIO already) and the batch norm after it."""
-    yield Row(f"{conv}/kernel", f"{our_conv}.kernel")
-    yield Row(f"{conv}/bias", f"{our_conv}.bias")
-    yield Row(f"{norm}/gamma", f"{our_norm}.scale")
-    yield Row(f"{norm}/beta", f"{our_norm}.bias")
-    yield Row(f"{norm}/moving_mean", f"{our_norm}.mean")
-    yield Row(f"{norm}/moving_variance", f"{our_norm}.var")
+    yield Renaming(f"{conv}/kernel", f"{our_conv}.kernel")
+    yield Renaming(f"{conv}/bias", f"{our_conv}.bias")
+    yield Renaming(f"{norm}/gamma", f"{our_norm}.scale")
+    yield Renaming(f"{norm}/beta", f"{our_norm}.bias")
+    yield Renaming(f"{norm}/moving_mean", f"{our_norm}.mean")
+    yield Renaming(f"{norm}/moving_variance", f"{our_norm}.var")

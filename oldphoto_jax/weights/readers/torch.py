@@ -15,7 +15,7 @@ from oldphoto_jax.weights.readers.pth import read
 from oldphoto_jax.weights.store import WeightsError
 
 __all__ = [
-    "Row",
+    "Renaming",
     "VGG_BLOCKS",
     "albunet",
     "alexnet",
@@ -44,7 +44,7 @@ AXES = {
 }
 
 
-class Row(NamedTuple):
+class Renaming(NamedTuple):
     """One tensor: its name there, its name here, and its layout (a key of AXES)."""
 
     theirs: str
@@ -99,18 +99,18 @@ def partial_unet(state: Mapping[str, np.ndarray], family: str) -> dict[str, np.n
     else:
         encoder, decoder, kernel = "enc_", "dec_", "conv.input_conv"
     levels = sum(key.startswith(encoder) and key.endswith(f".{kernel}.weight") for key in state)
-    rows: list[Row] = []
+    rows: list[Renaming] = []
     for i in range(levels):
         pairs = {
             f"{encoder}{i + 1}": f"encoder.{i}",
             f"{decoder}{i + 1}": f"decoder.{levels - 1 - i}",
         }
         for there, ours in pairs.items():
-            rows.append(Row(f"{there}.{kernel}.weight", f"{ours}.conv.conv.kernel", "conv"))
+            rows.append(Renaming(f"{there}.{kernel}.weight", f"{ours}.conv.conv.kernel", "conv"))
             if i:
                 rows += _norm(f"{there}.bn", f"{ours}.norm")
             elif mmagic or there.startswith(decoder):
-                rows.append(Row(f"{there}.{kernel}.bias", f"{ours}.conv.bias"))
+                rows.append(Renaming(f"{there}.{kernel}.bias", f"{ours}.conv.bias"))
     masks = [key for key in state if ".mask_conv." in key or "weight_mask_updater" in key]
     return convert(state, rows, ignored=tuple(masks))
 
@@ -124,7 +124,7 @@ def vgg(
     """
     if depth not in VGG_BLOCKS:
         raise WeightsError(f"there is no VGG-{depth} here; choose from {sorted(VGG_BLOCKS)}")
-    rows: list[Row] = []
+    rows: list[Renaming] = []
     ignored, place, wanted = ["classifier."], 0, True
     for i, count in enumerate(VGG_BLOCKS[depth]):
         for j in range(count):
@@ -146,7 +146,7 @@ def alexnet(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
     Its classifier is ignored. Raises WeightsError.
     """
-    rows: list[Row] = []
+    rows: list[Renaming] = []
     for i, place in enumerate((0, 3, 6, 8, 10)):
         rows += _layer(f"features.{place}", f"convs.{i}", "conv")
     return convert(state, rows, ignored=("classifier.",))
@@ -175,7 +175,7 @@ def efficientnet_lite(
 
 
 def convert(
-    state: Mapping[str, np.ndarray], rows: Iterable[Row], ignored: tuple[str, ...] = ()
+    state: Mapping[str, np.ndarray], rows: Iterable[Renaming], ignored: tuple[str, ...] = ()
 ) -> dict[str, np.ndarray]:
     """The arrays of `state` by our names and in our layouts; `ignored` are beginnings of keys.
 
@@ -194,7 +194,7 @@ def convert(
     return {row.ours: _turn(state[row.theirs], row) for row in rows}
 
 
-def _turn(array: np.ndarray, row: Row) -> np.ndarray:
+def _turn(array: np.ndarray, row: Renaming) -> np.ndarray:
     axes = AXES[row.layout]
     if axes is None:
         return array
@@ -223,7 +223,7 @@ def _without_aliases(
     return kept
 
 
-def _resnet(depth: int, theirs: str = "", ours: str = "") -> Iterator[Row]:
+def _resnet(depth: int, theirs: str = "", ours: str = "") -> Iterator[Renaming]:
     """All rows but those of the classifier; both arguments are prefixes."""
     if depth not in BLOCKS:
         raise WeightsError(f"there is no ResNet-{depth} here; choose from {sorted(BLOCKS)}")
@@ -240,34 +240,34 @@ def _resnet(depth: int, theirs: str = "", ours: str = "") -> Iterator[Row]:
                 yield from _conv_norm(f"{there}.0", f"{there}.1", f"{here}.conv", f"{here}.norm")
 
 
-def _inverted(theirs: str, ours: str, *, expanded: bool) -> Iterator[Row]:
+def _inverted(theirs: str, ours: str, *, expanded: bool) -> Iterator[Renaming]:
     """An inverted residual block of EfficientNet."""
     if expanded:
         yield from _conv_norm(
             f"{theirs}._expand_conv", f"{theirs}._bn0", f"{ours}.expand", f"{ours}.expand_norm"
         )
-    yield Row(f"{theirs}._depthwise_conv.weight", f"{ours}.depthwise.kernel", "depthwise")
+    yield Renaming(f"{theirs}._depthwise_conv.weight", f"{ours}.depthwise.kernel", "depthwise")
     yield from _norm(f"{theirs}._bn1", f"{ours}.depthwise_norm")
     yield from _conv_norm(
         f"{theirs}._project_conv", f"{theirs}._bn2", f"{ours}.project", f"{ours}.project_norm"
     )
 
 
-def _conv_norm(conv: str, norm: str, our_conv: str, our_norm: str) -> Iterator[Row]:
+def _conv_norm(conv: str, norm: str, our_conv: str, our_norm: str) -> Iterator[Renaming]:
     """A convolution without bias and the batch norm after it."""
-    yield Row(f"{conv}.weight", f"{our_conv}.kernel", "conv")
+    yield Renaming(f"{conv}.weight", f"{our_conv}.kernel", "conv")
     yield from _norm(norm, our_norm)
 
 
-def _norm(theirs: str, ours: str) -> Iterator[Row]:
+def _norm(theirs: str, ours: str) -> Iterator[Renaming]:
     """A batch norm."""
-    yield Row(f"{theirs}.weight", f"{ours}.scale")
-    yield Row(f"{theirs}.bias", f"{ours}.bias")
-    yield Row(f"{theirs}.running_mean", f"{ours}.mean")
-    yield Row(f"{theirs}.running_var", f"{ours}.var")
+    yield Renaming(f"{theirs}.weight", f"{ours}.scale")
+    yield Renaming(f"{theirs}.bias", f"{ours}.bias")
+    yield Renaming(f"{theirs}.running_mean", f"{ours}.mean")
+    yield Renaming(f"{theirs}.running_var", f"{ours}.var")
 
 
-def _layer(theirs: str, ours: str, layout: str) -> Iterator[Row]:
+def _layer(theirs: str, ours: str, layout: str) -> Iterator[Renaming]:
     """A layer with a kernel and a bias."""
-    yield Row(f"{theirs}.weight", f"{ours}.kernel", layout)
-    yield Row(f"{theirs}.bias", f"{ours}.bias")
+    yield Renaming(f"{theirs}.weight", f"{ours}.kernel", layout)
+    yield Renaming(f"{theirs}.bias", f"{ours}.bias")
