@@ -88,7 +88,7 @@ class Find(Step):
             return jnp.round(near * traced.FULL_SCALE) / traced.FULL_SCALE
 
         full = _full_scale(batch)
-        return {"probability": look(batch["photo"])}
+        return {"probability": look(jnp.asarray(batch["photo"]))}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

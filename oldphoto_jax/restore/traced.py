@@ -137,18 +137,19 @@ def _halving(length: int) -> np.ndarray:
 
 def double(small: Array, height: int, width: int) -> jax.Array:
     """small [N,h,w,C] at twice its sides, cut to height x width, as `octaves.double`."""
+    large = jnp.asarray(small)
     for axis, side in (1, height), (2, width):
-        before, after = (_beside(small, step, axis) for step in (-1, 1))
-        pair = [0.75 * small + 0.25 * one for one in (before, after)]
-        shape = [2 * n if k == axis else n for k, n in enumerate(small.shape)]
-        small = _part(jnp.stack(pair, axis + 1).reshape(shape), 0, side, axis)
-    return small
+        before, after = (_beside(large, step, axis) for step in (-1, 1))
+        pair = [0.75 * large + 0.25 * one for one in (before, after)]
+        shape = [2 * n if k == axis else n for k, n in enumerate(large.shape)]
+        large = _part(jnp.stack(pair, axis + 1).reshape(shape), 0, side, axis)
+    return large
 
 
-def _beside(array: Array, step: int, axis: int) -> jax.Array:
+def _beside(array: jax.Array, step: int, axis: int) -> jax.Array:
     """Each value's neighbour along an axis; at the edge itself."""
     places = np.clip(np.arange(array.shape[axis]) + step, 0, array.shape[axis] - 1)
-    return jnp.take(jnp.asarray(array), places, axis)
+    return jnp.take(array, places, axis)
 
 
 def _shrinking(length: int, small: int) -> np.ndarray:
