@@ -5,10 +5,9 @@ import numpy as np
 import pytest
 
 from oldphoto_jax import cli
-from oldphoto_jax.commands.options import FILLERS
 from oldphoto_jax.folder import sample
 from oldphoto_jax.photo.disk import files
-from oldphoto_jax.restore import inpaint, stage
+from oldphoto_jax.restore import stage
 from oldphoto_jax.restore.classical import METHODS
 from tests import painter
 from tests.painter import scene
@@ -134,11 +133,3 @@ def test_wrong_usage_is_one_line_and_status_2(scans, tmp_path, capsys, options, 
     assert cli.main(["inpaint", *options, "--out", str(tmp_path / "o"), "--method", "telea"]) == 2
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith("oldphoto: ") and words in line
-
-
-def test_the_command_offers_what_there_is():
-    assert set(FILLERS) == set(inpaint.CHOICES)
-    args = cli.parser().parse_args(["inpaint", "p", "--out", "o"])
-    defaults = inpaint.Inpainter(method="telea")
-    for name in ("max_hole", "thin", "grow", "feather", "tile", "overlap"):
-        assert getattr(args, name) == getattr(defaults, name)

@@ -6,6 +6,7 @@ import pytest
 
 from oldphoto_jax.photo import scratch
 from oldphoto_jax.restore import inpaint
+from oldphoto_jax.restore.classical import METHODS
 from oldphoto_jax.restore.holes import Hole
 from tests import painter
 from tests.painter import scene
@@ -185,3 +186,7 @@ def test_the_rule_can_be_asked_hole_by_hole(small):
     holes = [Hole((0, 0, t, t), t) for t in (1, 4, 5, 9, 10)]
     assert [auto.choose(h) for h in holes] == ["biharmonic"] * 2 + ["network"] * 3
     assert [auto.beyond(h) for h in holes] == [False] * 4 + [True]
+
+
+def test_the_choices_are_what_there_is():
+    assert (*inpaint.TRAINED, *METHODS) == inpaint.CHOICES
