@@ -1,4 +1,4 @@
-"""`oldphoto restore` as its users see it; the networks are the rules of test_restore_chain."""
+"""`oldphoto restore` as its users see it; the networks are the rules of test_folder_chain."""
 
 import os
 import pathlib
@@ -18,16 +18,16 @@ from oldphoto_jax import cli
 from oldphoto_jax.folder import chain, outputs, report, sample
 from oldphoto_jax.photo.disk import files
 from oldphoto_jax.restore import restorer, stage
-from tests import test_restore_chain as toys
-from tests.test_restore_chain import PICTURES, SIZE, last, lines, save, scratched
+from tests import test_folder_chain as toys
+from tests.test_folder_chain import PICTURES, SIZE, last, lines, save, scratched
 
 KINDS = ("prob", "mask", *PICTURES)
 AS_COMMAND = """
 import sys
 from oldphoto_jax import cli
 from oldphoto_jax.restore import stage
-from tests import test_restore_chain
-stage.load = test_restore_chain.load
+from tests import test_folder_chain
+stage.load = test_folder_chain.load
 sys.exit(cli.main(sys.argv[1:]))
 """
 

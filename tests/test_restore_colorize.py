@@ -1,5 +1,4 @@
 import dataclasses
-import json
 import tracemalloc
 import types
 
@@ -8,60 +7,20 @@ import jax
 import numpy as np
 import pytest
 
-from oldphoto_jax import cli
-from oldphoto_jax.data.sources import Samples
-from oldphoto_jax.folder import sample
-from oldphoto_jax.folder.jobs import Job, lossless
-from oldphoto_jax.photo import color, guided, image, tone
-from oldphoto_jax.photo.disk import files
-from oldphoto_jax.predictors.colors import ColorPredictor
-from oldphoto_jax.restore import colorize, stage
+from oldphoto_jax.photo import color, guided, image
+from oldphoto_jax.restore import colorize
+from tests.stages import Tint, luma_of, ramp, sepia
 
 RNG = np.random.default_rng(0)
-LUMA = np.float64([color.RED, color.GREEN, color.BLUE])
-ICC = {1: bytes(16) + b"GRAY" + bytes(99), 3: bytes(16) + b"RGB " + bytes(99)}
-XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>'
-
-
-class Painter:
-    """Stands for a trained stage: paints by the place, and remembers what it was shown."""
-
-    predictor = types.SimpleNamespace(multiple=32, gain=1.0)
-    checksum = "painter"
-
-    def __init__(self):
-        self.seen = []
-        self.compiled = []
-
-    def __call__(self, photo):
-        self.seen.append(photo)
-        self.compiled = [*dict.fromkeys(p.shape for p in self.seen)]
-        height, width = photo.shape[1:3]
-        ycbcr = np.full(photo.shape, 0.5, np.float32)
-        ycbcr[..., 1] = np.linspace(0.35, 0.65, width)
-        ycbcr[..., 2] = np.linspace(0.7, 0.4, height)[:, None]
-        return {"photo": color.ycbcr_to_rgb(ycbcr)}
 
 
 @pytest.fixture
 def painter():
-    return Painter()
+    return Tint()
 
 
 def noise(dtype, channels, height=45, width=61):
     return RNG.integers(0, np.iinfo(dtype).max, (height, width, channels), dtype, endpoint=True)
-
-
-def ramp(dtype, height=40, width=90):
-    """All lightnesses, black and white among them, [H,W,1]."""
-    row = np.linspace(0, np.iinfo(dtype).max, width)
-    return np.rint(np.broadcast_to(row[:, None], (height, width, 1))).astype(dtype)
-
-
-def sepia(dtype, **size):
-    gray = image.to_float(ramp(dtype, **size))
-    warm = gray + np.float32([0.1, 0.02, -0.1]) * gray * (1 - gray)
-    return (image.to_uint8 if dtype == np.uint8 else image.to_uint16)(warm)
 
 
 PHOTOS = {
@@ -79,10 +38,6 @@ CHROMA = {
         np.where(np.arange(sides[1])[:, None] % 2, (-1, 3), (2, -2)), (*sides, 2)
     ).astype(np.float32),
 }
-
-
-def luma_of(pixels):
-    return pixels[..., 0] if pixels.shape[-1] == 1 else pixels.astype(np.float64) @ LUMA
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -261,73 +216,6 @@ def test_colours_that_are_no_numbers_are_told(painter):
         colorize.guess(broken, noise(np.uint8, 1), 64)
 
 
-def save(folder, photo, name="p.tif"):
-    files.write(folder / name, photo)
-    out = folder / "out" / f"p_color{lossless(folder / name)}"
-    return Job(folder / name, name, {"color": out})
-
-
-@pytest.mark.parametrize("name", ["p.tif", "p.png"])
-@pytest.mark.parametrize("channels", [1, 3])
-def test_what_goes_in_comes_out_but_for_a_gray_profile(tmp_path, painter, name, channels):
-    pixels = ramp(np.uint16) if channels == 1 else sepia(np.uint16)
-    alpha = noise(np.uint16, 1, *pixels.shape[:2])[..., 0]
-    beside = dict(alpha=alpha, resolution=(300.0, 300.0), xmp=XMP, icc=ICC[channels])
-    job = save(tmp_path, files.PhotoFile(pixels, **beside), name)
-    told = colorize.Colorizer(stage=painter, size=64)(job)
-    assert told["size"] == [40, 90] and told["working"] == [64, 128]
-    assert told["kind"] == (tone.GRAY if channels == 1 else tone.TONED)
-    assert told["colorfulness"] > 10 and "status" not in told
-    result = files.read(job.outputs["color"])
-    assert result.pixels.dtype == np.uint16 and result.pixels.shape[-1] == 3
-    assert np.abs(luma_of(result.pixels) - luma_of(pixels)).max() <= 1
-    assert np.array_equal(result.alpha, alpha) and result.xmp == XMP
-    assert result.resolution == pytest.approx((300, 300), abs=0.1)
-    assert result.icc == (None if channels == 1 else ICC[3])
-    assert ("gray ICC profile" in told.get("profile", "")) == (channels == 1)
-
-
-@pytest.mark.parametrize(("ending", "made"), [(".jpg", ".png"), (".bmp", ".png"), (".webp",) * 2])
-def test_every_format_becomes_one_without_loss(tmp_path, painter, ending, made):
-    path = tmp_path / f"p{ending}"
-    path.write_bytes(cv2.imencode(ending, ramp(np.uint8))[1].tobytes())
-    job = Job(path, "p", {"color": tmp_path / f"p_color{lossless(path)}"})
-    told = colorize.Colorizer(stage=painter, size=64)(job)
-    [result] = tmp_path.glob("p_color.*")
-    assert told["kind"] == tone.GRAY and result.suffix == made
-    before, after = files.read(path).pixels, files.read(result).pixels
-    assert np.abs(luma_of(after) - luma_of(before)).max() <= 1 and np.ptp(after, axis=-1).max() > 20
-
-
-def colourful():
-    return Samples("val")[0]["photo"][:90, 60:180]
-
-
-def test_a_colour_photo_is_left_as_it_is_unless_asked(tmp_path, painter):
-    job = save(tmp_path, files.PhotoFile(colourful(), icc=ICC[3]))
-    told = colorize.Colorizer(stage=painter)(job)
-    assert told["status"] == "nothing_to_do" and "--force" in told["reason"]
-    assert told["kind"] in tone.COLORED and told["colorfulness"] > 10 and not painter.seen
-    result = files.read(job.outputs["color"])
-    assert np.array_equal(result.pixels, colourful()) and result.icc == ICC[3]
-    told = colorize.Colorizer(stage=painter, recolor=True)(job)
-    assert told["kind"] in tone.COLORED and "status" not in told
-    result = files.read(job.outputs["color"]).pixels
-    assert not np.array_equal(result, colourful())
-    assert np.abs(luma_of(result) - luma_of(colourful())).max() <= 1
-
-
-@pytest.mark.parametrize("pixels", [ramp(np.uint16), sepia(np.uint8), colourful()])
-def test_strength_0_copies_every_photo(tmp_path, painter, pixels):
-    profile = ICC[pixels.shape[-1]]
-    job = save(tmp_path, files.PhotoFile(pixels, icc=profile))
-    told = colorize.Colorizer(stage=painter, strength=0, recolor=True)(job)
-    assert told["status"] == "nothing_to_do" and "strength 0" in told["reason"]
-    result = files.read(job.outputs["color"])
-    assert result.icc == profile and np.array_equal(result.pixels, pixels)
-    assert (told["colorfulness"] == 0) == (pixels.shape[-1] == 1)
-
-
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -348,94 +236,3 @@ def test_settings_name_what_changes_a_photo(painter):
     settings = colorize.Colorizer(stage=painter).settings
     assert set(settings) == own - {"stage", "recolor"} | {"weights"}
     assert settings == colorize.Colorizer(stage=painter, recolor=True).settings
-
-
-@pytest.fixture
-def quick(monkeypatch, painter):
-    def load(path, default, kind):
-        assert default == "colorize-lite" and kind is ColorPredictor
-        return painter
-
-    monkeypatch.setattr(stage, "load", load)
-    monkeypatch.setattr(stage, "keep_compiled", lambda: None)
-
-
-@pytest.fixture
-def scans(tmp_path):
-    kinds = {
-        "a.jpg": ramp(np.uint8),
-        "a.png": colourful()[..., ::-1],
-        "box/é ☀.tif": sepia(np.uint16)[..., ::-1],
-    }
-    for name, pixels in kinds.items():
-        path = tmp_path / "scans" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(cv2.imencode(path.suffix, pixels)[1].tobytes())
-    return tmp_path / "scans"
-
-
-def run(scans, out, *options):
-    return cli.main(["colorize", str(scans), "--out", str(out), "--size", "64", *options])
-
-
-def test_a_folder_is_coloured(scans, tmp_path, quick, painter, capsys):
-    out = tmp_path / "out"
-    assert run(scans, out) == 0
-    told = capsys.readouterr().err
-    assert "2 ok, 1 nothing_to_do; programs for 1 shapes of photo" in told
-    made = {
-        "a.jpg": "a.jpg_color.png",
-        "a.png": "a.png_color.png",
-        "box/é ☀.tif": "box/é ☀_color.tif",
-    }
-    assert len(list(out.rglob("*_color.*"))) == 3
-    before = {name: (out / path).read_bytes() for name, path in made.items()}
-    lines = [json.loads(line) for line in (out / "report.jsonl").read_text("utf-8").splitlines()]
-    kinds = {line["photo"]: line["kind"] for line in lines if line["stage"] == "color"}
-    assert kinds.pop("a.png") in tone.COLORED
-    assert kinds == {"a.jpg": tone.GRAY, "box/é ☀.tif": tone.TONED}
-    assert run(scans, out) == 0
-    assert "3 nothing_to_do" in capsys.readouterr().err and len(painter.seen) == 2
-    assert run(scans, out, "--strength", "0.5") == 1
-    assert "--force" in capsys.readouterr().err
-    assert run(scans, out, "--force") == 0
-    assert "3 ok" in capsys.readouterr().err
-    after = {name: (out / path).read_bytes() for name, path in made.items()}
-    assert {name for name in made if after[name] != before[name]} == {"a.png"}
-    assert run(scans, out) == 0  # what was coloured on request stays so
-    assert (out / made["a.png"]).read_bytes() == after["a.png"]
-
-
-def test_photos_that_cannot_be_done_are_told_and_the_rest_is_done(scans, tmp_path, quick, capsys):
-    (scans / "broken.png").write_bytes((scans / "a.png").read_bytes()[:300])
-    assert run(scans, tmp_path / "out") == 1
-    told = capsys.readouterr().err
-    assert "broken.png" in told and "2 ok" in told and "1 failed" in told
-    assert not list((tmp_path / "out").glob("broken_color.*"))
-
-
-def test_the_sample_is_a_gray_photo(tmp_path, quick, capsys):
-    out = tmp_path / "out"
-    assert cli.main(["colorize", "--sample", "--out", str(out), "--size", "64"]) == 0
-    gray, coloured = (
-        files.read(out / name).pixels for name in (sample.GRAY, "sample_gray_color.png")
-    )
-    true = Samples("train")[0]["photo"]
-    assert gray.shape == (*true.shape[:2], 1) and coloured.shape == true.shape
-    assert np.abs(luma_of(coloured) - luma_of(gray)).max() <= 1
-    assert "1 ok" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        (["nowhere"], "nowhere: there is no such file or folder"),
-        (["{scans}", "--strength", "2"], "strength 2.0: give a number"),
-        (["{scans}", "--size", "32"], "size 32: give 64 to 1024"),
-    ],
-)
-def test_wrong_usage_is_one_line_and_status_2(scans, tmp_path, quick, capsys, options, words):
-    options = [option.format(scans=scans) for option in options]
-    assert cli.main(["colorize", *options, "--out", str(tmp_path / "o")]) == 2
-    [line] = capsys.readouterr().err.splitlines()
-    assert line.startswith("oldphoto: ") and words in line

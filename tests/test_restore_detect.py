@@ -6,36 +6,16 @@ import jax
 import numpy as np
 import pytest
 
-from oldphoto_jax.folder.jobs import Job
 from oldphoto_jax.photo import image, scratch
 from oldphoto_jax.photo.disk import files
 from oldphoto_jax.restore import detect, holes
+from tests.stages import Bright, Rise
+from tests.tiled import run
 
 RNG = np.random.default_rng(0)
 
 
-class Fake:
-    """A stage without a network: what is brighter than its left neighbour is damaged."""
-
-    checksum = "fake"
-    predictor = types.SimpleNamespace(multiple=16, threshold=0.25, careful=0.9, max_size=5)
-
-    def __init__(self):
-        self.photos = []
-
-    def __call__(self, photo):
-        assert photo.dtype == np.float32 and photo.shape[-1] == 3
-        assert not any(side % self.predictor.multiple for side in photo.shape[1:3])
-        self.photos.append(photo)
-        left = np.pad(photo, ((0, 0), (0, 0), (1, 0), (0, 0)), mode="edge")[:, :, :-1]
-        return {"mask": np.clip(photo - left, 0, 1)[..., :1]}
-
-
-class Bright(Fake):
-    """A stage that calls brightness damage."""
-
-    def __call__(self, photo):
-        return {"mask": photo[..., :1]}
+STEP = 1 / 65535  # of a map
 
 
 def noise(height, width, channels=3):
@@ -45,43 +25,48 @@ def noise(height, width, channels=3):
 @pytest.mark.parametrize("size", [(1, 1), (50, 300), (257, 90)])
 def test_the_map_has_the_size_of_the_photo(size):
     photo = noise(*size)
-    found = detect.detect(Fake(), photo, tile=128, overlap=16)
-    assert found.shape == size and found.dtype == np.float32
+    found = detect.probability(Rise(), photo, tile=128, overlap=16)
+    assert found.shape == size and found.dtype == np.uint16
     left = np.pad(photo, ((0, 0), (1, 0), (0, 0)), mode="edge")[:, :-1]
-    np.testing.assert_allclose(found, np.clip(photo - left, 0, 1)[..., 0], atol=1e-6)
+    wanted = np.clip(photo - left, 0, 1)[..., 0]
+    np.testing.assert_allclose(found / 65535, wanted, atol=1e-6 + STEP / 2)
 
 
 @pytest.mark.parametrize("size", [(256, 256), (100, 60)])
 def test_tta_is_the_mean_over_mirror_images(size):
     photo = noise(*size)
-    plain = [np.flip(detect.detect(Fake(), np.flip(photo, axes)), axes) for axes in (0, 1, (0, 1))]
-    mean = (detect.detect(Fake(), photo) + sum(plain)) / 4
+    plain = [
+        np.flip(detect.probability(Rise(), np.flip(photo, axes)) / 65535, axes)
+        for axes in ((), 0, 1, (0, 1))
+    ]
     inside = np.s_[: size[0] - 1, : size[1] - 1]  # at the mirrored edge the padding comes in
-    tta = detect.detect(Fake(), photo, tta=True)
-    np.testing.assert_allclose(tta[inside], mean[inside], atol=1e-6)
+    tta = detect.probability(Rise(), photo, tta=True) / 65535
+    np.testing.assert_allclose(tta[inside], (sum(plain) / 4)[inside], atol=1e-6 + STEP)
 
 
 def test_with_tta_mirrored_photos_have_mirrored_maps():
     photo = noise(512, 512)  # a tile: what is padded is padded on one side
-    found = detect.detect(Fake(), photo, tta=True)
+    found = detect.probability(Rise(), photo, tta=True) / 65535
     for axes in (0, 1, (0, 1)):
-        mirrored = detect.detect(Fake(), np.flip(photo, axes), tta=True)
-        np.testing.assert_allclose(np.flip(mirrored, axes), found, atol=1e-6)
+        mirrored = detect.probability(Rise(), np.flip(photo, axes), tta=True) / 65535
+        np.testing.assert_allclose(np.flip(mirrored, axes), found, atol=1e-6 + STEP)
 
 
 def test_depth_and_gray_make_no_difference():
     gray = RNG.integers(0, 256, (70, 90, 1), dtype=np.uint8)
     deep = gray.astype(np.uint16) * 257
-    found = detect.detect(Fake(), gray)
+    found = detect.probability(Rise(), gray) / 65535
     assert found.max() > 0.5
     for same in (deep, files.rgb(gray), np.repeat(gray, 3, axis=2)):
-        np.testing.assert_allclose(detect.detect(Fake(), same), found, atol=1e-6)
+        again = detect.probability(Rise(), same) / 65535
+        np.testing.assert_allclose(again, found, atol=1e-6 + STEP)
 
 
 def test_tiles_at_once_change_nothing():
-    photo, one, four = noise(300, 400), Fake(), Fake()
-    found = detect.detect(one, photo, tile=128, overlap=32)
-    assert np.array_equal(detect.detect(four, photo, tile=128, overlap=32, tiles_at_once=4), found)
+    photo, one, four = noise(300, 400), Rise(), Rise()
+    options = dict(tile=128, overlap=32)
+    found = detect.probability(one, photo, **options)
+    assert np.array_equal(detect.probability(four, photo, **options, tiles_at_once=4), found)
     assert {photo.shape[0] for photo in one.photos} == {1}
     assert {photo.shape[0] for photo in four.photos} == {4}
 
@@ -129,14 +114,17 @@ def test_the_picture_of_a_mask_is_white_where_it_marks():
 def test_the_map_is_what_is_found_at_full_scale(dtype):
     photo = noise(300, 210)
     photo = photo if dtype == np.float32 else (photo * np.iinfo(dtype).max).astype(dtype)
-    options = dict(tta=True, tile=128, overlap=32, tiles_at_once=2)
-    found = detect.probability(Fake(), photo, **options)
+    options = dict(tile=128, overlap=32)
+    found = detect.probability(Rise(), photo, tta=True, tiles_at_once=2, **options)
     assert found.dtype == np.uint16
-    assert np.array_equal(found, image.to_uint16(detect.detect(Fake(), photo, **options)))
+    seen = photo if dtype == np.float32 else image.to_float(photo)
+    options |= dict(multiple=16, batch=2)
+    wanted = run(lambda tiles: detect.ask(Rise(), tiles, tta=True), seen, **options)
+    assert np.array_equal(found, image.to_uint16(wanted[..., 0]))
 
 
 def test_when_the_device_has_no_memory_the_map_is_begun_again(capsys):
-    class Short(Fake):
+    class Short(Rise):
         def __call__(self, photo):
             if photo.shape[1] > 64 and len(self.photos) > 2:
                 raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
@@ -144,12 +132,12 @@ def test_when_the_device_has_no_memory_the_map_is_begun_again(capsys):
 
     photo = noise(300, 200)
     found = detect.probability(Short(), photo, tile=128, overlap=32)
-    assert np.array_equal(found, detect.probability(Fake(), photo, tile=64, overlap=32))
+    assert np.array_equal(found, detect.probability(Rise(), photo, tile=64, overlap=32))
     assert "tile 128 becomes 64" in capsys.readouterr().err
 
 
 def test_broken_weights_are_told():
-    class Broken(Fake):
+    class Broken(Rise):
         def __call__(self, photo):
             return {"mask": photo[..., :1] * np.nan}
 
@@ -167,30 +155,6 @@ def test_the_first_step_that_counts_reaches_the_threshold_and_the_one_before_doe
     assert step == 0 or (step - 1) / 65535 < threshold
 
 
-@pytest.mark.parametrize("min_size", [0, 3])
-def test_a_stored_map_makes_the_same_mask_again(tmp_path, min_size):
-    detector = detect.Detector(stage=Fake(), min_size=min_size)
-    files.write_png(tmp_path / "p.png", image.to_uint8(noise(90, 70)))
-    entry = detector(job(tmp_path / "p.png", tmp_path))
-    stored = files.read(tmp_path / "x_prob.png").pixels[..., 0]
-    mask, told = detector.mark(stored)
-    assert np.array_equal(mask * np.uint8(255), png(tmp_path / "x_mask.png")) and mask.any()
-    assert entry == {"size": [90, 70]} | told
-
-
-def test_scratch_space_and_bands_change_nothing(tmp_path, monkeypatch):
-    files.write_png(tmp_path / "p.png", image.to_uint8(noise(230, 170)))
-    detector = detect.Detector(stage=Fake(), min_size=4, tile=64, overlap=16)
-    kept = []
-    for small, band in ((1 << 30, 1 << 30), (1, 1000)):
-        monkeypatch.setattr(scratch, "SMALL", small)
-        monkeypatch.setattr(scratch, "BAND", band)
-        entry = detector(job(tmp_path / "p.png", tmp_path))
-        pictures = [path.read_bytes() for path in sorted(tmp_path.glob("x_*.png"))]
-        kept.append((entry, pictures))
-    assert kept[0] == kept[1] and len(kept[0][1]) == 3
-
-
 def test_memory_does_not_grow_with_the_height(monkeypatch):
     monkeypatch.setattr(scratch, "SMALL", 1)
     monkeypatch.setattr(scratch, "BAND", 10_000)
@@ -203,43 +167,6 @@ def test_memory_does_not_grow_with_the_height(monkeypatch):
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.1 * peaks[0]
-
-
-def job(photo, out):
-    kinds = ("mask", "prob", "overlay")
-    return Job(photo, photo.name, {kind: out / f"x_{kind}.png" for kind in kinds})
-
-
-def png(path):
-    return cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
-
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-@pytest.mark.parametrize("channels", [1, 3, 4])
-def test_files_of_any_kind_get_mask_and_map(tmp_path, dtype, channels):
-    pixels = RNG.integers(0, np.iinfo(dtype).max, (30, 41, channels), dtype=dtype)
-    photo = tmp_path / "Fotoğraf ü.png"
-    photo.write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
-    detector = detect.Detector(stage=Fake())
-    entry = detector(job(photo, tmp_path))
-    mask, probability = png(tmp_path / "x_mask.png"), png(tmp_path / "x_prob.png")
-    assert mask.dtype == np.uint8 and set(np.unique(mask)) == {0, 255}
-    assert probability.dtype == np.uint16 and probability.shape == mask.shape == (30, 41)
-    expected = image.to_uint16(detect.detect(Fake(), files.read(photo).pixels))
-    assert np.array_equal(probability, expected)
-    assert np.array_equal(mask > 0, expected / 65535 >= 0.25)
-    assert png(tmp_path / "x_overlay.png").shape == (30, 41, 3)
-    assert entry["size"] == [30, 41]
-    assert entry["marked"] == pytest.approx((mask > 0).mean(), abs=1e-6)
-
-
-def test_defects_beyond_training_are_told(tmp_path):
-    for width, beyond in (2, False), (9, True):
-        detector = detect.Detector(stage=Bright())
-        pixels = np.zeros((40, 40, 3), np.uint8)
-        pixels[:, 10 : 10 + width] = 255
-        files.write_png(tmp_path / "p.png", pixels)
-        assert detector(job(tmp_path / "p.png", tmp_path))["beyond_training"] is beyond
 
 
 @pytest.mark.parametrize(
@@ -255,23 +182,23 @@ def test_defects_beyond_training_are_told(tmp_path):
 )
 def test_settings_that_cannot_be_are_refused_before_any_photo(options, words):
     with pytest.raises(ValueError, match=words):
-        detect.Detector(stage=Fake(), **options)
+        detect.Detector(stage=Rise(), **options)
 
 
 def test_careful_is_the_higher_threshold_of_the_weights():
-    assert detect.Detector(stage=Fake(), careful=True).settings["threshold"] == 0.9
+    assert detect.Detector(stage=Rise(), careful=True).settings["threshold"] == 0.9
 
 
 def test_careful_never_marks_more_with_weights_that_had_one_threshold_alone():
-    old = Fake()
+    old = Rise()
     old.predictor = types.SimpleNamespace(multiple=16, threshold=0.95, careful=0.8, max_size=5)
     assert detect.Detector(stage=old, careful=True).settings["threshold"] == 0.95
 
 
 def test_settings_name_everything_that_changes_a_mask():
-    settings = detect.Detector(stage=Fake(), tta=True, tiles_at_once=3).settings
+    settings = detect.Detector(stage=Rise(), tta=True, tiles_at_once=3).settings
     assert settings == {
-        "weights": "fake",
+        "weights": "rise",
         "threshold": 0.25,
         "tta": True,
         "tile": 1024,
@@ -284,7 +211,7 @@ def test_settings_name_everything_that_changes_a_mask():
 def test_broad_defects_of_large_scans_are_found_from_further_away(monkeypatch):
     """A network that knows bright things of 8 pixels at most, and a thing that is 24 wide."""
 
-    class Small(Fake):
+    class Small(Rise):
         def __call__(self, photo):
             bright = photo[..., 0] > 0.5
             wide = [cv2.erode(np.uint8(one), np.ones((9, 9), np.uint8)).any() for one in bright]
@@ -304,6 +231,6 @@ def test_broad_defects_of_large_scans_are_found_from_further_away(monkeypatch):
 
 def test_looking_from_further_away_takes_nothing_back(monkeypatch):
     photo = noise(130, 90)
-    near = detect.probability(Fake(), photo, tile=64, overlap=16, coarse=False)
+    near = detect.probability(Rise(), photo, tile=64, overlap=16, coarse=False)
     monkeypatch.setattr(detect, "NEAR", 40 * 40)
-    assert (detect.probability(Fake(), photo, tile=64, overlap=16) >= near).all()
+    assert (detect.probability(Rise(), photo, tile=64, overlap=16) >= near).all()

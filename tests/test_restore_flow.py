@@ -30,6 +30,7 @@ from oldphoto_jax.restore import (
 )
 from oldphoto_jax.restore.restorer import Request, Restorer
 from tests import toy, untrained
+from tests.tiled import run
 
 RNG = np.random.default_rng(0)
 PREDICTORS = [
@@ -157,7 +158,7 @@ def test_tiles_lie_and_fade_as_on_the_host(shape):
     down, across = tiles.plan(*shape, 64, 16, 8)
     found = traced.in_tiles(lambda b: means(b["x"]), {"x": photos}, down, across, 16)
     for one, made in zip(photos, found, strict=True):
-        wanted = tiles.run(means, one, tile=64, overlap=16, multiple=8)
+        wanted = run(means, one, tile=64, overlap=16, multiple=8)
         np.testing.assert_allclose(made, wanted, atol=1e-6)
 
 

@@ -266,7 +266,7 @@ def test_short_of_memory_fewer_photos_are_taken(parts, monkeypatch, capsys):
     short = make(parts, count=4)
     for one, two in zip(short(given), wanted, strict=True):
         assert all(np.array_equal(getattr(one, n), getattr(two, n)) for n in (*PICTURES, "mask"))
-    assert short.count == 1
+    assert short.together.count == 1
     assert capsys.readouterr().err.splitlines() == [
         "out of device memory: 2 photos at once",
         "out of device memory: 1 photos at once",

@@ -8,12 +8,14 @@ from flax import nnx
 
 from oldphoto_jax.layers import norm
 from oldphoto_jax.models import unet
+from oldphoto_jax.photo import image
 from oldphoto_jax.predictors.defects import DefectPredictor
 from oldphoto_jax.predictors.filling import FillingPredictor
 from oldphoto_jax.predictors.predictor import Predictor
 from oldphoto_jax.restore import detect, stage
 from oldphoto_jax.weights import catalogue, store
 from tests import untrained
+from tests.tiled import run
 
 FINDER = untrained.finder(threshold=0.3)
 RNG = np.random.default_rng(0)
@@ -76,16 +78,18 @@ def test_it_answers_as_the_predictor_does(small):
 def test_a_folder_of_many_sizes_compiles_few_programs(small):
     for height, width in [(20, 30), (100, 100), (130, 40), (64, 65), (90, 300), (33, 200)]:
         photo = RNG.random((height, width, 3), np.float32)
-        assert detect.detect(small, photo, tile=64, overlap=16).shape == (height, width)
+        assert detect.probability(small, photo, tile=64, overlap=16).shape == (height, width)
     assert {*small.compiled} == {(1, 32, 32, 3), (1, 64, 64, 3)}
 
 
 def test_tiles_and_whole_agree_for_a_network_that_sees_near(small):
     photo = RNG.random((96, 160, 3), np.float32)
-    whole = detect.detect(small, photo, tile=160, overlap=0)
-    tiled = detect.detect(small, photo, tile=48, overlap=16)
+    whole, tiled = (
+        image.to_float(detect.probability(small, photo, tile=tile, overlap=overlap))
+        for tile, overlap in ((160, 0), (48, 16))
+    )
     assert whole.std() > 0.01
-    np.testing.assert_allclose(tiled[:95, :159], whole[:95, :159], atol=1e-6)
+    np.testing.assert_allclose(tiled[:95, :159], whole[:95, :159], atol=1e-6 + 1 / 65535)
 
 
 def test_weights_bring_their_predictor_along(tmp_path):
@@ -135,10 +139,18 @@ def short_of_memory(largest):
     return function
 
 
+def within_memory(function, photo, tile, overlap):
+    """What the function makes of all tiles, made smaller where need be."""
+
+    def go(tile, overlap):
+        return run(function, photo, tile=tile, overlap=overlap, multiple=16)
+
+    return stage.within_memory(go, tile, overlap, 16)
+
+
 def test_tiles_shrink_until_the_device_can_take_them(capsys):
     photo = RNG.random((300, 500, 3), np.float32)
-    options = dict(tile=256, overlap=128, multiple=16)
-    assert np.array_equal(stage.in_tiles(short_of_memory(64), photo, **options), photo)
+    assert np.array_equal(within_memory(short_of_memory(64), photo, 256, 128), photo)
     told = capsys.readouterr().err.splitlines()
     assert told == [
         "out of device memory: tile 256 becomes 128",
@@ -149,7 +161,7 @@ def test_tiles_shrink_until_the_device_can_take_them(capsys):
 def test_no_tile_is_too_small_to_give_up():
     photo = RNG.random((30, 50, 3), np.float32)
     with pytest.raises(MemoryError, match="tile of 16 pixels"):
-        stage.in_tiles(short_of_memory(0), photo, tile=64, overlap=32, multiple=16)
+        within_memory(short_of_memory(0), photo, 64, 32)
 
 
 def test_other_errors_of_the_device_are_not_taken_for_a_lack_of_memory():
@@ -157,7 +169,7 @@ def test_other_errors_of_the_device_are_not_taken_for_a_lack_of_memory():
         raise jax.errors.JaxRuntimeError("INTERNAL: broken")
 
     with pytest.raises(jax.errors.JaxRuntimeError, match="broken"):
-        stage.in_tiles(broken, np.zeros((9, 9, 3)), tile=64, overlap=0, multiple=16)
+        within_memory(broken, np.zeros((9, 9, 3)), 64, 0)
 
 
 @pytest.mark.parametrize(

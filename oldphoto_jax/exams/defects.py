@@ -96,7 +96,8 @@ def network(name: str, stage: Stage[DefectPredictor], tta: bool = False) -> Meth
     """A trained network as a method; it is shown a crop as one tile."""
 
     def score(photo: np.ndarray) -> np.ndarray:
-        one = Detector(stage=stage, tta=tta, tile=max(photo.shape[:2]), overlap=0)
+        tile = max(photo.shape[:2])
+        one = Detector(stage=stage, tta=tta, tile=tile, overlap=0, coarse=False)
         record = {"pixels": image.to_uint16(photo)}
         return image.to_float(flow.run((steps.Find(one),), record)["probability"])
 

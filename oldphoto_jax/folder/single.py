@@ -105,12 +105,18 @@ class Filling:
     def __call__(self, job: Job) -> Entry:
         """Writes the restored photo.
 
-        Told are its `size` [H,W], what `Inpainter.mend` and `written.put` tell, and `notes`.
+        Told are its `size` [H,W], what `Inpainter.mend` and `written.put` tell, and `notes`. Raises
+        ValueError where the mask, grown or feathered, leaves nothing of the photo.
         """
         photo, pixels, record = _opened(job)
-        mask = masks.read(job.inputs["mask"], pixels.shape[:2])
-        made = flow.run((Fill(self.inpainter),), {**record, "mask": mask})
-        filled, one = made["restored"], self.inpainter
+        mask, one = masks.read(job.inputs["mask"], pixels.shape[:2]), self.inpainter
+        if one.feather and one.strength and holes.share(holes.grow(mask, one.feather)) == 1:
+            raise ValueError(
+                f"the mask, feathered over {one.feather} pixels, leaves nothing of the photo to go "
+                "by; mark less or feather it less"
+            )
+        made = flow.run((Fill(one),), {**record, "mask": mask})
+        filled = made["restored"]
         reach = None if filled is pixels else holes.grow(mask, one.grow)
         told = _put(job, photo, pixels, filled, mask=reach, feather=one.feather)
         return {"size": _size(pixels)} | made["told"] | told

@@ -111,11 +111,7 @@ def paint(
     pixels: np.ndarray, luma: np.ndarray, chroma: np.ndarray, strength: float = 1.0
 ) -> np.ndarray:
     """All rows of `Painted` at once, [H,W,3]."""
-    painted = Painted(pixels, luma, chroma, strength)
-    result = np.empty(painted.shape, painted.dtype)
-    for top, rows in _strips(pixels):
-        result[top : top + len(rows)] = painted[top : top + len(rows)]
-    return result
+    return Painted(pixels, luma, chroma, strength)[:]
 
 
 class Painted:
@@ -138,8 +134,11 @@ class Painted:
         """The rows of a slice without step, [n,W,3]."""
         top, bottom, _ = rows.indices(self.shape[0])
         step = max(1, STRIP // self.shape[1])
-        parts = [self._rows(start, min(start + step, bottom)) for start in range(top, bottom, step)]
-        return np.concatenate(parts) if parts else np.empty((0, *self.shape[1:]), self.dtype)
+        result = np.empty((max(bottom - top, 0), *self.shape[1:]), self.dtype)
+        for start in range(top, bottom, step):
+            end = min(start + step, bottom)
+            result[start - top : end - top] = self._rows(start, end)
+        return result
 
     def _rows(self, top: int, bottom: int) -> np.ndarray:
         pixels = self.pixels[top:bottom]

@@ -34,31 +34,6 @@ def ask(stage: stages.Stage[DefectPredictor], photo: np.ndarray, tta: bool = Fal
     return functools.reduce(np.add, answers) / np.float32(len(answers))
 
 
-def detect(
-    stage: stages.Stage[DefectPredictor],
-    photo: np.ndarray,
-    tta: bool = False,
-    tile: int = TILE,
-    overlap: int = OVERLAP,
-    tiles_at_once: int = 1,
-) -> np.ndarray:
-    """The defect probability [H,W] float32 of a photo of any size, seen in overlapping tiles.
-
-    photo [H,W,1|3] is float32 in 0..1, or integer as it was read: it is then converted tile by
-    tile, which spares a large scan most of its memory. Raises ValueError for a tile or overlap
-    that the network cannot take, MemoryError when the device cannot take the smallest tile.
-    """
-    found = stages.in_tiles(
-        _answerer(stage, tta),
-        photo,
-        tile=tile,
-        overlap=overlap,
-        multiple=stage.predictor.multiple,
-        batch=tiles_at_once,
-    )
-    return found[..., 0]
-
-
 def probability(
     stage: stages.Stage[DefectPredictor],
     pixels: np.ndarray,
@@ -69,14 +44,18 @@ def probability(
     folder: str | os.PathLike | None = None,
     coarse: bool = True,
 ) -> np.ndarray:
-    """What `detect` finds as [H,W] uint16 at full scale: 65535 is certain, as in the PNG files.
+    """The defect probability [H,W] of a photo of any size: uint16, 65535 is certain, as in PNG.
+
+    pixels [H,W,1|3] are float32 in 0..1, or integers as they were read. They are seen in
+    overlapping tiles, and converted tile by tile, which spares a large scan most of its memory.
 
     With `coarse`, photos of more than NEAR pixels are also looked at from further away, at half
     their size, and at half of that, until they are small; what is found at any of the sizes
     counts. Broad defects of large scans are beyond what the network sees of them near by.
 
-    Large maps lie in scratch space in `folder`; one row of tiles is held in memory. Raises as
-    `detect` does, and ValueError where the network answers no numbers.
+    Large maps lie in scratch space in `folder`; one row of tiles is held in memory. Raises
+    ValueError for a tile or overlap that the network cannot take and for answers that are no
+    numbers, MemoryError when the device cannot take the smallest tile.
     """
     found = scratch.empty(pixels.shape[:2], np.uint16, folder)
 

@@ -15,7 +15,6 @@ from flax import nnx
 from oldphoto_jax.photo.types import Batch
 from oldphoto_jax.predictors import metadata as kept
 from oldphoto_jax.predictors.predictor import Networks, Predictor
-from oldphoto_jax.restore import tiles
 from oldphoto_jax.weights import cache, catalogue, names, store
 
 Result = TypeVar("Result")
@@ -118,28 +117,6 @@ def find(path: str | os.PathLike) -> pathlib.Path:
         f"{path}: has neither weights/best.safetensors nor weights/last.safetensors; "
         "is it the --workdir of a training run that has saved weights yet?"
     )
-
-
-def in_tiles(
-    function: Callable[[np.ndarray], np.ndarray],
-    photo: np.ndarray,
-    *,
-    tile: int,
-    overlap: int,
-    multiple: int,
-    batch: int = 1,
-) -> np.ndarray:
-    """`tiles.run`; when the device runs out of memory, again with tiles of half the side.
-
-    Says so on stderr. Raises MemoryError when even the smallest tile doesn't fit.
-    """
-
-    def go(tile: int, overlap: int) -> np.ndarray:
-        return tiles.run(
-            function, photo, tile=tile, overlap=overlap, multiple=multiple, batch=batch
-        )
-
-    return within_memory(go, tile, overlap, multiple)
 
 
 def within_memory(

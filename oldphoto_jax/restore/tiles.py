@@ -95,24 +95,6 @@ def check(tile: int, overlap: int, multiple: int) -> None:
         raise ValueError(f"overlap {overlap}: with tiles of {tile} it must lie in 0..{most}")
 
 
-def run(
-    function: Callable[[np.ndarray], np.ndarray],
-    photo: np.ndarray,
-    *,
-    tile: int = 1024,
-    overlap: int = 64,
-    multiple: int = 1,
-    batch: int = 1,
-) -> np.ndarray:
-    """What `rows` gives, as one array [H,W,D]."""
-    pieces = rows(function, photo, tile=tile, overlap=overlap, multiple=multiple, batch=batch)
-    for top, finished in pieces:
-        if top == 0:
-            canvas = np.empty((len(photo), *finished.shape[1:]), finished.dtype)
-        canvas[top : top + len(finished)] = finished
-    return canvas
-
-
 def rows(
     function: Callable[[np.ndarray], np.ndarray],
     photo: np.ndarray,

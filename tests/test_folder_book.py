@@ -1,4 +1,4 @@
-"""Photos of several pages through the chain. Its networks are the rules of `test_restore_chain`."""
+"""Photos of several pages through the chain. Its networks are the rules of `test_folder_chain`."""
 
 import hashlib
 
@@ -6,15 +6,15 @@ import cv2
 import numpy as np
 import pytest
 
-from oldphoto_jax.folder import browse, chain, outputs, page, written
+from oldphoto_jax.folder import browse, chain, outputs, page, single, written
 from oldphoto_jax.folder.jobs import Job, plan
 from oldphoto_jax.photo.disk import files
 from oldphoto_jax.photo.disk.files import PhotoFile
-from oldphoto_jax.restore import inpaint
-from tests import test_restore_chain
-from tests.test_restore_chain import PICTURES, SIZE, go, last, lines, scratched
+from oldphoto_jax.restore.inpaint import Inpainter
+from tests import test_folder_chain
+from tests.test_folder_chain import PICTURES, SIZE, go, last, lines, scratched
 
-rules = test_restore_chain.rules
+rules = test_folder_chain.rules
 SMALL = (20, 28)
 
 
@@ -145,7 +145,7 @@ def test_a_run_goes_on_where_pages_miss_files(tmp_path, three, monkeypatch):
     go(three, out)
     before = {path: path.read_bytes() for path in out.glob("a_*")}
     assert go(three, out) == {"nothing_to_do": 1} and len(lines(out)) == 4
-    asked = test_restore_chain.count_questions(monkeypatch)
+    asked = test_folder_chain.count_questions(monkeypatch)
     for victim in ("a_p2_mask.png", "a_color.tif"):
         (out / victim).unlink()
         assert go(three, out) == {"ok": 1}
@@ -185,7 +185,7 @@ def test_masks_of_further_pages_have_their_number(tmp_path, three):
     for name, size in {"a_mask": SIZE, "a_p2_mask": SMALL, "a_p3_mask": SIZE}.items():
         mask = np.zeros((*size, 1), np.uint8)
         mask[3:6, 4:20] = 255
-        test_restore_chain.save(masks / f"{name}.png", mask)
+        test_folder_chain.save(masks / f"{name}.png", mask)
     out, kinds = tmp_path / "out", ["mask", "restored"]
     assert go(three, out, kinds=kinds, pair=masks) == {"ok": 1}
     for before, after in zip(read(three), read(out / "a_restored.tif"), strict=True):
@@ -203,10 +203,10 @@ def test_masks_of_further_pages_have_their_number(tmp_path, three):
 def test_single_steps_carry_further_pages_and_say_so(tmp_path, three, changed):
     mask = np.zeros((*SIZE, 1), np.uint8)
     mask[3:6, 4:20] = 255 * changed
-    given = {"mask": test_restore_chain.save(tmp_path / "m.png", mask)}
+    given = {"mask": test_folder_chain.save(tmp_path / "m.png", mask)}
     for ending in (".tif", ".png"):
         job = Job(three, "a.tif", {"restored": tmp_path / f"b{ending}"}, given)
-        told = inpaint.Inpainter(method="telea")(job)
+        told = single.Filling(Inpainter(method="telea"))(job)
         assert told["notes"] == ["2 further pages: `oldphoto restore` looks at all of them"]
     assert told["left_out"] == {"restored": ["2 further pages"]}
     came, restored = read(three), read(tmp_path / "b.tif")
@@ -218,7 +218,7 @@ def test_single_steps_carry_further_pages_and_say_so(tmp_path, three, changed):
 
 
 def test_no_file_of_a_page_is_called_as_that_of_another_photo(tmp_path, three):
-    test_restore_chain.save(three.parent / "a_p2.png", scratched(seed=4))
+    test_folder_chain.save(three.parent / "a_p2.png", scratched(seed=4))
     jobs = plan(three.parent, tmp_path / "out", ["mask"], pages=written.pages)
     paths = [path for job in jobs for path in job.outputs.values()]
     assert len({*paths}) == len(paths) == 4
@@ -233,7 +233,7 @@ def test_the_contact_page_shows_all_pages(tmp_path, three):
         browse.write_page(out, jobs)
         text = (out / "index.html").read_text("utf-8")
         assert "a.tif, page 2" in text and "a.tif, page 3" in text
-        made[name] = test_restore_chain.thumbnails(out)
+        made[name] = test_folder_chain.thumbnails(out)
     assert made["early"] == made["late"] and "restored/a.tif/2.jpg" in made["late"]
     bound(three, scratched(3), scratched(3, seed=2))
     go(three, out, kinds=["mask", "restored"], force=True)

@@ -11,7 +11,7 @@ from oldphoto_jax.damage.defects import KINDS
 from oldphoto_jax.damage.recipe import EVERYTHING, Damage
 from oldphoto_jax.data.sources import Samples
 from oldphoto_jax.exams import defects
-from oldphoto_jax.restore import stage
+from oldphoto_jax.restore import detect, stage
 from oldphoto_jax.tasks.segment import Segment
 from tests import untrained
 
@@ -94,12 +94,14 @@ class Rising:
         return {"mask": np.clip(rise, 0, 1)[..., :1]}
 
 
-def test_networks_are_methods(exam):
+def test_networks_are_methods(exam, monkeypatch):
     plain, tta = defects.network("n", Rising()), defects.network("n", Rising(), tta=True)
     figures = defects.evaluate(exam, [plain, tta])["figures"]
     assert [f["method"] for f in figures] == ["n", "n (tta)"]
     assert {f["weights"] for f in figures} == {"abc"} and {f["threshold"] for f in figures} == {0.4}
     assert figures[0]["average_precision"] != figures[1]["average_precision"]
+    monkeypatch.setattr(detect, "NEAR", 48 * 48)  # crops are large then, and seen as ever
+    assert defects.evaluate(exam, [plain])["figures"] == figures[:1]
     with pytest.raises(ValueError, match="n takes multiples of 16"):
         defects.evaluate(dataclasses.replace(exam, size=100), [plain])
 

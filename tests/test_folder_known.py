@@ -9,7 +9,7 @@ from oldphoto_jax.photo import exif, image, margin
 from oldphoto_jax.photo.disk import files
 from oldphoto_jax.photo.disk.files import PhotoFile
 from tests import test_photo_infrared as film
-from tests.test_restore_chain import go, lines, rules  # noqa: F401  (rules is a fixture)
+from tests.test_folder_chain import go, lines, rules  # noqa: F401  (rules is a fixture)
 
 
 def overlap(found, dust):

@@ -10,6 +10,7 @@ from oldphoto_jax.data.sources import Samples
 from oldphoto_jax.exams import tophat
 from oldphoto_jax.folder import sample
 from oldphoto_jax.metrics.mask import Ranking
+from oldphoto_jax.photo import image
 from oldphoto_jax.photo.disk import files
 from oldphoto_jax.restore import detect, stage
 from tests import untrained
@@ -71,7 +72,7 @@ def test_either_photos_or_the_sample(photos, capsys):
 
 
 def test_the_packaged_weights_beat_the_top_hat_on_the_sample(old):
-    found = detect.detect(stage.load(default=DETECTOR), old["photo"])
+    found = image.to_float(detect.probability(stage.load(default=DETECTOR), old["photo"]))
     figures = [
         Ranking.of(old["mask"][None], score[None, ..., None]).compute()["average_precision"]
         for score in (found, tophat.tophat(old["photo"]))

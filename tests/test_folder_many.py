@@ -50,7 +50,7 @@ sys.exit(status)
 # The same of the process for photos at which a run was killed, which does not end by itself.
 OTHER = """
 import os, sys
-if "oldphoto_jax.restore import apart" in " ".join(sys.orig_argv):
+if "oldphoto_jax.folder import apart" in " ".join(sys.orig_argv):
     import jax
     def note(name, *_, **__):
         with open(os.environ["TOLD"], "a") as file:

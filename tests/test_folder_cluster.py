@@ -171,9 +171,9 @@ def test_workers_get_absolute_paths_and_what_was_there_is_known(tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     [near] = plan(pathlib.Path("scans"), pathlib.Path("out"), ["mask", "prob"])
     assert near != job
-    task = cluster._task(7, [(near, {"photo": "a.png"})])
-    assert task.pairs == [(job, {"photo": "a.png"})]
-    assert task.new == [job.outputs["mask"]]
+    parcel = cluster._parcel(7, [(near, {"photo": "a.png"})])
+    assert parcel.pairs == [(job, {"photo": "a.png"})]
+    assert parcel.new == [job.outputs["mask"]]
 
 
 def test_the_ledger_counts_what_was_begun_but_not_ended():
