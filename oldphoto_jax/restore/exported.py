@@ -9,6 +9,7 @@ kept one is never older than what reads it. XLA keeps what it has compiled besid
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -116,7 +117,8 @@ def _keep(path: pathlib.Path, program: bytes) -> None:
         _make_room(path)
     except OSError as error:
         print(cache.unwritable(path, error, len(program)), file=sys.stderr)
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink()
 
 
 def _make_room(newest: pathlib.Path) -> None:
