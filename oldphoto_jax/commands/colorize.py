@@ -8,6 +8,7 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
 from oldphoto_jax.commands import options
+from oldphoto_jax.restore.options import Colorizing
 
 if TYPE_CHECKING:
     from oldphoto_jax.folder.single import Coloring
@@ -21,10 +22,7 @@ def add(commands: options.Commands, shared: ArgumentParser) -> None:
     add = colorize.add_argument
     add("--out", "-o", type=pathlib.Path, required=True, metavar="DIR", help="where photos go")
     options.add_weights(colorize)
-    mix = "from 0, the photo's own colours, to 1, the network's (%(default)s)"
-    add("--strength", type=float, default=1.0, metavar="S", help=mix)
-    size = "shorter side of what the network sees (%(default)s)"
-    add("--size", type=int, default=256, metavar="PX", help=size)
+    options.add_flags(colorize, Colorizing)
     again = "colour photos that are in colour already, and make again what is already there"
     add("--force", action="store_true", help=again)
     colorize.set_defaults(command=run)
@@ -48,10 +46,6 @@ def _work(args: Namespace) -> Coloring:
     from oldphoto_jax.restore.colorize import Colorizer
 
     stage.keep_compiled()
-    colorizer = Colorizer(
-        stage=stage.load(args.weights, options.COLORIZER, ColorPredictor),
-        strength=args.strength,
-        size=args.size,
-        recolor=args.force,
-    )
-    return Coloring(colorizer)
+    loaded = stage.load(args.weights, options.COLORIZER, ColorPredictor)
+    given = options.chosen(args, Colorizing)
+    return Coloring(Colorizer(stage=loaded, recolor=args.force, **given))

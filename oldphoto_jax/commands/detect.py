@@ -8,6 +8,7 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
 from oldphoto_jax.commands import options
+from oldphoto_jax.restore.options import Detecting
 
 if TYPE_CHECKING:
     from oldphoto_jax.folder.single import Finding
@@ -21,13 +22,7 @@ def add(commands: options.Commands, shared: ArgumentParser) -> None:
     add = detect.add_argument
     add("--out", "-o", type=pathlib.Path, required=True, metavar="DIR", help="where masks go")
     options.add_weights(detect)
-    options.add_threshold(detect)
-    add("--tta", action="store_true", help="average over mirror images: four times the work")
-    near = "look at large scans from near by alone: broad defects are missed"
-    add("--no-coarse", dest="coarse", action="store_false", help=near)
-    add("--tile", type=int, default=1024, metavar="PX", help="largest tile side (%(default)s)")
-    add("--overlap", type=int, default=64, metavar="PX", help="shared by tiles (%(default)s)")
-    add("--min-size", type=int, default=0, metavar="PX", help="leave out smaller specks")
+    options.add_flags(detect, Detecting)
     add("--overlay", action="store_true", help="also write the photo with its defects in red")
     add("--force", action="store_true", help="make again what is already there")
     detect.set_defaults(command=run)
@@ -52,14 +47,5 @@ def _work(args: Namespace) -> Finding:
     from oldphoto_jax.restore.detect import Detector
 
     stage.keep_compiled()
-    detector = Detector(
-        stage=stage.load(args.weights, options.DETECTOR, DefectPredictor),
-        threshold=args.threshold,
-        careful=args.careful,
-        tta=args.tta,
-        tile=args.tile,
-        overlap=args.overlap,
-        min_size=args.min_size,
-        coarse=args.coarse,
-    )
-    return Finding(detector)
+    loaded = stage.load(args.weights, options.DETECTOR, DefectPredictor)
+    return Finding(Detector(stage=loaded, **options.chosen(args, Detecting)))

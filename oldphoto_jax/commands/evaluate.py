@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from oldphoto_jax.commands import options
+from oldphoto_jax.restore.options import CHOICES
 
 Seen = TypeVar("Seen")
 
@@ -41,7 +42,7 @@ def add(commands: options.Commands, shared: ArgumentParser) -> None:
     add(
         "--method",
         action="append",
-        choices=options.FILLERS,
+        choices=CHOICES,
         help="may be given several times (all)",
     )
     most = "thickness of the largest holes (%(default)s)"
@@ -150,7 +151,7 @@ def _inpaint(args: Namespace) -> int:
     from oldphoto_jax.restore.detect import Detector
 
     stage.keep_compiled()
-    chosen = dict.fromkeys(args.method or options.FILLERS)
+    chosen = dict.fromkeys(args.method or CHOICES)
     trained = [name for name in chosen if name in inpaint.TRAINED]
     if args.weights and not trained:
         raise ValueError(f"--weights: {', '.join(chosen)} take none")

@@ -9,6 +9,7 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
 from oldphoto_jax.commands import options
+from oldphoto_jax.restore.options import Inpainting
 
 if TYPE_CHECKING:
     from oldphoto_jax.folder.single import Filling
@@ -24,21 +25,7 @@ def add(commands: options.Commands, shared: ArgumentParser) -> None:
     add("--mask", "-m", type=pathlib.Path, metavar="FILE_OR_FOLDER", help=where)
     add("--out", "-o", type=pathlib.Path, required=True, metavar="DIR", help="where photos go")
     options.add_weights(inpaint)
-    add(
-        "--method",
-        choices=options.FILLERS,
-        default="network",
-        help="what fills holes (%(default)s)",
-    )
-    thin = "auto: biharmonic for holes up to this thickness, else the network (%(default)s)"
-    add("--thin", type=int, default=4, metavar="PX", help=thin)
-    limit = "leave thicker holes as they are (%(default)s)"
-    add("--max-hole", type=int, default=1024, metavar="PX", help=limit)
-    add("--grow", type=int, default=0, metavar="PX", help="grow masks first (%(default)s)")
-    feather = "fade out around holes; pixels further away never change (%(default)s)"
-    add("--feather", type=int, default=0, metavar="PX", help=feather)
-    add("--tile", type=int, default=512, metavar="PX", help="largest tile side (%(default)s)")
-    add("--overlap", type=int, default=128, metavar="PX", help="shared by tiles (%(default)s)")
+    options.add_flags(inpaint, Inpainting)
     add("--force", action="store_true", help="make again what is already there")
     inpaint.set_defaults(command=run)
 
@@ -81,14 +68,5 @@ def _work(args: Namespace) -> Filling:
 
     stage.keep_compiled()
     trained = args.method in inpaint.TRAINED
-    inpainter = inpaint.Inpainter(
-        stage=stage.load(args.weights, options.INPAINTER, FillingPredictor) if trained else None,
-        method=args.method,
-        max_hole=args.max_hole,
-        thin=args.thin,
-        grow=args.grow,
-        feather=args.feather,
-        tile=args.tile,
-        overlap=args.overlap,
-    )
-    return Filling(inpainter)
+    loaded = stage.load(args.weights, options.INPAINTER, FillingPredictor) if trained else None
+    return Filling(inpaint.Inpainter(stage=loaded, **options.chosen(args, Inpainting)))

@@ -1,4 +1,4 @@
-"""What the commands share: weights to use, methods to choose from, the run and its last line."""
+"""What the commands share: photos, weights, flags of a step's options, a run and its last line."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from oldphoto_jax.restore.options import Option, Options, offered
+
 if TYPE_CHECKING:
     from oldphoto_jax.folder.batch import GroupWork
     from oldphoto_jax.folder.jobs import Job
@@ -17,11 +19,11 @@ if TYPE_CHECKING:
     from oldphoto_jax.folder.single import Single
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+Group: TypeAlias = "argparse.ArgumentParser | argparse._ArgumentGroup"
 
 DETECTOR = "segment-lite"  # the packaged weights that a command without --weights uses
 INPAINTER = "inpaint-lite"
 COLORIZER = "colorize-lite"
-FILLERS = ("network", "auto", "telea", "navier-stokes", "biharmonic")
 
 
 def add_photos(command: argparse.ArgumentParser, sample: str) -> None:
@@ -39,12 +41,54 @@ def add_weights(command: argparse.ArgumentParser, **more: Any) -> None:
     command.add_argument("--weights", "-w", type=pathlib.Path, **(where | more))
 
 
-def add_threshold(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
-    """The options that say how sure the finder must be."""
-    add = parser.add_mutually_exclusive_group().add_argument
-    add("--threshold", type=float, metavar="P", help="probability from which a pixel is a defect")
-    text = "mark only what is hardly ever wrong: the higher of the two thresholds of the weights"
-    add("--careful", action="store_true", help=text)
+def add_flags(group: Group, kind: type[Options], chained: bool = False) -> None:
+    """The flags of a step's options, alone or in the chain: see `restore.options.offered`."""
+    known = offered(kind, chained)
+    exclusive = {
+        one.instead: group.add_mutually_exclusive_group() for one in known.values() if one.instead
+    }
+    for name, one in known.items():
+        if one.flag is None:
+            others = [other for other in known.values() if other.flag == name]
+            add_flag(exclusive.get(one.instead or name, group), name, one, others)
+
+
+def add_flag(group: Group, name: str, option: Option, others: Sequence[Option] = ()) -> None:
+    """The flag of an option, which sets `others` too; without it, each has its own default."""
+    if option.reads is bool:
+        action = "store_false" if option.default else "store_true"
+        group.add_argument(flag(name, option), dest=name, action=action, help=option.help)
+        return
+    defaults = [option.default, *(f"{other.help}: {other.default}" for other in others)]
+    told = "" if option.default is None else f" ({'; '.join(map(str, defaults))})"
+    group.add_argument(
+        flag(name, option),
+        type=option.reads,
+        choices=option.choices,
+        default=None if others else option.default,
+        metavar=option.metavar,
+        help=option.help + told,
+    )
+
+
+def flag(name: str, option: Option) -> str:
+    """What is typed to set an option otherwise than it is."""
+    return f"--{'no-' if option.default is True else ''}{name.replace('_', '-')}"
+
+
+def chosen(args: argparse.Namespace, kind: type[Options], chained: bool = False) -> dict[str, Any]:
+    """The options of a step by their names, as users set them; None is for the default."""
+    known = offered(kind, chained).items()
+    return {name: getattr(args, option.flag or name) for name, option in known}
+
+
+def changed(args: argparse.Namespace, kind: type[Options], chained: bool = False) -> list[str]:
+    """The flags of those that are not at their defaults."""
+    given = chosen(args, kind, chained)
+    known = offered(kind, chained).items()
+    return [
+        flag(name, option) for name, option in known if given[name] not in (None, option.default)
+    ]
 
 
 def start_reading() -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from oldphoto_jax.commands import options
+from oldphoto_jax.restore.options import STEPS, Colorizing, Detecting, Inpainting, Marking, offered
 
 if TYPE_CHECKING:
     from oldphoto_jax.folder.jobs import Job
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from oldphoto_jax.restore.restorer import Restorer
 
 PICTURES = "restored,restored_color,color"
+WEIGHTS = ("detector", "inpainter", "colorizer")
 FORMATS = ("same", "lossless", "png", "tif", "webp", "jpg")
 
 
@@ -33,9 +35,9 @@ def add(commands: options.Commands, shared: ArgumentParser) -> None:
     add("--outputs", default=PICTURES, metavar="LIST", help="some of %(default)s")
     add("--force", action="store_true", help="make again what is already there")
     _add_mask(restore.add_argument_group("the mask"))
-    _add_looks(restore.add_argument_group("the pictures").add_argument)
+    _add_looks(restore.add_argument_group("the pictures"))
     _add_files(restore.add_argument_group("the files").add_argument)
-    _add_machine(restore.add_argument_group("the machine").add_argument)
+    _add_machine(restore.add_argument_group("the machine"))
     restore.set_defaults(command=run)
 
 
@@ -49,19 +51,12 @@ def _add_mask(group: argparse._ArgumentGroup) -> None:
     add("--probability", **where, help=again)
     red = "damage is what this channel of film scans shows: their own, or that of NAME_IR files"
     add("--infrared", nargs="?", const=True, metavar="FILE_OR_FOLDER", type=pathlib.Path, help=red)
-    options.add_threshold(group)
-    add("--min-size", type=int, default=0, metavar="PX", help="leave out smaller specks")
-    grow = "grow masks by so much (2; masks that were given: 0)"
-    add("--grow", type=int, metavar="PX", help=grow)
-    add("--feather", type=int, default=1, metavar="PX", help="fade out around holes (%(default)s)")
-    limit = "leave thicker holes as they are (1024)"
-    add("--max-hole", type=int, metavar="PX", help=limit)
-    add("--tta", action="store_true", help="average over mirror images: four times the work")
-    near = "look at large scans from near by alone: broad defects are missed"
-    add("--no-coarse", dest="coarse", action="store_false", help=near)
+    for kind in (Detecting, Marking, Inpainting):
+        options.add_flags(group, kind, chained=True)
 
 
-def _add_looks(add: Callable[..., Any]) -> None:
+def _add_looks(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
     add(
         "--strength",
         action="append",
@@ -70,9 +65,7 @@ def _add_looks(add: Callable[..., Any]) -> None:
         metavar="STAGE=S",
         help="inpaint=0.5, colorize=0.7: from 0, the photo as it is, to 1",
     )
-    add("--recolor", action="store_true", help="colour photos that are in colour already")
-    size = "shorter side of what the colouring network sees (%(default)s)"
-    add("--size", type=int, default=256, metavar="PX", help=size)
+    options.add_flags(group, Colorizing, chained=True)
     add("--sheet", action="store_true", help="also write NAME_sheet.jpg, before and after")
     add("--page", action="store_true", help="also write index.html, to look through them all")
     seed = "damage the sample otherwise; the networks draw no numbers"
@@ -92,13 +85,17 @@ def _add_files(add: Callable[..., Any]) -> None:
     add("--max-pixels", type=int, default=500_000_000, metavar="N", help=limit)
 
 
-def _add_machine(add: Callable[..., Any]) -> None:
-    weights = dict(type=pathlib.Path, metavar="WORKDIR_OR_FILE", help="other weights")
-    for name in ("detector", "inpainter", "colorizer"):
+def _add_machine(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    weights: dict[str, Any] = dict(
+        type=pathlib.Path, metavar="WORKDIR_OR_FILE", help="other weights"
+    )
+    for name in WEIGHTS:
         add(f"--{name}", **weights)
     add("--device", choices=("auto", "cpu", "gpu", "tpu"), default="auto", help="(%(default)s)")
-    add("--batch", type=int, metavar="N", help="photos at once (one a CPU, eight a GPU)")
-    add("--tile", type=int, default=1024, metavar="PX", help="largest tile side (%(default)s)")
+    batch = "photos of one size at once (one a CPU, eight a GPU)"
+    add("--batch", type=int, metavar="N", help=batch)
+    options.add_flag(group, "tile", offered(Detecting)["tile"])
     add("--offline", action="store_true", help="never use the network; restoring needs none")
     add("--ray", metavar="ADDRESS", help="spread over a Ray cluster; `local` starts one here")
 
@@ -114,7 +111,7 @@ def run(args: Namespace) -> int:
     from oldphoto_jax.restore.status import FAILED
 
     if args.ray:  # workers have another working directory
-        for name in ("out", "detector", "inpainter", "colorizer"):
+        for name in ("out", *WEIGHTS):
             path = getattr(args, name)
             if path and (path.exists() or name == "out"):  # else a name of packaged weights
                 setattr(args, name, path.absolute())
@@ -164,11 +161,10 @@ def run(args: Namespace) -> int:
 
 def _restoring(args: Namespace, pictures: list[str], count: int) -> dict[str, Any]:
     """What the restorer is to be like."""
-    grow = {} if args.grow is None else {"grow": args.grow, "grow_given": args.grow}
-    names = ["detector", "inpainter", "colorizer", "threshold", "min_size", "feather", "max_hole"]
-    names += ["careful", "tta", "coarse", "tile", "size", "recolor"]
-    given = {name: getattr(args, name) for name in names}
-    return given | grow | {"outputs": pictures, "strength": dict(args.strength), "count": count}
+    given = {name: getattr(args, name) for name in (*WEIGHTS, "tile")}
+    for kind in STEPS.values():
+        given |= options.chosen(args, kind, chained=True)
+    return given | {"outputs": pictures, "strength": dict(args.strength), "count": count}
 
 
 def _filing(args: Namespace) -> dict[str, Any]:
@@ -196,20 +192,10 @@ def _check(args: Namespace, fills: bool) -> None:
             )
     if args.infrared and args.probability:
         raise ValueError("--infrared: makes a map of its own; leave out --probability")
-    detecting = {
-        "infrared": None,
-        "probability": None,
-        "threshold": None,
-        "careful": False,
-        "min_size": 0,
-        "tta": False,
-        "coarse": True,
-    }
-    found = [name for name, default in detecting.items() if getattr(args, name) != default]
-    if args.mask and found:
-        names = {"coarse": "no-coarse"}
-        options = " and ".join(f"--{names.get(one, one).replace('_', '-')}" for one in found)
-        raise ValueError(f"--mask: is used as it is; leave out {options}")
+    idle = [f"--{name}" for name in ("infrared", "probability") if getattr(args, name) is not None]
+    idle += options.changed(args, Detecting, chained=True)
+    if args.mask and idle:
+        raise ValueError(f"--mask: is used as it is; leave out {' and '.join(idle)}")
 
 
 def _given(args: Namespace, jobs: list[Job]) -> list[Job]:

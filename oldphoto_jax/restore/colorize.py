@@ -19,11 +19,12 @@ from oldphoto_jax.photo import color, guided, image, tone
 from oldphoto_jax.photo.disk import files
 from oldphoto_jax.photo.types import AnyArray, Rows
 from oldphoto_jax.restore import stage as stages
+from oldphoto_jax.restore.options import Colorizing
 
 if TYPE_CHECKING:
     from oldphoto_jax.predictors.colors import ColorPredictor
 
-SIZE = 256  # pixels; the shorter side of what the network sees
+SIZE = Colorizing.size  # pixels; the shorter side of what the network sees
 SMALLEST, LARGEST = 64, 1024
 LONGEST = 2  # the longer side that it sees, in shorter ones
 PROPORTIONS = ((2, 2), (2, 3), (2, 4), (3, 2), (4, 2))  # of its sides, in halves of the shorter
@@ -187,7 +188,7 @@ class Enlarged:
 
 
 @dataclasses.dataclass(kw_only=True)
-class Colorizer:
+class Colorizer(Colorizing):
     """A network that guesses colours, and how they are laid on.
 
     Photos that are in colour already stay as they are, unless `recolor`. This is left out of
@@ -196,9 +197,6 @@ class Colorizer:
     """
 
     stage: stages.Stage[ColorPredictor]
-    strength: float = 1.0
-    size: int = SIZE
-    recolor: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.strength <= 1:
@@ -209,7 +207,7 @@ class Colorizer:
     @property
     def settings(self) -> dict[str, Any]:
         """All that the coloured photos depend on, beside the photos and `recolor`."""
-        return {"weights": self.stage.checksum, "strength": self.strength, "size": self.size}
+        return {"weights": self.stage.checksum} | super().settings
 
     def reason(self, kind: str) -> str | None:
         """Why a photo of this kind is left as it is, or None."""

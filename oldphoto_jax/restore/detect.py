@@ -13,11 +13,12 @@ import numpy as np
 from oldphoto_jax.photo import image, scratch
 from oldphoto_jax.restore import components, octaves, tiles
 from oldphoto_jax.restore import stage as stages
+from oldphoto_jax.restore.options import Detecting
 
 if TYPE_CHECKING:
     from oldphoto_jax.predictors.defects import DefectPredictor
 
-TILE, OVERLAP = 1024, 64
+TILE, OVERLAP = Detecting.tile, Detecting.overlap
 NEAR = 3 << 19  # pixels, 1.6 megapixels: larger photos are looked at from further away, too
 FLIPS = ((), (2,), (1,), (1, 2))  # none, left-right, up-down, both: axes of [N,H,W,C]
 RED = np.array([255, 0, 0])
@@ -150,22 +151,16 @@ def white(mask: np.ndarray, folder: str | os.PathLike | None = None) -> np.ndarr
 
 
 @dataclasses.dataclass(kw_only=True)
-class Detector:
+class Detector(Detecting):
     """A network that finds damage, and how it is asked.
 
     `threshold` is that of the weights unless given; with `careful` it is their higher one, which
-    rather loses a scratch than a button. Raises ValueError for settings that don't fit.
+    rather loses a scratch than a button. `tiles_at_once` changes what rounding may change. Raises
+    ValueError for settings that don't fit.
     """
 
     stage: stages.Stage[DefectPredictor]
-    threshold: float | None = None
-    tta: bool = False
-    tile: int = TILE
-    overlap: int = OVERLAP
-    min_size: int = 0
-    coarse: bool = True
     tiles_at_once: int = 1
-    careful: bool = False
 
     def __post_init__(self) -> None:
         if self.careful and self.threshold is not None:
@@ -194,12 +189,8 @@ class Detector:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """All that the masks depend on, beside the photos.
-
-        How many tiles are computed at once is none of it: it changes what rounding may change.
-        """
-        names = ("threshold", "tta", "tile", "overlap", "min_size", "coarse")
-        return {"weights": self.stage.checksum, **{name: getattr(self, name) for name in names}}
+        """All that the masks depend on, beside the photos."""
+        return {"weights": self.stage.checksum} | super().settings
 
     def find(self, pixels: np.ndarray, folder: str | os.PathLike | None = None) -> np.ndarray:
         """The `probability` of a file's pixels [H,W,1|3]."""

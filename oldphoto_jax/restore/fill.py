@@ -10,8 +10,9 @@ import numpy as np
 from oldphoto_jax.photo import image, scratch
 from oldphoto_jax.restore import holes, tiles
 from oldphoto_jax.restore.classical import Filler
+from oldphoto_jax.restore.options import Inpainting
 
-TILE, OVERLAP = 512, 128
+TILE, OVERLAP = Inpainting.tile, Inpainting.overlap
 
 
 def fill(

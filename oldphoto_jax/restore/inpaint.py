@@ -17,17 +17,15 @@ from oldphoto_jax.restore import holes as finder
 from oldphoto_jax.restore import stage as stages
 from oldphoto_jax.restore import status, tiles
 from oldphoto_jax.restore.classical import METHODS, REACH, Filler
-from oldphoto_jax.restore.fill import OVERLAP, TILE, check, fill, soften
+from oldphoto_jax.restore.fill import TILE, check, fill, soften
 from oldphoto_jax.restore.holes import Hole
+from oldphoto_jax.restore.options import AUTO, CHOICES, LARGEST, NETWORK, Inpainting
 
 if TYPE_CHECKING:
     from oldphoto_jax.predictors.filling import FillingPredictor
 
-NETWORK, AUTO = "network", "auto"
 TRAINED = (NETWORK, AUTO)  # the methods that need weights
-CHOICES = (*TRAINED, *METHODS)
-THIN, THIN_METHOD = 4, "biharmonic"  # what AUTO leaves to it: holes up to THIN pixels
-LARGEST = 1024  # pixels; a tile must be twice as wide as its thickest hole is thick
+THIN_METHOD = "biharmonic"  # what AUTO takes for thin holes
 LISTED = 20  # holes that a report describes one by one
 LEFT = 255  # in a plan, the holes that stay
 
@@ -52,7 +50,7 @@ def network(stage: stages.Stage[FillingPredictor], tile: int = TILE) -> Filler:
 
 
 @dataclasses.dataclass(kw_only=True)
-class Inpainter:
+class Inpainter(Inpainting):
     """Fills the holes of photos by their masks.
 
     `method` is one of CHOICES; "auto" takes THIN_METHOD for holes up to `thin` pixels thick and
@@ -62,14 +60,6 @@ class Inpainter:
     """
 
     stage: stages.Stage[FillingPredictor] | None = None
-    method: str = NETWORK
-    max_hole: int = LARGEST
-    thin: int = THIN
-    grow: int = 0
-    feather: int = 0
-    tile: int = TILE
-    overlap: int = OVERLAP
-    strength: float = 1.0
 
     def __post_init__(self) -> None:
         if self.method not in CHOICES:
@@ -100,9 +90,8 @@ class Inpainter:
     @property
     def settings(self) -> dict[str, Any]:
         """All that the restored photos depend on, beside photos and masks."""
-        names = ("method", "max_hole", "thin", "grow", "feather", "tile", "overlap", "strength")
         weights = {"weights": self.stage.checksum} if self.stage else {}
-        return weights | {name: getattr(self, name) for name in names}
+        return weights | super().settings
 
     def rule(self, hole: Hole) -> str:
         """What is able to fill this hole: the network or one of METHODS."""

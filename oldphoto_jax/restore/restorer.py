@@ -22,11 +22,12 @@ from oldphoto_jax.photo import image
 from oldphoto_jax.predictors.colors import ColorPredictor
 from oldphoto_jax.predictors.defects import DefectPredictor
 from oldphoto_jax.predictors.filling import FillingPredictor
-from oldphoto_jax.restore import color_steps, colorize, detect, fill, flow, pictures, status, steps
+from oldphoto_jax.restore import color_steps, detect, fill, flow, pictures, status, steps
 from oldphoto_jax.restore import stage as stages
 from oldphoto_jax.restore.colorize import Colorizer
 from oldphoto_jax.restore.detect import Detector
 from oldphoto_jax.restore.inpaint import Inpainter
+from oldphoto_jax.restore.options import Marking, by_step
 from oldphoto_jax.restore.request import (
     COLOR,
     PICTURES,
@@ -46,9 +47,9 @@ class Restorer:
     """Restores photos by what three networks say; see `from_weights`.
 
     `detector`, `inpainter` and `colorizer` hold the networks and their settings; those that no
-    output asks for may be None. Found masks are grown by `grow` pixels, given ones by
-    `grow_given`. With a `count` above 1 so many equal photos go through a program together, spread
-    over `devices` (all local ones). Raises ValueError for settings that don't fit.
+    output asks for may be None; `marking` is that of `options.Marking`, how far masks are grown.
+    With a `count` above 1 so many equal photos go through a program together, spread over `devices`
+    (all local ones). Raises ValueError for settings that don't fit.
     """
 
     def __init__(
@@ -58,15 +59,12 @@ class Restorer:
         colorizer: Colorizer | None = None,
         *,
         outputs: Sequence[str] = PICTURES,
-        grow: int = steps.GROW,
-        grow_given: int = 0,
         count: int = 1,
         devices: Sequence[jax.Device] | None = None,
+        **marking: int,
     ):
         if not outputs or {*outputs} - {*PICTURES}:
             raise ValueError(f"outputs {outputs}: choose some of {', '.join(PICTURES)}")
-        if min(grow, grow_given) < 0:
-            raise ValueError(f"grow {min(grow, grow_given)}: give 0 or more pixels")
         if count < 1:
             raise ValueError(f"batch {count}: give at least one photo")
         self.fills = bool({RESTORED, RESTORED_COLOR} & {*outputs})
@@ -74,7 +72,7 @@ class Restorer:
         self.detector = detector if self.fills else None
         self.inpainter = inpainter if self.fills else None
         self.colorizer = colorizer if self.colors else None
-        self.outputs, self.grow, self.grow_given = tuple(outputs), grow, grow_given
+        self.outputs, self.marking = tuple(outputs), Marking(**marking)
         self.flow = self._flow()
         self.together = Together(self.flow, count, devices or jax.local_devices())
 
@@ -86,7 +84,7 @@ class Restorer:
                 raise ValueError(FILLING)
             chain += [
                 steps.Find(self.detector),
-                steps.Mark(self.detector, self.grow, self.grow_given),
+                steps.Mark(self.detector, self.marking.grow, self.marking.grow_given),
                 steps.Fill(self.inpainter),
             ]
         for source, result in (("pixels", COLOR), (RESTORED, RESTORED_COLOR)):
@@ -115,7 +113,7 @@ class Restorer:
             "colorize": self.colorizer,
         }
         told: dict[str, Any] = {name: part.settings for name, part in parts.items() if part}
-        told |= {"grow": [self.grow, self.grow_given]} if self.fills else {}
+        told |= {"grow": [*self.marking.settings.values()]} if self.fills else {}
         return told | ({"recolor": self.colorizer.recolor} if self.colorizer else {})
 
     @classmethod
@@ -125,53 +123,40 @@ class Restorer:
         inpainter: str | os.PathLike | None = None,
         colorizer: str | os.PathLike | None = None,
         *,
-        threshold: float | None = None,
-        careful: bool = False,
-        tta: bool = False,
-        min_size: int = 0,
         tile: int = detect.TILE,
-        coarse: bool = True,
-        feather: int = steps.FEATHER,
-        max_hole: int | None = None,
-        strength: dict[str, float] | None = None,
-        size: int = colorize.SIZE,
-        recolor: bool = False,
+        strength: Mapping[str, float] | None = None,
         outputs: Sequence[str] = PICTURES,
+        count: int = 1,
+        devices: Sequence[jax.Device] | None = None,
         **more: Any,
     ) -> Restorer:
         """A restorer with the weights of these files or training runs; without, the packaged ones.
 
-        `strength` has 0..1 for "inpaint" and "colorize"; 0 changes no bit. `more` goes to
-        `Restorer`. Raises WeightsError for weights that cannot be used.
+        Tiles have up to `tile` pixels a side, more only where holes need it. `strength` has 0..1
+        for "inpaint" and "colorize"; 0 changes no bit. `count` and `devices` go to `Restorer`.
+        `more` are the options of the steps that `restore.options` tells, as does `oldphoto restore
+        --help`: threshold, careful, grow, feather and so on. Raises WeightsError for weights that
+        cannot be used, TypeError for an option that there is not, ValueError for one that doesn't
+        fit.
         """
-        strength = {"inpaint": 1.0, "colorize": 1.0} | (strength or {})
-        if unknown := strength.keys() - {"inpaint", "colorize"}:
-            raise ValueError(f"strength of {', '.join(unknown)}: there is inpaint and colorize")
+        given = by_step(more, strength or {})
         finder = filler = painter = None
         if {RESTORED, RESTORED_COLOR} & {*outputs}:
             finder = Detector(
                 stage=stages.load(detector, DETECTOR, DefectPredictor),
-                threshold=threshold,
-                careful=careful,
-                tta=tta,
-                min_size=min_size,
                 tile=tile,
                 overlap=min(detect.OVERLAP, tile // 2),
-                coarse=coarse,
+                **given["detect"],
             )
-            limit = {} if max_hole is None else {"max_hole": max_hole}
-            options: dict[str, Any] = dict(feather=feather, strength=strength["inpaint"], **limit)
             filler = _inpainter(
-                stages.load(inpainter, INPAINTER, FillingPredictor), tile, **options
+                stages.load(inpainter, INPAINTER, FillingPredictor), tile, **given["inpaint"]
             )
         if {RESTORED_COLOR, COLOR} & {*outputs}:
-            painter = Colorizer(
-                stage=stages.load(colorizer, COLORIZER, ColorPredictor),
-                strength=strength["colorize"],
-                size=size,
-                recolor=recolor,
-            )
-        return cls(finder, filler, painter, outputs=outputs, **more)
+            stage = stages.load(colorizer, COLORIZER, ColorPredictor)
+            painter = Colorizer(stage=stage, **given["colorize"])
+        return cls(
+            finder, filler, painter, outputs=outputs, count=count, devices=devices, **given["mark"]
+        )
 
     def __call__(self, photos: Any, mask: Any = None) -> Restored | list[Restored]:
         """Restores an array, a PIL image, or a sequence of them; `mask` likewise, if given.
@@ -230,7 +215,7 @@ class Restorer:
         """
         made = flow.run(self.flow, {**request.record, **answer}, folder)
         told = {"size": [*request.sides], "kind": request.kind} | made["told"]
-        told |= _status(told, told.pop("uncolored", None), self.colors)
+        told |= status.whole(told, told.pop("uncolored", None), self.colors)
         wanted = {name: made[name] if name in self.outputs else None for name in PICTURES}
         mask, probability = made.get("mask"), made.get("probability")
         return Restored(**wanted, mask=mask, probability=probability, report=told)
@@ -242,16 +227,6 @@ def _inpainter(stage: stages.Stage[FillingPredictor], tile: int, **more: Any) ->
     tile = max(min(tile, fill.TILE) // multiple, 1) * multiple
     overlap = min(fill.OVERLAP, tile // multiple // 2 * multiple)
     return Inpainter(stage=stage, tile=tile, overlap=overlap, **more)
-
-
-def _status(told: dict[str, Any], reason: str | None, colors: bool) -> dict[str, Any]:
-    """How it went with the photo as a whole, from what is told of its holes and its colours."""
-    notes = [note for note in (told.get("reason"), reason) if note]
-    colored = colors and reason is None
-    word = told.get("status", status.NOTHING if "marked" not in told else status.OK)
-    if word == status.NOTHING and colored:
-        word = status.OK
-    return {"status": word} | ({"reason": "; ".join(notes)} if notes else {})
 
 
 def _hand_back(came: pictures.Picture, restored: Restored) -> Restored:

@@ -35,9 +35,9 @@ from oldphoto_jax.restore import detect, holes, status, tiles, traced
 from oldphoto_jax.restore.detect import Detector
 from oldphoto_jax.restore.flow import HOST, TILE, Folder, Record, Step, Weights
 from oldphoto_jax.restore.inpaint import NETWORK, Inpainter
+from oldphoto_jax.restore.options import Marking
 from oldphoto_jax.restore.stage import Stage
 
-GROW, FEATHER = 2, 1  # pixels: found masks fit tightly, and leave a rim of the scratch
 REACH = 16  # pixels; beyond, growing and feathering are cheaper on the host
 
 
@@ -99,8 +99,8 @@ class Mark(Step):
     """
 
     detector: Detector
-    grow: int = GROW
-    grow_given: int = 0
+    grow: int = Marking.grow
+    grow_given: int = Marking.grow_given
     makes: ClassVar = ("mask",)
     over: ClassVar = HOST
 
