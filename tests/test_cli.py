@@ -382,6 +382,16 @@ def test_info_tells_what_a_bug_report_needs(capsys):
     assert all(name in printed for name in facts)
 
 
+def test_the_cache_is_cleared(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for room in ("programs", "compiled", "weights"):
+        (tmp_path / "oldphoto_jax" / room).mkdir(parents=True)
+        (tmp_path / "oldphoto_jax" / room / "one").write_bytes(bytes(1_500_000))
+    assert cli.main(["info", "--clear-cache"]) == 0
+    assert "3.0 MB" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "oldphoto_jax").iterdir()] == ["weights"]
+
+
 def test_a_second_process_compiles_nothing_and_writes_the_same(scans, tmp_path, weights):
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
     seen = []
@@ -390,6 +400,8 @@ def test_a_second_process_compiles_nothing_and_writes_the_same(scans, tmp_path, 
         command += ["--out", str(out), "--weights", str(weights), "--tile", "64", "--overlap", "0"]
         answer = subprocess.run(command, env=environment, capture_output=True, text=True)
         assert answer.returncode == 0, answer.stderr
-        kept = pathlib.Path(environment["XDG_CACHE_HOME"]).rglob("*-cache")
+        home = pathlib.Path(environment["XDG_CACHE_HOME"])
+        kept = [*home.rglob("*-cache"), *home.rglob("*.program")]
         seen.append(({path.name for path in kept}, pictures(out)))
-    assert seen[0] == seen[1] and len(seen[0][0]) > 0
+    assert seen[0] == seen[1]
+    assert len({name.endswith(".program") for name in seen[0][0]}) == 2  # both kinds

@@ -49,7 +49,7 @@ FLOORS = {
     "train.config": ("described",),
     "tasks": ("predictors", "models", "losses", "damage", "metrics", "task", "photo"),
     "main": ("train",),
-    "restore": ("predictors", "metrics", "weights", "photo", "photo.disk"),
+    "restore": ("predictors", "described", "metrics", "weights", "photo", "photo.disk"),
     "folder": ("restore", "weights", "photo", "photo.codecs", "photo.disk"),
     "folder.sample": ("damage", "data.sources"),
     "exams": (

@@ -1,20 +1,24 @@
-"""A trained predictor, ready to be asked: its networks at rest and one compiled function."""
+"""A trained predictor, ready to be asked: weights at rest, and programs of the shapes it meets."""
 
 from __future__ import annotations
 
+import functools
+import json
 import os
 import pathlib
 import sys
-from collections.abc import Callable
-from typing import Any, Generic, TypeVar, overload
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Generic, TypeVar, overload
 
 import jax
 import numpy as np
-from flax import nnx
+from flax import nnx, traverse_util
 
+from oldphoto_jax import described
 from oldphoto_jax.photo.types import Batch
 from oldphoto_jax.predictors import metadata as kept
 from oldphoto_jax.predictors.predictor import Networks, Predictor
+from oldphoto_jax.restore import exported
 from oldphoto_jax.weights import cache, catalogue, names, store
 
 Result = TypeVar("Result")
@@ -24,35 +28,75 @@ Kind = TypeVar("Kind", bound=Predictor, covariant=True)
 class Stage(Generic[Kind]):
     """Asks a predictor for a batch of photos, with networks that no longer learn.
 
-    `compiled` lists the photo shapes that a program was made for; `checksum` names the weights.
+    `params` are the weights by their names, such as `segmenter.encoder.stem.kernel`; networks are
+    built when a function is traced. `compiled` lists the photo shapes that it has programs for;
+    `checksum` names the weights. With `keeps` programs rest in the user's cache between runs.
     """
 
-    def __init__(self, predictor: Kind, nets: Networks, checksum: str = ""):
+    keeps: ClassVar[bool] = False
+
+    def __init__(
+        self, predictor: Kind, weights: Networks | Mapping[str, np.ndarray], checksum: str = ""
+    ):
         self.predictor, self.checksum = predictor, checksum
         self.compiled: list[tuple[int, ...]] = []
+        arrays: dict[str, Any] = {}
+        for name, one in weights.items():
+            arrays |= names.flatten(one, name) if isinstance(one, nnx.Module) else {name: one}
+        self.params = jax.device_put(arrays)
+        self._programs: dict[Any, Callable[[Any, Batch], Batch]] = {}
+
+    @functools.cached_property
+    def _bare(self) -> Networks:
+        """The networks without their weights; drawing some would take seconds."""
+        nets = nnx.eval_shape(lambda: dict(self.predictor.networks(nnx.Rngs(0))))
         for net in nets.values():
             net.eval()
-        graph, self.params = nnx.split(dict(nets))
+        return nets
 
-        @jax.jit
-        def forward(params: Any, batch: Batch) -> Batch:
-            self.compiled.append(batch["photo"].shape)  # runs while JAX traces: once per program
-            return self.predict(params, batch)
+    def check(self) -> None:
+        """Raises WeightsError unless the weights are those of the predictor's networks."""
+        jax.eval_shape(self._networks, self.params)
 
-        self._graph, self._forward = graph, forward
+    def _networks(self, params: Mapping[str, Any]) -> dict[str, nnx.Module]:
+        nets: dict[str, nnx.Module] = {}
+        for name, net in self._bare.items():
+            graph, state = nnx.split(net)
+            try:
+                own = names.fit(names.flatten(net), names.within(params, name), type(net).__name__)
+            except store.WeightsError as error:
+                raise store.WeightsError(f"{name}: {error}") from error
+            nnx.replace_by_pure_dict(state, traverse_util.unflatten_dict(own, sep="."))
+            nets[name] = nnx.merge(graph, state)
+        return nets
 
-    def predict(self, params: Any, batch: Batch) -> Batch:
+    def predict(self, params: Mapping[str, Any], batch: Batch) -> Batch:
         """The predictor with networks of these params: a pure function, not yet compiled."""
-        nets = nnx.merge(self._graph, params)
-        return self.predictor(nets, batch)
+        return self.predictor(self._networks(params), batch)
 
     def __call__(self, photo: np.ndarray, **more: np.ndarray) -> dict[str, np.ndarray]:
         """What is made of photo [N,H,W,3] (0..1), its sides multiples of the predictor's.
 
         `more` is what else the predictor wants to see, such as mask [N,H,W,1] with 1 where damaged.
         """
-        answer = self._forward(self.params, {"photo": photo, **more})
+        batch: Batch = {"photo": photo, **more}
+        key = tuple((name, one.shape, one.dtype) for name, one in batch.items())
+        if key not in self._programs:
+            self._programs[key] = self._program(batch)
+            self.compiled.append(photo.shape)
+        answer = self._programs[key](self.params, batch)
         return {name: np.asarray(array) for name, array in answer.items()}
+
+    def _program(self, batch: Batch) -> Callable[[Any, Batch], Batch]:
+        """The compiled function of such batches."""
+        if not (self.keeps and self.checksum):
+            return jax.jit(self.predict)
+        return exported.obtain(self.predict, self.identity, self.params, batch)
+
+    @property
+    def identity(self) -> str:
+        """What its programs depend on, beside the shapes that go in."""
+        return json.dumps([self.checksum, described.describe(self.predictor)], sort_keys=True)
 
 
 @overload
@@ -85,13 +129,13 @@ def load(
             f"{file}: these weights {predictor.does}, but it takes some that {kind.does}; "
             "name others by --weights"
         )
-    nets = nnx.eval_shape(lambda: predictor.networks(nnx.Rngs(0)))  # drawing weights takes seconds
-    for name, net in nets.items():
+    stage: Stage[Any] = Stage(predictor, arrays, store.checksum(file))
+    if not (stage.keeps and exported.knows(stage.identity)):  # else an earlier run has checked them
         try:
-            names.fill(net, names.within(arrays, name))
+            stage.check()
         except store.WeightsError as error:
-            raise store.WeightsError(f"{file}, {name}: {error}") from error
-    return Stage(predictor, nets, store.checksum(file))
+            raise store.WeightsError(f"{file}, {error}") from error
+    return stage
 
 
 def find(path: str | os.PathLike) -> pathlib.Path:
@@ -172,7 +216,11 @@ def cache_folder() -> pathlib.Path:
 
 
 def keep_compiled() -> None:
-    """Lets JAX keep every compiled program in `cache_folder`, so a second run compiles none."""
+    """Keeps programs between runs, so that a second one neither traces nor compiles any.
+
+    Those of stages as `exported` has them, and in `cache_folder` what JAX has compiled.
+    """
+    Stage.keeps = True
     jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

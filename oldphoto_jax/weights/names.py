@@ -53,7 +53,19 @@ def fill(net: nnx.Module, arrays: Mapping[str, np.ndarray]) -> None:
     differ; `net` is then unchanged.
     """
     state = nnx.state(net)
-    own = flatten(net)
+    fitted = fit(flatten(net), arrays, type(net).__name__)
+    for path, variable in nnx.to_flat_state(state):
+        name = ".".join(map(str, path))
+        if name in fitted:
+            variable.set_value(fitted[name])
+    nnx.update(net, state)
+
+
+def fit(own: Mapping[str, Any], arrays: Mapping[str, Any], network: str) -> dict[str, jax.Array]:
+    """The array of each name that a network has for its `own`, in their types.
+
+    Raises WeightsError, as `fill` does, which calls it `network`.
+    """
     problems = [f"missing: {name}" for name in own if name not in arrays]
     problems += [f"not in the network: {name}" for name in arrays if name not in own]
     problems += [
@@ -63,11 +75,7 @@ def fill(net: nnx.Module, arrays: Mapping[str, np.ndarray]) -> None:
     ]
     if problems:
         raise WeightsError(
-            f"the weights do not fit this {type(net).__name__} ({len(problems)} differences; "
+            f"the weights do not fit this {network} ({len(problems)} differences; "
             "was it built with other depth, width or options?):\n  " + "\n  ".join(problems[:20])
         )
-    for path, variable in nnx.to_flat_state(state):
-        name = ".".join(map(str, path))
-        if name in own:
-            variable.set_value(jnp.asarray(arrays[name], own[name].dtype))
-    nnx.update(net, state)
+    return {name: jnp.asarray(arrays[name], one.dtype) for name, one in own.items()}
