@@ -13,8 +13,6 @@ from tests.stages import Bright, Rise
 from tests.tiled import run
 
 RNG = np.random.default_rng(0)
-
-
 STEP = 1 / 65535  # of a map
 
 
