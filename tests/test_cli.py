@@ -13,7 +13,7 @@ import pytest
 import oldphoto_jax
 from oldphoto_jax import cli
 from oldphoto_jax.commands.options import DETECTOR, chosen, flag
-from oldphoto_jax.folder import batch
+from oldphoto_jax.folder import jobs
 from oldphoto_jax.photo import color, image
 from oldphoto_jax.photo.disk import files
 from oldphoto_jax.predictors.defects import DefectPredictor
@@ -243,7 +243,7 @@ def test_without_any_weights_the_way_to_get_some_is_told(scans, tmp_path, monkey
 def test_debug_shows_where_and_bugs_always_do(scans, tmp_path, weights, monkeypatch):
     with pytest.raises(ValueError, match="say 96"):
         detect(scans, tmp_path / "out", weights, "--tile", "100", "--debug")
-    monkeypatch.setattr(batch, "plan", lambda *_: int("a bug"))
+    monkeypatch.setattr(jobs, "plan", lambda *_: int("a bug"))
     with pytest.raises(ValueError, match="a bug"):
         detect(scans, tmp_path / "out", weights)
 

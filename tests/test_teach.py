@@ -154,13 +154,13 @@ def test_what_does_not_gain_is_told_and_not_written(
     album, weights, tmp_path, monkeypatch, capsys, limit, words
 ):
     out, clean = tmp_path / "out.safetensors", iter([0.001, 0.9])
-    real = teach.evaluate.evaluate
+    real = teach.defects.evaluate
 
     def marking(exam, methods):
         figures = real(exam, methods)["figures"]
         return {"figures": [one | {"clean_marked": next(clean)} for one in figures]}
 
-    monkeypatch.setattr(teach.evaluate, "evaluate", marking)
+    monkeypatch.setattr(teach.defects, "evaluate", marking)
     for name, number in limit.items():
         monkeypatch.setattr(teach, name, number)
     assert run(album, weights, out, "--steps", "4") == 1
