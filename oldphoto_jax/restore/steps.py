@@ -165,7 +165,8 @@ class Fill(Step):
         A `fill` [H,W,3] of the whole photo, 0..1, is taken as the network's answer.
         """
         pixels, mask = record["pixels"], record["mask"]
-        if holes.share(holes.grow(mask, self.inpainter.feather, folder)) < 1:
+        idle = self.inpainter.strength == 0
+        if idle or holes.share(holes.grow(mask, self.inpainter.feather, folder)) < 1:
             restored, told = self.inpainter.mend(pixels, mask, folder, record.get("fill"))
             # A view that came with the fill shows all holes filled, and by tiles of one size.
             tile = self.inpainter.tile_for(told["thickest"], max(mask.shape))
