@@ -50,7 +50,7 @@ on from what `:lite` has written to runs/segment-lite, at half the rate, for les
 
 Cost: an hour on two busy CPU cores (3.7 images/s, median).
 Expected: on 145 validation crops of 384 px, with textures, average precision 0.73, ROC-AUC 0.93,
-IoU 0.51, 0.2 % marked on undamaged photos (one run; experiments/weights has it, and its figures).
+IoU 0.51, 0.2 % marked on undamaged photos (one run; experiments/weights has what came of it later).
 
 Variant `:lite_scratch`, without a network, or to compare: the same, but all of it learns, from
 random weights.
