@@ -6,9 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from oldphoto_jax import cli
+from oldphoto_jax import cli, sample
 from oldphoto_jax.data.sources import Samples
-from oldphoto_jax.folder import sample
 from oldphoto_jax.photo import tone
 from oldphoto_jax.photo.disk import files
 from oldphoto_jax.predictors.colors import ColorPredictor

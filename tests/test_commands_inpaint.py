@@ -4,8 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from oldphoto_jax import cli
-from oldphoto_jax.folder import sample
+from oldphoto_jax import cli, sample
 from oldphoto_jax.photo.disk import files
 from oldphoto_jax.restore import stage
 from oldphoto_jax.restore.classical import METHODS

@@ -14,8 +14,8 @@ import time
 import numpy as np
 import pytest
 
-from oldphoto_jax import cli
-from oldphoto_jax.folder import chain, outputs, report, sample
+from oldphoto_jax import cli, sample
+from oldphoto_jax.folder import chain, outputs, report
 from oldphoto_jax.photo.disk import files
 from oldphoto_jax.restore import restorer, stage
 from tests import test_folder_chain as toys

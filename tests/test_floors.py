@@ -14,8 +14,8 @@ HOUSE = "oldphoto_jax"
 OUTSIDE = ("configs", "experiments")  # ours too, but no part of the package
 DESIGN = (ROOT / "docs" / "design.md").read_text("utf-8")
 
-# A room, or one module of it, and what it may import besides its own room. A room's name stands for
-# what lies in it but not for the rooms in it that have rows of their own.
+# A room and what it may import besides its own room; no module of a room has a row of its own. A
+# room's name stands for what lies in it but not for the rooms in it that have rows of their own.
 #
 # `photo` is three rooms, one on the other. In `photo` itself is what a photo is once it is read:
 # pixels, colours, and what lies beside them (EXIF, XMP, profiles, and `content`, which names it
@@ -36,33 +36,30 @@ FLOORS = {
     "layers": ("photo",),
     "losses": ("photo",),
     "damage": ("photo",),
-    "metrics": ("photo",),
-    "metrics.perceptual": ("models", "weights", "weights.readers"),  # LPIPS is a network
+    "metrics": ("photo", "models", "weights", "weights.readers"),  # LPIPS is a network
     "described": (),
     "task": ("photo", "predictors"),
     "obvious": ("photo", "metrics.width"),
     "data": ("photo", "photo.disk"),
     "models": ("layers", "photo"),
     "predictors": ("models", "photo", "described"),
-    "predictors.older": ("damage",),  # which kinds there were
-    "train": ("layers", "photo", "photo.disk", "task", "data", "weights"),
-    "train.config": ("described",),
+    "train": ("layers", "photo", "photo.disk", "task", "data", "weights", "described"),
     "tasks": ("predictors", "models", "losses", "damage", "metrics", "task", "photo"),
     "main": ("train",),
     "restore": ("predictors", "described", "metrics", "weights", "photo", "photo.disk"),
     "folder": ("restore", "weights", "photo", "photo.codecs", "photo.disk"),
-    "folder.sample": ("damage", "data.sources"),
+    "sample": ("damage", "data.sources", "photo", "photo.disk"),
     "exams": (
         "restore",
         "predictors",
         "metrics",
         "damage",
+        "obvious",
         "weights",
         "weights.readers",
         "photo",
         "photo.disk",
     ),
-    "exams.obvious": ("obvious",),
     "teach": (
         "exams",
         "restore",
@@ -75,6 +72,7 @@ FLOORS = {
         "weights",
     ),
     "commands": (
+        "sample",
         "folder",
         "exams",
         "restore",
@@ -218,10 +216,9 @@ def defined(name):
 
 
 def row(name):
-    """What a module may import: its room's row and its own."""
+    """What a module may import: its room, and what that may."""
     room = room_of(name)
-    own = FLOORS.get(name, ()) if name != room else ()
-    return (room, *FLOORS[room], *own)
+    return (room, *FLOORS[room])
 
 
 def covers(allowed, target):
@@ -280,6 +277,7 @@ def test_what_judges_is_unknown_to_what_is_trained():
 
 def test_the_table_names_what_exists():
     for name, allowed in FLOORS.items():
+        assert is_folder(name) or "." not in name, f"{name} is a module of a room, an exception"
         for room in (name, *allowed):
             assert any(within(module, room) for module in MODULES), f"no {room} in this house"
 

@@ -37,7 +37,7 @@ DISTRIBUTIONS = {  # where the name differs from that of the module
     "orbax": "orbax-checkpoint",
     "skimage": "scikit-image",
 }
-UNSEEN = {"array-record"}  # TFDS reads with it
+UNSEEN = {"array-record", "flatbuffers"}  # TFDS reads with one, jax.export writes with the other
 
 
 def requirements(lines):

@@ -31,7 +31,7 @@ def add(commands: options.Commands, shared: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     """Colours the photos; returns the exit status."""
     options.start_reading()
-    from oldphoto_jax.folder import sample
+    from oldphoto_jax import sample
     from oldphoto_jax.folder.jobs import lossless, plan
 
     photos = sample.write_gray(args.out) if args.sample else args.photos

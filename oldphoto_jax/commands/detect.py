@@ -31,7 +31,7 @@ def add(commands: options.Commands, shared: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     """Finds the defects; returns the exit status."""
     options.start_reading()
-    from oldphoto_jax.folder import sample
+    from oldphoto_jax import sample
     from oldphoto_jax.folder.jobs import plan
 
     kinds = ("mask", "prob", "overlay") if args.overlay else ("mask", "prob")

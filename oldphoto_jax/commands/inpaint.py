@@ -33,7 +33,8 @@ def add(commands: options.Commands, shared: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     """Fills the holes; returns the exit status."""
     options.start_reading()
-    from oldphoto_jax.folder import masks, sample
+    from oldphoto_jax import sample
+    from oldphoto_jax.folder import masks
     from oldphoto_jax.folder.jobs import lossless, plan
     from oldphoto_jax.restore import inpaint
 

@@ -105,7 +105,8 @@ def run(args: Namespace) -> int:
     if args.offline:
         os.environ["OLDPHOTO_OFFLINE"] = "1"
     options.start_reading()
-    from oldphoto_jax.folder import apart, batch, browse, chain, outputs, sample, written
+    from oldphoto_jax import sample
+    from oldphoto_jax.folder import apart, batch, browse, chain, outputs, written
     from oldphoto_jax.folder.jobs import closing, plan
     from oldphoto_jax.restore import stage
     from oldphoto_jax.restore.status import FAILED

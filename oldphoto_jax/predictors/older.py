@@ -5,10 +5,9 @@ A later version may drop this module, and with it what `metadata.read` asks of i
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from oldphoto_jax.damage.defects import unseen
 from oldphoto_jax.models import lite_unet, partial_unet, unet
 from oldphoto_jax.predictors.colors import ColorPredictor
 from oldphoto_jax.predictors.defects import DefectPredictor
@@ -16,6 +15,13 @@ from oldphoto_jax.predictors.filling import FillingPredictor
 from oldphoto_jax.predictors.predictor import Predictor
 
 KEY = "task"
+KINDS = (  # of damage, when such files were written
+    *("scratch", "bundle", "film_lines", "gouge", "scuff", "hair", "lint", "dust"),
+    *("flecks", "pinholes", "spots", "smut", "water_stain", "foxing", "blot", "fingerprint"),
+    *("tape", "crease", "folds", "crack", "craquelure", "tear", "worn_edge", "corner"),
+    *("flakes", "peel", "cut", "blots", "sprinkles", "strip", "lost_corner", "lost_rim"),
+    "lost_piece",
+)
 
 
 def read(text: str) -> Predictor:
@@ -34,7 +40,7 @@ def read(text: str) -> Predictor:
             task
             | {"network": network or _picked(unet.Blueprint, task | {"pool": pool})}
             | {"max_size": damage.get("max_size", 64)}
-            | {"unseen": unseen(damage.get("only", ()), damage.get("exclude", ()))},
+            | {"unseen": _unseen(damage.get("only", ()), damage.get("exclude", ()))},
         )
     if kind == "oldphoto_jax.tasks.inpaint:Inpaint":
         largest = max(task.get(part, {}).get("max_size", 64) for part in ("damage", "holes"))
@@ -64,3 +70,12 @@ def _picked(kind: type, values: Mapping[str, Any]) -> Any:
     """A dataclass with those of the values that are fields of it."""
     names = {field.name for field in dataclasses.fields(kind)} & values.keys()
     return kind(**{n: tuple(v) if isinstance(v := values[n], list) else v for n in sorted(names)})
+
+
+def _unseen(only: Sequence[str], exclude: Sequence[str]) -> tuple[str, ...]:
+    """What was never drawn: kinds that were excluded, and the rest where `only` some were drawn."""
+
+    def among(kind: str, families: Sequence[str]) -> bool:
+        return any(kind == one or kind.startswith(f"{one}/") for one in families)
+
+    return (*exclude, *(kind for kind in KINDS if only and not among(kind, (*only, *exclude))))

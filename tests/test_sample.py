@@ -4,11 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
-from oldphoto_jax import cli
+from oldphoto_jax import cli, sample
 from oldphoto_jax.commands.options import DETECTOR
 from oldphoto_jax.data.sources import Samples
 from oldphoto_jax.exams import tophat
-from oldphoto_jax.folder import sample
 from oldphoto_jax.metrics.mask import Ranking
 from oldphoto_jax.photo import image
 from oldphoto_jax.photo.disk import files
