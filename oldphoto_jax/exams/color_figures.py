@@ -161,19 +161,19 @@ def figures(answers: Sequence[Answer], truths: Sequence[Look]) -> dict[str, floa
     leaves PSNR blank.
     """
     looks = [answer.look for answer in answers]
-    found = {
+    values = {
         key: _mean(getattr(answer, key) for answer in answers)
         for key in NEARNESS
         if key != "frechet"
     }
-    found["frechet"] = _frechet(looks, truths)
+    values["frechet"] = _frechet(looks, truths)
     for form in FORMS:
         ours, theirs = (np.array([getattr(look, form) for look in x]) for x in (looks, truths))
-        found[form] = plain(ours.mean())
-        found[f"{form}_ratio"] = plain(ours.mean() / theirs.mean())
-        found[f"{form}_delta"] = plain(np.abs(ours - theirs).mean())
+        values[form] = plain(ours.mean())
+        values[f"{form}_ratio"] = plain(ours.mean() / theirs.mean())
+        values[f"{form}_delta"] = plain(np.abs(ours - theirs).mean())
     skins = ([look.skin for look in those] for those in (looks, truths))
-    return found | {"blotch": _blotch(looks), **skin_figures.figures(*skins)}
+    return values | {"blotch": _blotch(looks), **skin_figures.figures(*skins)}
 
 
 def table(result: Mapping[str, Any]) -> str:
@@ -184,12 +184,12 @@ def table(result: Mapping[str, Any]) -> str:
     counted, methods = result["counts"], result["figures"]
     rows = [["method", *(head for head, _ in NEARNESS.values())]]
     rows[0][-1] = f"{rows[0][-1]} ({FEATURES}, {counted['photos']} photos)"
-    rows += [_row(found["method"], found, NEARNESS) for found in methods]
+    rows += [_row(method["method"], method, NEARNESS) for method in methods]
     colors, skin = (
         [
             ["method", *(head for head, _ in columns.values())],
             _row("truth", result["truth"], columns),
-            *(_row(found["method"], found, columns) for found in methods),
+            *(_row(method["method"], method, columns) for method in methods),
         ]
         for columns in (COLORS, skin_figures.OF_EACH)
     )
@@ -198,7 +198,7 @@ def table(result: Mapping[str, Any]) -> str:
         f"networks on {result['device']}",
         *skin_figures.note(result),
     ]
-    if counted["photos"] < FEW and any(found["frechet"] is not None for found in methods):
+    if counted["photos"] < FEW and any(method["frechet"] is not None for method in methods):
         lines.append(
             f"Fréchet distance of few photos (less than {FEW}): its value depends on their number, "
             "so it compares methods of this table only, and it is no FID"
@@ -208,8 +208,8 @@ def table(result: Mapping[str, Any]) -> str:
     return "\n\n".join([*map(markdown, tables), "\n".join(lines), result["protocol"]])
 
 
-def _row(name: str, found: Mapping[str, Any], columns: Mapping[str, tuple[str, int]]) -> list[str]:
-    return [name, *(cell(found.get(key), digits) for key, (_, digits) in columns.items())]
+def _row(name: str, values: Mapping[str, Any], columns: Mapping[str, tuple[str, int]]) -> list[str]:
+    return [name, *(cell(values.get(key), digits) for key, (_, digits) in columns.items())]
 
 
 def _blotch(looks: Sequence[Look]) -> float | None:

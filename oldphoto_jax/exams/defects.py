@@ -135,8 +135,8 @@ def evaluate(exam: Exam, methods: Sequence[Method]) -> dict[str, Any]:
             digest.update(name.encode())
             digest.update(image.to_uint8(example["photo"]).tobytes())
             for method, sums in zip(methods, streams, strict=True):
-                found = _measure(method, example, clean).items()
-                sums |= {key: sums[key] + one if key in sums else one for key, one in found}
+                measures = _measure(method, example, clean).items()
+                sums |= {key: sums[key] + one if key in sums else one for key, one in measures}
     figures = [
         {"method": method.name, "threshold": method.threshold, "weights": method.weights}
         | _computed(sums)
@@ -158,16 +158,16 @@ def table(result: Mapping[str, Any]) -> str:
 
 
 def _measure(method: Method, example: Mapping[str, np.ndarray], clean: bool) -> dict[str, Stream]:
-    mask, found = example["mask"][None], method.score(example["photo"])[None, ..., None]
+    mask, score = example["mask"][None], method.score(example["photo"])[None, ..., None]
     if clean:
-        return {"clean": metrics.MarkedArea.of(mask, found, method.threshold)}
+        return {"clean": metrics.MarkedArea.of(mask, score, method.threshold)}
     change = color.rgb_to_gray(example["photo"]) - color.rgb_to_gray(example["target"])
     return {
-        "ranking": metrics.Ranking.of(mask, found),
-        "overlap": metrics.Overlap.of(mask, found, method.threshold),
-        "near": metrics.BoundaryF1.of(mask, found, method.threshold, TOLERANCE),
-        "width": metrics.RecallByWidth.of(mask, found, method.threshold),
-        "change": metrics.RecallByChange.of(mask, found, change[None], method.threshold),
+        "ranking": metrics.Ranking.of(mask, score),
+        "overlap": metrics.Overlap.of(mask, score, method.threshold),
+        "near": metrics.BoundaryF1.of(mask, score, method.threshold, TOLERANCE),
+        "width": metrics.RecallByWidth.of(mask, score, method.threshold),
+        "change": metrics.RecallByChange.of(mask, score, change[None], method.threshold),
     }
 
 

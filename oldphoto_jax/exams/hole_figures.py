@@ -100,8 +100,8 @@ def counts(questions: Sequence[Question]) -> dict[str, Any]:
     }
     by_ratio = {}
     for name in RATIOS:
-        found = [int(q.pixels.sum()) for q in questions if q.ratio == name]
-        by_ratio[name] = {"photos": len(found), "pixels": sum(found)}
+        areas = [int(q.pixels.sum()) for q in questions if q.ratio == name]
+        by_ratio[name] = {"photos": len(areas), "pixels": sum(areas)}
     total = {"photos": len(questions), "pixels": int(pixels.sum())}
     return total | {"by_width": by_width, "by_ratio": by_ratio}
 
@@ -138,9 +138,9 @@ def table(result: Mapping[str, Any]) -> str:
     """
     counted, methods = result["counts"], result["figures"]
     rows = [["method", *(head for head, _ in COLUMNS.values())]]
-    for found in methods:
-        cells = (cell(found[key], digits) for key, (_, digits) in COLUMNS.items())
-        rows.append([found["method"], *cells])
+    for method in methods:
+        cells = (cell(method[key], digits) for key, (_, digits) in COLUMNS.items())
+        rows.append([method["method"], *cells])
     parts = [markdown(rows)]
     for by, bins in (("by_width", WIDTHS), ("by_ratio", RATIOS)):
         for key in BINNED:
@@ -150,9 +150,9 @@ def table(result: Mapping[str, Any]) -> str:
                 "thickest hole" if (by, what) == ("by_width", "photos") else by.removeprefix("by_")
             )
             rows = [[f"{head} by {kind}", *bins]]
-            for found in methods:
-                cells = (cell(found[by][name][key], digits) for name in bins)
-                rows.append([found["method"], *cells])
+            for method in methods:
+                cells = (cell(method[by][name][key], digits) for name in bins)
+                rows.append([method["method"], *cells])
             rows.append([what, *(str(counted[by][name][what]) for name in bins)])
             parts.append(markdown(rows))
     weights = [f"weights of {m['method']}: {m['weights']}" for m in methods if m["weights"]]
@@ -164,8 +164,8 @@ def table(result: Mapping[str, Any]) -> str:
 def _pooled(answers: Sequence[Answer]) -> dict[str, float | None]:
     psnr = functools.reduce(operator.add, [a.psnr for a in answers]).compute()
     ssim = functools.reduce(operator.add, [a.ssim for a in answers]).compute()
-    found = {key: plain(value) for key, value in (psnr | ssim).items()}
-    return found | {"lpips": _mean(a.lpips for a in answers)}
+    values = {key: plain(value) for key, value in (psnr | ssim).items()}
+    return values | {"lpips": _mean(a.lpips for a in answers)}
 
 
 def _mean(values: Iterable[float]) -> float | None:

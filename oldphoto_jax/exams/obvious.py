@@ -143,22 +143,22 @@ def _measure(method: Method, pair: questions.Pair) -> Iterator[tuple[tuple[str, 
     """Streams of one question under (what, side, kind or part)."""
     whole = image.to_float(pair.target)
     nothing = np.zeros((1, *whole.shape[:2], 1), bool)
-    found = method.score(whole)[None, ..., None]
-    yield ("clean",), metrics.MarkedArea.of(nothing, found, method.threshold)
+    score = method.score(whole)[None, ..., None]
+    yield ("clean",), metrics.MarkedArea.of(nothing, score, method.threshold)
     for side in SIDES:
         painted = getattr(pair, side)
         photo, mask = image.to_float(painted.photo), painted.mask[None, ..., None]
-        found = method.score(photo)[None, ..., None]
+        score = method.score(photo)[None, ..., None]
         counts = ~painted.rim
-        known = painted.mask[counts][None, :, None, None], found[0][counts][None, :, None]
+        known = painted.mask[counts][None, :, None, None], score[0][counts][None, :, None]
         overlap = metrics.Overlap.of(*known, method.threshold)
         yield ("ranking", side, pair.kind), metrics.Ranking.of(*known)
         yield ("overlap", side, pair.kind), overlap
         step = min(int((painted.opacity - 0.8) / 0.05), len(OPACITIES) - 1)
         yield ("opacity", side, OPACITIES[step]), overlap
-        yield ("width", side), metrics.RecallByWidth.of(mask, found, method.threshold)
+        yield ("width", side), metrics.RecallByWidth.of(mask, score, method.threshold)
         change = (color.rgb_to_gray(photo) - color.rgb_to_gray(whole))[None]
-        yield ("change", side), metrics.RecallByChange.of(mask, found, change, method.threshold)
+        yield ("change", side), metrics.RecallByChange.of(mask, score, change, method.threshold)
 
 
 def _computed(sums: Mapping[tuple[str, ...], Stream]) -> dict[str, Any]:
@@ -199,13 +199,13 @@ def _recalls(sums: Mapping[tuple[str, ...], Stream]) -> dict[str, dict[str, floa
     recalls: dict[str, dict[str, float | None]] = {}
     for name, sides in POOLED.items():
         width, change = (_total(sums[what, s] for s in sides).compute() for what in PARTS)
-        found = {f"{key} px": value for key, value in width.items()}
+        column = {f"{key} px": value for key, value in width.items()}
         for step in OPACITIES:
             parts = [sums[key] for s in sides if (key := ("opacity", s, step)) in sums]
             recall = _total(parts).compute()["recall"] if parts else math.nan
-            found[f"opacity {step}"] = recall
-        found |= {key: value for key, value in change.items() if key.startswith("by ")}
-        for part, value in found.items():
+            column[f"opacity {step}"] = recall
+        column |= {key: value for key, value in change.items() if key.startswith("by ")}
+        for part, value in column.items():
             recalls.setdefault(part, {})[name] = plain(value)
     return recalls
 

@@ -65,8 +65,8 @@ def network(name: str, stage: Stage, tta: bool = False) -> Method:
     find = steps.Find(Detector(stage=stage, tta=tta))
 
     def answer(pixels: np.ndarray) -> np.ndarray:
-        found: np.ndarray = flow.run((find,), {"pixels": pixels})["probability"]
-        return found
+        probability: np.ndarray = flow.run((find,), {"pixels": pixels})["probability"]
+        return probability
 
     name = f"{name} (tta)" if tta else name
     return Method(name, answer, stage.predictor.threshold, stage.checksum)
@@ -78,10 +78,10 @@ def _tophat(pixels: np.ndarray) -> np.ndarray:
     def ask(tile: np.ndarray) -> np.ndarray:
         return np.stack([tophat.tophat(image.to_float(one)) for one in tile])[..., None]
 
-    found = np.empty(pixels.shape[:2], np.uint16)
+    score = np.empty(pixels.shape[:2], np.uint16)
     for top, rows in tiles.rows(ask, pixels, tile=detect.TILE, overlap=4 * tophat.WINDOW):
-        found[top : top + len(rows)] = image.to_uint16(rows[..., 0])
-    return found
+        score[top : top + len(rows)] = image.to_uint16(rows[..., 0])
+    return score
 
 
 METHODS = {"tophat": Method("tophat", _tophat, tophat.THRESHOLD)}
@@ -104,8 +104,8 @@ def evaluate(pairs: Iterable[Record], methods: Sequence[Method]) -> dict[str, An
         count += 1
         for number, method in enumerate(methods):
             one = _measure(mask, method.find(photo), detect.step(method.threshold))
-            told = {"name": record["name"], "size": list(mask.shape)}
-            photos[number].append(told | one.figures())
+            facts = {"name": record["name"], "size": list(mask.shape)}
+            photos[number].append(facts | one.figures())
             before = sums[number]
             sums[number] = one if before is None else before + one
     if not count:
@@ -169,13 +169,13 @@ class _Measured:
         return {name: plain(value) for name, value in figures.items()}
 
 
-def _measure(mask: np.ndarray, found: np.ndarray, step: int) -> _Measured:
-    """One photo: mask [H,W] bool, found [H,W] uint16, a defect from `step` on."""
+def _measure(mask: np.ndarray, score: np.ndarray, step: int) -> _Measured:
+    """One photo: mask [H,W] bool, score [H,W] uint16, a defect from `step` on."""
     bands = []
-    for band in scratch.bands(found, rows=ROWS):
+    for band in scratch.bands(score, rows=ROWS):
         around = slice(max(band.start - AROUND, 0), band.stop + AROUND)
         inside = slice(band.start - around.start, band.stop - around.start)
-        bands.append(_band(mask[around], found[around], step, inside))
+        bands.append(_band(mask[around], score[around], step, inside))
     whole = functools.reduce(operator.add, bands)
     overlap = whole.overlap
     either = overlap.marked + overlap.damaged - overlap.hits
@@ -184,13 +184,13 @@ def _measure(mask: np.ndarray, found: np.ndarray, step: int) -> _Measured:
     return dataclasses.replace(whole, overlap=overlap)
 
 
-def _band(mask: np.ndarray, found: np.ndarray, step: int, inside: slice) -> _Measured:
+def _band(mask: np.ndarray, score: np.ndarray, step: int, inside: slice) -> _Measured:
     """The rows `inside`; what lies around them is looked at, and not counted."""
-    marked = found >= step
+    marked = score >= step
     close = marked & near(mask, TOLERANCE), mask & near(marked, TOLERANCE)
     width = width_bins(mask, metrics.RecallByWidth.EDGES)
-    close_marked, close_mask, width, marked, mask, found = (
-        array[inside] for array in (*close, width, marked, mask, found)
+    close_marked, close_mask, width, marked, mask, score = (
+        array[inside] for array in (*close, width, marked, mask, score)
     )
     both, bins = mask & marked, len(metrics.RecallByWidth.EDGES) + 1
     none = np.asarray(0)
@@ -200,8 +200,8 @@ def _band(mask: np.ndarray, found: np.ndarray, step: int, inside: slice) -> _Mea
     )
     return _Measured(
         metrics.Ranking(
-            np.bincount(found[mask], minlength=metrics.LEVELS),
-            np.bincount(found[~mask], minlength=metrics.LEVELS),
+            np.bincount(score[mask], minlength=metrics.LEVELS),
+            np.bincount(score[~mask], minlength=metrics.LEVELS),
         ),
         metrics.Overlap(hits, all_marked, damaged, none, none),
         metrics.BoundaryF1(near_marked, all_marked, near_mask, damaged),

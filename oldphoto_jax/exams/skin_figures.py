@@ -82,13 +82,13 @@ def figures(ours: Sequence[Skin], truths: Sequence[Skin]) -> dict[str, float | N
     shown = [skin for skin in ours if skin.complexion]
     within = np.mean([wanted[0] <= skin.hue <= wanted[1] for skin in shown])
     middle = sum(wanted) / 2
-    found = {"skin_hue": _median(shown, middle), "skin_plausible": plain(within)}
+    values = {"skin_hue": _median(shown, middle), "skin_plausible": plain(within)}
     for name in COMPLEXIONS:
         these = [skin for skin in shown if skin.complexion == name]
         error = Mean.of([skin.ab_error for skin in these]).compute()
-        found[f"skin_ab_{name}"] = plain(error)
-        found[f"skin_hue_{name}"] = _median(these, middle)
-    return found
+        values[f"skin_ab_{name}"] = plain(error)
+        values[f"skin_hue_{name}"] = _median(these, middle)
+    return values
 
 
 def protocol() -> str:

@@ -31,14 +31,14 @@ class Components:
         self.mask, self.rows = mask, rows
         boxes, pairs, count, above = [np.empty((0, 4), np.int64)], [], 0, None
         for band in scratch.bands(mask, rows=rows):
-            left, labels, found = _label(mask[band])
-            found[:, [0, 2]] += band.start
-            edge = _edge(labels, left, count, mask.shape[1]) if len(found) else None
+            left, labels, band_boxes = _label(mask[band])
+            band_boxes[:, [0, 2]] += band.start
+            edge = _edge(labels, left, count, mask.shape[1]) if len(band_boxes) else None
             if above is not None and edge is not None:
                 pairs.append(_touching(above, edge[0]))
             above = None if edge is None else edge[1]
-            boxes.append(found)
-            count += len(found)
+            boxes.append(band_boxes)
+            count += len(band_boxes)
         self.boxes, self._numbers = _join(np.concatenate(boxes), pairs)
 
     def __len__(self) -> int:
@@ -51,10 +51,10 @@ class Components:
         """
         first = 0
         for band in scratch.bands(self.mask, rows=self.rows):
-            left, labels, found = _label(self.mask[band])
-            if not len(found):
+            left, labels, band_boxes = _label(self.mask[band])
+            if not len(band_boxes):
                 continue
-            last = first + len(found)
+            last = first + len(band_boxes)
             table = np.concatenate([np.array([-1], np.int32), self._numbers[first:last]])
             yield (band, slice(left, left + labels.shape[1])), table[labels]
             first = last

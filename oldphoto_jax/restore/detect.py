@@ -57,26 +57,26 @@ def probability(
     ValueError for a tile or overlap that the network cannot take and for answers that are no
     numbers, MemoryError when the device cannot take the smallest tile.
     """
-    found = scratch.empty(pixels.shape[:2], np.uint16, folder)
+    probabilities = scratch.empty(pixels.shape[:2], np.uint16, folder)
 
     def go(tile: int, overlap: int) -> np.ndarray:
         options = dict(multiple=stage.predictor.multiple, batch=tiles_at_once)
         finished = tiles.rows(_answerer(stage, tta), pixels, tile=tile, overlap=overlap, **options)
         for top, rows in finished:
-            found[top : top + len(rows)] = image.to_uint16(rows[..., 0])
-            scratch.release(found)
+            probabilities[top : top + len(rows)] = image.to_uint16(rows[..., 0])
+            scratch.release(probabilities)
             scratch.release(pixels)
-        return found
+        return probabilities
 
-    found = stages.within_memory(go, tile, overlap, stage.predictor.multiple)
-    height, width = found.shape
+    probabilities = stages.within_memory(go, tile, overlap, stage.predictor.multiple)
+    height, width = probabilities.shape
     if coarse and height * width > NEAR:
         small = octaves.halve(pixels, folder)
         small = probability(stage, small, tta, tile, overlap, tiles_at_once, folder)
         for band, rows in octaves.double(small, height, width):
-            np.maximum(found[band], rows, out=found[band])
-            scratch.release(found)
-    return found
+            np.maximum(probabilities[band], rows, out=probabilities[band])
+            scratch.release(probabilities)
+    return probabilities
 
 
 def cut(

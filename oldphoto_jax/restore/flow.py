@@ -113,8 +113,8 @@ def run(flow: Flow, record: Record, folder: Folder = None) -> dict[str, Any]:
                 "it that makes it"
             )
         made = dict(step(known, folder))
-        told = known["told"] | made.pop("told", {})
-        known |= made | {"told": told}
+        facts = known["told"] | made.pop("told", {})
+        known |= made | {"told": facts}
     return known
 
 

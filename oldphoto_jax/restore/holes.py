@@ -78,13 +78,13 @@ def depth(mask: np.ndarray, window: Window) -> np.ndarray:
         begin, end = max(0, top - halo), min(height, bottom + halo)
         seen = np.ascontiguousarray(mask[begin:end, first:last] == 0, np.uint8)
         if seen.any():
-            found = cv2.distanceTransform(1 - seen, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+            distance = cv2.distanceTransform(1 - seen, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
         else:
-            found = np.full(seen.shape, max(mask.shape), np.float32)
-        found = found[top - begin : bottom - begin, left - first : right - first]
+            distance = np.full(seen.shape, max(mask.shape), np.float32)
+        distance = distance[top - begin : bottom - begin, left - first : right - first]
         whole = (begin, end) == (0, height)
-        if whole or halo >= DEEPEST or found.max() <= halo + 1:
-            return np.minimum(found, np.float32(DEEPEST))
+        if whole or halo >= DEEPEST or distance.max() <= halo + 1:
+            return np.minimum(distance, np.float32(DEEPEST))
         halo = min(2 * halo, DEEPEST)
 
 

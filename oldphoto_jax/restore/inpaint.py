@@ -135,12 +135,12 @@ class Inpainter(Inpainting):
                 f"the mask, grown by {self.grow} pixels, leaves nothing of the photo to go by; "
                 "mark less or grow it less"
             )
-        found, parts = finder.find(mask)
-        chosen = [self.choose(hole) for hole in found]
-        told = self._tell(found, chosen)
+        holes, parts = finder.find(mask)
+        chosen = [self.choose(hole) for hole in holes]
+        facts = self._tell(holes, chosen)
         if not any(chosen):
-            return pixels, {"filled": 0.0} | told
-        pairs = [*zip(found, chosen, strict=True)]
+            return pixels, {"filled": 0.0} | facts
+        pairs = [*zip(holes, chosen, strict=True)]
         # The network first: to the others, what is damaged further away must not look good.
         codes = {name: code for code, name in enumerate((NETWORK, *METHODS), 1)}
         plan = parts.paint([codes[name] if name else LEFT for name in chosen], folder)
@@ -157,7 +157,7 @@ class Inpainter(Inpainting):
         share = sum(
             np.count_nonzero((plan[band] > 0) & (plan[band] < LEFT)) for band in scratch.bands(plan)
         )
-        return filled, {"filled": round(share / plan.size, 6)} | told
+        return filled, {"filled": round(share / plan.size, 6)} | facts
 
     def tile_for(self, thickness: int, longest: int) -> int:
         """The side of tiles for holes of this thickness in a photo whose sides are up to `longest`.
@@ -171,33 +171,33 @@ class Inpainter(Inpainting):
             tile *= 2
         return tile
 
-    def _tell(self, found: list[Hole], chosen: list[str | None]) -> dict[str, Any]:
+    def _tell(self, holes: list[Hole], chosen: list[str | None]) -> dict[str, Any]:
         """What the report says about the holes and what was chosen for each of them."""
-        pairs = [*zip(found, chosen, strict=True)]
+        pairs = [*zip(holes, chosen, strict=True)]
         guessed = sum(self.beyond(hole) for hole, name in pairs if name is not None)
-        told = {
-            "thickest": max((hole.thickness for hole in found), default=0),
+        facts = {
+            "thickest": max((hole.thickness for hole in holes), default=0),
             "holes": dict(collections.Counter(filter(None, chosen))),
             "left": chosen.count(None),
-            "beyond_training": any(map(self.beyond, found)),
+            "beyond_training": any(map(self.beyond, holes)),
             "guessed": guessed,
         }
         pairs = [pair for pair in pairs if pair[1] is None or self.beyond(pair[0])]
         pairs = sorted(pairs, key=lambda pair: -pair[0].thickness)[:LISTED]
-        told["thick"] = [
+        facts["thick"] = [
             {"box": list(hole.box), "thickness": hole.thickness, "filled": name is not None}
             for hole, name in pairs
         ]
-        if not found:
-            told |= {"status": status.NOTHING, "reason": "the mask is empty: nothing to fill"}
+        if not holes:
+            facts |= {"status": status.NOTHING, "reason": "the mask is empty: nothing to fill"}
         elif self.strength == 0:
-            told |= {"status": status.NOTHING, "reason": "strength 0: left as it is"}
-        elif told["beyond_training"]:
-            told["status"] = status.BEYOND
+            facts |= {"status": status.NOTHING, "reason": "strength 0: left as it is"}
+        elif facts["beyond_training"]:
+            facts["status"] = status.BEYOND
         elif not any(chosen):
             reason = f"every hole is thicker than {self.max_hole} pixels: left as they are"
-            told |= {"status": status.NOTHING, "reason": reason}
-        return told
+            facts |= {"status": status.NOTHING, "reason": reason}
+        return facts
 
     def _fill(
         self,

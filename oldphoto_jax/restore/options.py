@@ -178,8 +178,8 @@ def by_step(given: Mapping[str, Any], strength: Mapping[str, float]) -> dict[str
     steps = {step: offered(kind, chained=True) for step, kind in STEPS.items()}
     known = {name for own in steps.values() for name in own}
     if unknown := [name for name in given if name not in known]:
-        told = ", ".join(sorted(known))
-        raise TypeError(f"there is no option {', '.join(unknown)}; there are {told}")
+        names = ", ".join(sorted(known))
+        raise TypeError(f"there is no option {', '.join(unknown)}; there are {names}")
     given = {name: value for name, value in given.items() if value is not None}
     parts = {
         step: {name: given.get(name, one.default) for name, one in own.items()}

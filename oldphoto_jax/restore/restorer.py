@@ -112,9 +112,9 @@ class Restorer:
             "inpaint": self.inpainter,
             "colorize": self.colorizer,
         }
-        told: dict[str, Any] = {name: part.settings for name, part in parts.items() if part}
-        told |= {"grow": [*self.marking.settings.values()]} if self.fills else {}
-        return told | ({"recolor": self.colorizer.recolor} if self.colorizer else {})
+        settings: dict[str, Any] = {name: part.settings for name, part in parts.items() if part}
+        settings |= {"grow": [*self.marking.settings.values()]} if self.fills else {}
+        return settings | ({"recolor": self.colorizer.recolor} if self.colorizer else {})
 
     @classmethod
     def from_weights(
@@ -214,11 +214,11 @@ class Restorer:
         ones lie in scratch space in `folder`.
         """
         made = flow.run(self.flow, {**request.record, **answer}, folder)
-        told = {"size": [*request.sides], "kind": request.kind} | made["told"]
-        told |= status.whole(told, told.pop("uncolored", None), self.colors)
+        report = {"size": [*request.sides], "kind": request.kind} | made["told"]
+        report |= status.whole(report, report.pop("uncolored", None), self.colors)
         wanted = {name: made[name] if name in self.outputs else None for name in PICTURES}
         mask, probability = made.get("mask"), made.get("probability")
-        return Restored(**wanted, mask=mask, probability=probability, report=told)
+        return Restored(**wanted, mask=mask, probability=probability, report=report)
 
 
 def _inpainter(stage: stages.Stage[FillingPredictor], tile: int, **more: Any) -> Inpainter:
@@ -236,7 +236,7 @@ def _hand_back(came: pictures.Picture, restored: Restored) -> Restored:
         name: None if rows is None else pictures.close_picture(came, rows)
         for name, rows in made.items()
     }
-    found = restored.probability
+    probability = restored.probability
     return dataclasses.replace(
-        restored, **made, probability=None if found is None else image.to_float(found)
+        restored, **made, probability=None if probability is None else image.to_float(probability)
     )

@@ -167,17 +167,17 @@ class Fill(Step):
         pixels, mask = record["pixels"], record["mask"]
         idle = self.inpainter.strength == 0
         if idle or holes.share(holes.grow(mask, self.inpainter.feather, folder)) < 1:
-            restored, told = self.inpainter.mend(pixels, mask, folder, record.get("fill"))
+            restored, facts = self.inpainter.mend(pixels, mask, folder, record.get("fill"))
             # A view that came with the fill shows all holes filled, and by tiles of one size.
-            tile = self.inpainter.tile_for(told["thickest"], max(mask.shape))
-            stale = told["left"] or tile > self.inpainter.tile
+            tile = self.inpainter.tile_for(facts["thickest"], max(mask.shape))
+            stale = facts["left"] or tile > self.inpainter.tile
             same = restored is pixels and "pixels view" in record  # then both get the same colours
             made = {"restored view": None} if stale or same else {}
-            return {"restored": restored, "told": told} | made
+            return {"restored": restored, "told": facts} | made
         reason = "all of it is marked as damaged, so that nothing is left to go by: not restored"
-        told = {"filled": 0.0, "thickest": max(mask.shape), "holes": {}, "left": 1, "guessed": 0}
-        told |= {"thick": [], "status": status.BEYOND, "reason": reason}
-        return {"restored": pixels, "restored view": None, "told": told}
+        facts = {"filled": 0.0, "thickest": max(mask.shape), "holes": {}, "left": 1, "guessed": 0}
+        facts |= {"thick": [], "status": status.BEYOND, "reason": reason}
+        return {"restored": pixels, "restored view": None, "told": facts}
 
     def traced(self, weights: Weights, batch: Batch) -> Batch:
         """Adds `fill` and `restored`; holes of every thickness are filled, in tiles of one size.

@@ -112,8 +112,8 @@ class Together:
             made = program.Program(chain, wanted, self.devices, self.compiled)
             self._programs[key] = made
         frames = [program.frame(one.pixels) for one in requests]
-        told = self._programs[key](frames, self.count)
-        return [_record(answer, guesses, requests[0].sides) for answer in told]
+        answers = self._programs[key](frames, self.count)
+        return [_record(answer, guesses, requests[0].sides) for answer in answers]
 
 
 def _record(

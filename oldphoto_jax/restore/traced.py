@@ -103,13 +103,13 @@ def shrink(gray: Array, small: tuple[int, int], shown: tuple[int, int]) -> jax.A
     As `colorize.shrink` does it: averaged over areas, or interpolated by cubics where it grows.
     """
     high = jax.lax.Precision.HIGHEST
-    (height, width), found = small, jnp.asarray(gray)[..., 0]
-    if width < found.shape[2]:
-        found = jnp.einsum("nhW,wW->nhw", found, _shrinking(found.shape[2], width), precision=high)
-    ends = found.min(axis=(1, 2), keepdims=True), found.max(axis=(1, 2), keepdims=True)
-    rows = _shrinking(found.shape[1], height)
-    columns = _shrinking(found.shape[2], width)
-    view = jnp.einsum("hH,nHW,wW->nhw", rows, found, columns, precision=high)
+    (height, width), plane = small, jnp.asarray(gray)[..., 0]
+    if width < plane.shape[2]:
+        plane = jnp.einsum("nhW,wW->nhw", plane, _shrinking(plane.shape[2], width), precision=high)
+    ends = plane.min(axis=(1, 2), keepdims=True), plane.max(axis=(1, 2), keepdims=True)
+    rows = _shrinking(plane.shape[1], height)
+    columns = _shrinking(plane.shape[2], width)
+    view = jnp.einsum("hH,nHW,wW->nhw", rows, plane, columns, precision=high)
     return image.pad_to(jnp.clip(view, *ends)[..., None], *shown)
 
 
