@@ -93,9 +93,9 @@ class Outcome:
 
 
 def teach(
-    pairs: Pairs, weights: pathlib.Path, out: pathlib.Path, steps: int = STEPS, seed: int = 0
+    album: Pairs, weights: pathlib.Path, out: pathlib.Path, steps: int = STEPS, seed: int = 0
 ) -> Outcome:
-    """Tunes the weights in a file on pairs and writes them to `out`, if they have gained.
+    """Tunes the weights in a file on an album and writes them to `out`, if they have gained.
 
     The same photos, weights, seed and machine give the same file. It holds no path. Raises
     ValueError for too few photos and for an `out` that is there or cannot be, WeightsError for
@@ -103,18 +103,18 @@ def teach(
     """
     _check(out, steps, seed)
     base = stage.load(weights, kind=DefectPredictor)
-    lessons, held = parted(pairs, seed)
+    lessons, held = parted(album, seed)
     count = len(lessons) + len(held)
     print(f"{count} photos with masks: {len(lessons)} to learn from, {len(held)} held back")
     config = configured(base.predictor, lessons, held, weights, steps, seed)
     with tempfile.TemporaryDirectory(prefix="oldphoto-") as folder:
-        told = _train(config, folder)
+        progress = _train(config, folder)
         work = pathlib.Path(folder)
         arrays, metadata = store.load(stage.find(work))
         best = int(metadata["step"])
         before = store.load(weights)[0]
         arrays = {name: array.astype(before[name].dtype) for name, array in arrays.items()}
-        told |= {"best": best}
+        progress |= {"best": best}
         notes = {"photos": count, "held_back": len(held), "base": base.checksum, "step": best}
         metadata = base.predictor.metadata() | {
             "taught": json.dumps(notes),
@@ -122,31 +122,31 @@ def teach(
         }
         store.save(work / "taught.safetensors", arrays, metadata)
         taught = stage.load(work / "taught.safetensors", kind=DefectPredictor)
-    outcome = _judged(base, taught, held, seed, told)
+    outcome = _judged(base, taught, held, seed, progress)
     if outcome.taught:
         figures = {"before": _plain(outcome.held[0]), "after": _plain(outcome.held[1])}
         store.save(out, arrays, metadata | {"figures": json.dumps(figures)})
     return outcome
 
 
-def parted(pairs: Pairs, seed: int = 0) -> tuple[Pairs, Pairs]:
+def parted(album: Pairs, seed: int = 0) -> tuple[Pairs, Pairs]:
     """Pairs to learn from, and pairs that are held back: a fifth, 1 to HELD of those with damage.
 
     Pairs that cannot be read are left out. Raises ValueError for fewer than LEAST, and unless two
     of them show damage.
     """
-    damaged = {record["name"]: bool(record["mask"].any()) for record in pairs.readable()}
+    damaged = {record["name"]: bool(record["mask"].any()) for record in album.readable()}
     marked = [name for name, any_damage in damaged.items() if any_damage]
     if len(damaged) < LEAST or len(marked) < 2:
-        left = "".join(f"\n  {name}: {reason}" for name, reason in pairs.broken.items())
+        left = "".join(f"\n  {name}: {reason}" for name, reason in album.broken.items())
         raise ValueError(
-            f"{pairs.path}: {len(damaged)} photos have a mask that can be used, {len(marked)} of "
+            f"{album.path}: {len(damaged)} photos have a mask that can be used, {len(marked)} of "
             f"them show damage; at least {LEAST} and 2 are needed, to learn from some and to judge "
             f"by another. Correct more masks{', or mend these:' + left if left else ''}"
         )
     count = min(max(len(damaged) // 5, 1), HELD, len(marked) - 1)
     held = set(np.random.default_rng(seed).permutation(marked)[:count].tolist())
-    return pairs.only(damaged.keys() - held), pairs.only(held)
+    return album.only(damaged.keys() - held), album.only(held)
 
 
 def configured(
@@ -238,7 +238,7 @@ def _train(config: Config, folder: str) -> dict[str, int]:
 
 
 def _judged(
-    base: stage.Stage, taught: stage.Stage, held: Pairs, seed: int, told: Mapping[str, int]
+    base: stage.Stage, taught: stage.Stage, held: Pairs, seed: int, progress: Mapping[str, int]
 ) -> Outcome:
     """Both weights on the photos that were held back and on packaged ones."""
     print("judging", flush=True)
@@ -255,7 +255,7 @@ def _judged(
         reason = f"average precision on what was held back changed by {gain:+.4f}; {GAIN} is a gain"
     elif clean[1] > max(2 * clean[0], CLEAN):
         reason = f"of undamaged photos {clean[1]:.2%} would be marked, before it was {clean[0]:.2%}"
-    return Outcome((before, after), tuple(packaged), reason=reason, **told)
+    return Outcome((before, after), tuple(packaged), reason=reason, **progress)
 
 
 def _plain(figures: Mapping[str, Any]) -> dict[str, float | None]:

@@ -100,8 +100,10 @@ def _pairs(args: Namespace) -> int:
     drawn: dict[str, Any] = {"photos": "samples:val", "count": None, "size": 384, "seed": 0}
     drawn |= {"textures": None, "only": [], "unseen": False, "obvious": False}
     if given := [name for name, default in drawn.items() if getattr(args, name) != default]:
-        told = " and ".join(f"--{name}" for name in given)
-        raise ValueError(f"--pairs: these photos are whole, and nothing is drawn; leave out {told}")
+        flags = " and ".join(f"--{name}" for name in given)
+        raise ValueError(
+            f"--pairs: these photos are whole, and nothing is drawn; leave out {flags}"
+        )
     photos = Pairs.named(args.pairs)
     methods = [
         pairs.network(

@@ -60,14 +60,14 @@ def add_flag(group: Group, name: str, option: Option, others: Sequence[Option] =
         group.add_argument(flag(name, option), dest=name, action=action, help=option.help)
         return
     defaults = [option.default, *(f"{other.help}: {other.default}" for other in others)]
-    told = "" if option.default is None else f" ({'; '.join(map(str, defaults))})"
+    note = "" if option.default is None else f" ({'; '.join(map(str, defaults))})"
     group.add_argument(
         flag(name, option),
         type=option.reads,
         choices=option.choices,
         default=None if others else option.default,
         metavar=option.metavar,
-        help=option.help + told,
+        help=option.help + note,
     )
 
 
@@ -122,10 +122,10 @@ def perform(
     report = batch.Report(args.out, work.report)
     with apart.Apart(functools.partial(_alone, factory), batch.alone(work)) as way:
         counts = batch.run(jobs, report, work, work.settings, args.force, way)
-    told = ", ".join(f"{number} {status}" for status, number in counts.items())
+    summary = ", ".join(f"{number} {status}" for status, number in counts.items())
     stage = work.stage
     shapes = f"; programs for {len(stage.compiled)} shapes of {seen}" if stage else ""
-    print(told + shapes, file=sys.stderr)
+    print(summary + shapes, file=sys.stderr)
     if left := closing(jobs):
         print(left, file=sys.stderr)
     return Done(work, report, 1 if counts[FAILED] else 0)

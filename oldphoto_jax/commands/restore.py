@@ -232,9 +232,9 @@ def _strength(text: str) -> tuple[str, float]:
 
 def _tell(args: Namespace, counts: Mapping[str, int], restorer: Restorer, report: Report) -> None:
     """The last lines: how many photos ended how, what was guessed, what was compiled."""
-    told = ", ".join(f"{number} {status}" for status, number in counts.items())
+    summary = ", ".join(f"{number} {status}" for status, number in counts.items())
     shapes = "" if args.ray else f"; programs for {restorer.made} shapes"
-    print(told + shapes, file=sys.stderr)
+    print(summary + shapes, file=sys.stderr)
     if counts["beyond_training"] and restorer.inpainter:
         most = restorer.inpainter.trained.predictor.max_size
         what = f"holes thicker than {most} pixels, more than the network was trained on"

@@ -61,8 +61,8 @@ class Apart:
                 return child.receive()
         except (ChildProcessError, TimeoutError) as error:
             self._child = None
-            told = "a run ended while working on it, and again in a process of its own, which"
-            return Fatal(f"{told} {error}; {MEND}")
+            message = "a run ended while working on it, and again in a process of its own, which"
+            return Fatal(f"{message} {error}; {MEND}")
 
     def _started(self) -> Child:
         """The process, ready to work. Raises one of FAULTS."""

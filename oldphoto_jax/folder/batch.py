@@ -112,8 +112,8 @@ def tell(entries: Sequence[Entry], report: Report, counts: collections.Counter) 
 
 def _status(entry: Entry) -> str:
     """How a photo ended, all of its pages taken together."""
-    found = {page["status"] for page in (entry, *entry.get(FURTHER, ()))}
-    return min(found, key=(FAILED, BEYOND, OK, NOTHING).index)
+    statuses = {page["status"] for page in (entry, *entry.get(FURTHER, ()))}
+    return min(statuses, key=(FAILED, BEYOND, OK, NOTHING).index)
 
 
 def checked(
@@ -201,10 +201,10 @@ def perform(todo: Sequence[tuple[Job, Entry]], work: GroupWork) -> list[Entry]:
 
 
 def _failed(error: Exception) -> Entry:
-    told: Entry = {"status": FAILED, "reason": str(error)}
+    entry: Entry = {"status": FAILED, "reason": str(error)}
     if notes := getattr(error, "__notes__", None):
-        told["notes"] = notes
-    return told | ({"fatal": True} if isinstance(error, Fatal) else {})
+        entry["notes"] = notes
+    return entry | ({"fatal": True} if isinstance(error, Fatal) else {})
 
 
 def identity(path: pathlib.Path) -> list[int]:

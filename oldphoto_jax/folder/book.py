@@ -58,15 +58,15 @@ def bind(
         try:
             line = work(job.of_page(page.index), page, books)
         except batch.FAULTS as error:
-            told = ValueError(f"page {page.index + 1}: {error}")
+            failure = ValueError(f"page {page.index + 1}: {error}")
             for note in getattr(error, "__notes__", ()):
-                told.add_note(note)
-            raise told from error
+                failure.add_note(note)
+            raise failure from error
         line["seconds"] = round(time.perf_counter() - start, 3)
         lines.append({"page": page.index + 1, **line})
     made = {kind: book.finish() for kind, book in books.items()}
     for number, line in enumerate(lines):
-        of_page = {kind: told[number] for kind, told in made.items()}
+        of_page = {kind: entries[number] for kind, entries in made.items()}
         line |= written.together(of_page)
         line["files"] = written.named(line.get("files", {}), of_page, job.copies)
     first, *further = lines
@@ -97,7 +97,7 @@ class Book:
         self.source, self.path, self.read, self.copyable = source, path, read, copyable
         self.copy = copy
         self._reach: dict[str, Any] = dict(max_pixels=max_pixels, folder=folder)
-        self._told: list[Entry] = []
+        self._entries: list[Entry] = []
         self._filled: list[tuple[np.ndarray, int] | None] = []  # mask, packed to bits, and feather
         self._stack = contextlib.ExitStack()
         self._write: Callable[[PhotoFile[Rows]], None] | None = None
@@ -121,13 +121,13 @@ class Book:
         same = rows is photo.pixels
         if not (same and self.copyable and not photo.faulty):
             self._begin()
-        picture, told = written.picture(photo, rows, self.path.suffix)
+        picture, entry = written.picture(photo, rows, self.path.suffix)
         if self._write:
             self._write(picture)
         if colored and not same:
-            told["untouched"] = untouched.COLORED
+            entry["untouched"] = untouched.COLORED
         filled = None if mask is None or same or colored else (np.packbits(mask, axis=1), feather)
-        self._told.append(told)
+        self._entries.append(entry)
         self._filled.append(filled)
 
     def finish(self) -> list[Entry]:
@@ -137,26 +137,26 @@ class Book:
         """
         if self._write is None:
             written.copy_to(self.source, self.copy or self.path, self.path)
-            pages = range(len(self._told))
+            pages = range(len(self._entries))
             return [{"copied": True, "untouched": untouched.copied(self.read(n))} for n in pages]
         self._stack.close()
         if self.copy:
             self.copy.unlink(missing_ok=True)
-        for number, (told, filled) in enumerate(zip(self._told, self._filled, strict=True)):
-            if "untouched" in told:
+        for number, (entry, filled) in enumerate(zip(self._entries, self._filled, strict=True)):
+            if "untouched" in entry:
                 continue
             photo, mask, feather = self.read(number), None, 0
             if filled is not None:
                 packed, feather = filled
                 mask = np.unpackbits(packed, axis=1, count=photo.pixels.shape[1])
-            told["untouched"] = untouched.compare(
+            entry["untouched"] = untouched.compare(
                 photo, self.path, mask, feather, page=number, **self._reach
             )
-        return self._told
+        return self._entries
 
     def _begin(self) -> None:
         """From now on pages are written; first those that came before."""
         if self._write is None:
             self._write = self._stack.enter_context(files.appending(self.path))
-            for number in range(len(self._told)):
+            for number in range(len(self._entries)):
                 self._write(self.read(number))

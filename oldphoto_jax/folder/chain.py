@@ -100,9 +100,9 @@ class Chain:
         except batch.FAULTS:
             return batch.ALONE  # reading it will say what is wrong
         where = self.restorer.place(header.height, header.width)
-        found = self.infrared or job.name in self.maps
+        detected = self.infrared or job.name in self.maps
         # Of what size a photo will be when it is cropped, nobody knows.
-        alone = where is None or found or job.inputs or self.margin == known.CROP
+        alone = where is None or detected or job.inputs or self.margin == known.CROP
         return batch.ALONE if alone else where
 
     def __call__(self, jobs: Sequence[Job]) -> list[Entry | Exception]:
@@ -170,14 +170,14 @@ class Chain:
         photo = contained.read(path, self.max_pixels, page, folder=self.out)
         if self.margin != known.CROP:
             return photo, None
-        found = known.print_in(path, photo, page, self.max_pixels, self.out)
-        return (margin.cropped(photo, found) if found else photo), found
+        place = known.print_in(path, photo, page, self.max_pixels, self.out)
+        return (margin.cropped(photo, place) if place else photo), place
 
     def _open(self, job: Job, page: int = 0) -> tuple[PhotoFile[np.ndarray], Request]:
         """The photo, and the request to restore it by all that is known of its damage."""
-        photo, found = self._read_print(job.photo, page)
+        photo, place = self._read_print(job.photo, page)
         pixels = encoding.view(photo, self.out)
-        given = known.given(job, pixels.shape[:2], found)
+        given = known.given(job, pixels.shape[:2], place)
         if path := self.maps.get(job.name):
             given.setdefault(known.PROBABILITY, masks.read_probability(path, pixels.shape[:2]))
         if self.infrared:
@@ -210,10 +210,10 @@ class Chain:
             folder.mkdir(parents=True, exist_ok=True)
         restored = _settled(self.restorer.finish(request, answer, self.out))
         shown = encoding.shown(photo, request.pixels)
-        told = restored.report | {"files": self._names(job, restored)}
+        entry = restored.report | {"files": self._names(job, restored)}
         pictures: dict[str, Entry] = {}
         for kind, path in job.outputs.items():
-            if kind not in told["files"]:
+            if kind not in entry["files"]:
                 continue
             if kind == PROBABILITY and restored.probability is not None:
                 files.write_png(path, restored.probability[..., None])
@@ -233,8 +233,8 @@ class Chain:
         if self.page:
             made = {kind: getattr(restored, kind) for kind in PICTURES if kind in job.outputs}
             browse.make(self.out, job.name, shown, restored.mask, made)
-        told["files"] = written.named(told["files"], pictures, job.copies)
-        return told | written.together(pictures, photo.notes)
+        entry["files"] = written.named(entry["files"], pictures, job.copies)
+        return entry | written.together(pictures, photo.notes)
 
     def _names(self, job: Job, restored: Restored) -> dict[str, str]:
         """The files that there will be, relative to `out`, by what they are."""

@@ -91,13 +91,15 @@ def plan(
     root = source if source.is_dir() else source.parent
     photos, others = passed_over.look_through(source, out)
     called = names.earlier(out)
-    told = names.recalled((photo.relative_to(root).as_posix() for photo in photos), called)
-    kept = {photo: called[name] for photo, name in zip(photos, told, strict=True) if name in called}
-    several = {photo: found for photo in photos if (found := pages(photo))}
-    further = {photo: _further(kinds, found) for photo, found in several.items()}
+    recorded = names.recalled((photo.relative_to(root).as_posix() for photo in photos), called)
+    kept = {
+        photo: called[name] for photo, name in zip(photos, recorded, strict=True) if name in called
+    }
+    several = {photo: its_pages for photo in photos if (its_pages := pages(photo))}
+    further = {photo: _further(kinds, its_pages) for photo, its_pages in several.items()}
     jobs = []
     labels = names.labels(photos, kinds, kept, further)
-    for photo, name, label in zip(photos, told, labels, strict=True):
+    for photo, name, label in zip(photos, recorded, labels, strict=True):
         place, shown = (out / name).parent, photo.with_name(f"photo{formats.ending(photo)}")
         ends = {kind: suffix(shown, kind) for kind in kinds}
         shared = tuple(kind for kind in kinds if ends[kind].lower() in files.TIFF)
@@ -128,8 +130,8 @@ def _further(kinds: Sequence[str], pages: Sequence[Page]) -> list[str]:
 
 def closing(jobs: Iterable[Job]) -> str:
     """What to say at the end of all that was passed over; nothing if nothing was."""
-    told = passed_over.counted(job.passed_over for job in jobs if job.passed_over)
-    return f"{told}: see {REPORT}" if told else ""
+    summary = passed_over.counted(job.passed_over for job in jobs if job.passed_over)
+    return f"{summary}: see {REPORT}" if summary else ""
 
 
 def lossless(photo: pathlib.Path, kind: str = "") -> str:

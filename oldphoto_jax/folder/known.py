@@ -42,32 +42,32 @@ def print_in(
 
 
 def given(
-    job: Job, size: tuple[int, int], found: margin.Margin | None = None
+    job: Job, size: tuple[int, int], place: margin.Margin | None = None
 ) -> dict[str, np.ndarray]:
     """What files say of the damage of a photo [H,W], by the names that `Request` has for it.
 
-    Of a photo that was cropped to the print `found` in its scan, files of the whole scan are
-    cropped, too. Raises ValueError for a file that is no mask or map of this photo.
+    Of a photo that was cropped to the print, at this `place` in its scan, files of the whole scan
+    are cropped, too. Raises ValueError for a file that is no mask or map of this photo.
     """
 
     def fitted(
         path: pathlib.Path, read: Callable[[pathlib.Path, tuple[int, int]], np.ndarray]
     ) -> np.ndarray:
-        if found is None:
+        if place is None:
             return read(path, size)
         header = contained.header(path)
-        if (header.height, header.width) != found.scan:
+        if (header.height, header.width) != place.scan:
             return read(path, size)
-        return np.ascontiguousarray(read(path, found.scan)[found.window])
+        return np.ascontiguousarray(read(path, place.scan)[place.window])
 
-    told: dict[str, np.ndarray] = {}
+    damage: dict[str, np.ndarray] = {}
     for name in (MASK, ADD, REMOVE):
         if name in job.inputs:
             most = masks.MOST if name == MASK else 1.0
-            told[name] = fitted(job.inputs[name], functools.partial(masks.read, most=most))
+            damage[name] = fitted(job.inputs[name], functools.partial(masks.read, most=most))
     if path := job.inputs.get(PROBABILITY):
-        told[PROBABILITY] = fitted(path, masks.read_probability)
-    return told
+        damage[PROBABILITY] = fitted(path, masks.read_probability)
+    return damage
 
 
 def by_infrared(
@@ -89,8 +89,8 @@ def by_infrared(
         channel = contained.read(path, max_pixels, folder=folder).pixels[..., 0]
     for behind in written.pages(job.photo, max_pixels)[page + 1 :]:
         if channel is None and behind.role == INFRARED:
-            told = contained.read(job.photo, max_pixels, behind.index, folder=folder)
-            channel = told.pixels[..., 0]
+            opened = contained.read(job.photo, max_pixels, behind.index, folder=folder)
+            channel = opened.pixels[..., 0]
         if behind.role == PHOTO:
             break
     if channel is None and photo.extra is not None and UNNAMED in photo.extra_kinds:
@@ -105,5 +105,5 @@ def by_infrared(
 
 def beside(pixels: np.ndarray) -> np.ndarray | None:
     """The margin of a scan [H,W,1|3] as a mask [H,W] uint8, or None where it has none."""
-    found = margin.find(pixels)
-    return None if found is None else found.mask(*pixels.shape[:2])
+    place = margin.find(pixels)
+    return None if place is None else place.mask(*pixels.shape[:2])

@@ -116,8 +116,8 @@ def _stems(job: Job, label: str, suffix: str) -> list[str]:
 
     For a file that bears the photo's own name is often the same photo in another format.
     """
-    found = mask_files.stems(pathlib.PurePosixPath(job.name).name, label, suffix)
-    return [stem for stem in found if stem.endswith(suffix)] if suffix == INFRARED else found
+    stems = mask_files.stems(pathlib.PurePosixPath(job.name).name, label, suffix)
+    return [stem for stem in stems if stem.endswith(suffix)] if suffix == INFRARED else stems
 
 
 def _of_one_page(job: Job) -> Job:
@@ -160,11 +160,11 @@ def _pair(
 ) -> Job:
     """The job with one of its masks, which its inputs shall call `name`."""
     parent = pathlib.PurePosixPath(job.name).parent.as_posix()
-    found = mask_files.named(index, parent, stems, job.photo)
-    if len(found) == 1:
-        return _with(job, name, found[0])
-    if found:
-        problem = mask_files.several(found, WORDS[kind])
+    paths = mask_files.named(index, parent, stems, job.photo)
+    if len(paths) == 1:
+        return _with(job, name, paths[0])
+    if paths:
+        problem = mask_files.several(paths, WORDS[kind])
         return dataclasses.replace(job, problem=problem)
     if not needed:
         return job

@@ -44,12 +44,12 @@ def kinds(pictures: Sequence[str], with_sheet: bool = False, masked: bool = Fals
     """
     unknown = [name for name in pictures if name not in PICTURES]
     if unknown or not pictures:
-        told = ", ".join(map(repr, unknown)) or "nothing"
-        raise ValueError(f"--outputs: {told} asked for; choose some of {','.join(PICTURES)}")
+        listed = ", ".join(map(repr, unknown)) or "nothing"
+        raise ValueError(f"--outputs: {listed} asked for; choose some of {','.join(PICTURES)}")
     pictures = [name for name in PICTURES if name in pictures]
-    found = [MASK] if masked else [PROBABILITY, MASK]
+    damage = [MASK] if masked else [PROBABILITY, MASK]
     fills = {RESTORED, RESTORED_COLOR} & {*pictures}
-    return [*([SHEET] if with_sheet else []), *(found if fills else []), *pictures]
+    return [*([SHEET] if with_sheet else []), *(damage if fills else []), *pictures]
 
 
 def stored(
@@ -60,7 +60,7 @@ def stored(
     Those of the same photo, weights and tiles, whatever the threshold; not those that were given
     then, nor those of a run that was killed while it worked on the photo.
     """
-    found = {}
+    maps = {}
     for job in jobs:
         before = report.done.get(job.name)
         if not before or job.name in report.remains:
@@ -74,14 +74,14 @@ def stored(
             path = one.outputs.get(PROBABILITY)
             given = names.of_page("probability", number) in before.get("inputs", {})
             if path and path.exists() and not given:
-                found[one.name] = path
-    return found
+                maps[one.name] = path
+    return maps
 
 
 def _detecting(settings: Mapping[str, Any]) -> dict[str, Any]:
     """What probabilities depend on."""
-    told = settings.get("detect", {})
-    own = {name: told.get(name) for name in ("weights", "tta", "tile", "overlap", "coarse")}
+    options = settings.get("detect", {})
+    own = {name: options.get(name) for name in ("weights", "tta", "tile", "overlap", "coarse")}
     cropped = settings.get("margin") == known.CROP
     return own | {"cropped": cropped, "infrared": settings.get("infrared", False)}
 

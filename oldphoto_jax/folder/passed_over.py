@@ -29,14 +29,16 @@ def look_through(source: pathlib.Path, out: pathlib.Path) -> Survey:
         return Survey(files.find(source), [])
     home = out.resolve()
     within = source.resolve() in home.parents
-    found = survey(source, but=out if within else None)
+    contents = survey(source, but=out if within else None)
     if within and out.is_dir() and not (out / REPORT).exists() and files.find(out):
         raise ValueError(f"--out {out}: holds photos of its own; choose an empty folder")
-    photos = [photo for photo in found.photos if not within or home not in photo.resolve().parents]
+    photos = [
+        photo for photo in contents.photos if not within or home not in photo.resolve().parents
+    ]
     if not photos:
-        told = f" ({counted(found.passed_over)})" if found.passed_over else ""
-        raise ValueError(f"{source}: no photos in there{told}")
-    return Survey(photos, found.passed_over)
+        rest = f" ({counted(contents.passed_over)})" if contents.passed_over else ""
+        raise ValueError(f"{source}: no photos in there{rest}")
+    return Survey(photos, contents.passed_over)
 
 
 def entry(left: Left, begun: Entry) -> Entry:
@@ -51,5 +53,5 @@ def entry(left: Left, begun: Entry) -> Entry:
 def counted(passed_over: Iterable[Left]) -> str:
     """How much was passed over of each kind, in words; nothing if nothing was."""
     counts = collections.Counter((one.what, one.unreadable) for one in passed_over)
-    told = {kind: words[counts[kind] > 1] for kind, words in WORDS.items() if counts[kind]}
-    return ", ".join(f"{counts[kind]} {words}" for kind, words in told.items())
+    phrases = {kind: words[counts[kind] > 1] for kind, words in WORDS.items() if counts[kind]}
+    return ", ".join(f"{counts[kind]} {words}" for kind, words in phrases.items())

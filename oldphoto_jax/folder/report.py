@@ -51,13 +51,13 @@ class Report:
         if torn:  # a killed run may leave half a line
             with self.path.open("r+b") as file:
                 file.truncate(len(complete + newline))
-        told = [self._parse(*line) for line in enumerate(complete.split(b"\n"), 1) if complete]
+        lines = [self._parse(*line) for line in enumerate(complete.split(b"\n"), 1) if complete]
         self.remains: set[str] = set()
         if self._doing.exists():
             doing = json.loads(self._doing.read_text("utf-8"))
-            since = {entry["photo"] for entry in told[doing["lines"] :] if self._mine(entry)}
+            since = {entry["photo"] for entry in lines[doing["lines"] :] if self._mine(entry)}
             self.remains = set(doing["names"]) - since
-        self._lines, self._names = len(told), set(self.remains)
+        self._lines, self._names = len(lines), set(self.remains)
         self._note()
 
     @property

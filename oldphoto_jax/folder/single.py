@@ -69,9 +69,9 @@ class Finding:
         """
         photo, pixels, record = _opened(job)
         made = flow.run((Find(self.detector), Mark(self.detector, grow=0)), record)
-        mask, found = made["mask"], made["probability"]
+        mask, probability = made["mask"], made["probability"]
         pictures = {
-            "prob": lambda: found[..., None],
+            "prob": lambda: probability[..., None],
             "overlay": lambda: detect.overlay(pixels, mask),
             "mask": lambda: detect.white(mask),
         }
@@ -81,8 +81,8 @@ class Finding:
                 files.write_png(job.outputs[kind], picture())
         thickest = holes.thickest(mask)
         beyond = thickest > self.detector.stage.predictor.max_size
-        told = made["told"] | {"thickest": thickest, "beyond_training": beyond}
-        return {"size": _size(pixels)} | told | written.together({}, _notes(job, photo))
+        entry = made["told"] | {"thickest": thickest, "beyond_training": beyond}
+        return {"size": _size(pixels)} | entry | written.together({}, _notes(job, photo))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,8 +118,8 @@ class Filling:
         made = flow.run((Fill(one),), {**record, "mask": mask})
         filled = made["restored"]
         reach = None if filled is pixels else holes.grow(mask, one.grow)
-        told = _put(job, photo, pixels, filled, mask=reach, feather=one.feather)
-        return {"size": _size(pixels)} | made["told"] | told
+        entry = _put(job, photo, pixels, filled, mask=reach, feather=one.feather)
+        return {"size": _size(pixels)} | made["told"] | entry
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,16 +150,16 @@ class Coloring:
         record |= {"kind": tone.kind(pixels)}
         one = self.colorizer
         made = flow.run((Guess(one), Paint(one, "pixels", "color")), record)
-        told: Entry = {"size": _size(pixels), "kind": record["kind"]}
+        entry: Entry = {"size": _size(pixels), "kind": record["kind"]}
         reason = made["told"].get("uncolored")
         if reason:
             hint = "; --force colours it anew" if one.strength else ""
-            told |= {"status": NOTHING, "reason": reason + hint}
+            entry |= {"status": NOTHING, "reason": reason + hint}
         else:
-            told["working"] = [*made["pixels view"][0].shape[:2]]
+            entry["working"] = [*made["pixels view"][0].shape[:2]]
         rows = made["color"] if reason else made["color"][:]
-        told["colorfulness"] = colorize.colorfulness(rows)
-        return told | _put(job, photo, pixels, rows, colored=reason is None)
+        entry["colorfulness"] = colorize.colorfulness(rows)
+        return entry | _put(job, photo, pixels, rows, colored=reason is None)
 
 
 def _opened(job: Job) -> tuple[PhotoFile[np.ndarray], np.ndarray, dict[str, Any]]:

@@ -31,10 +31,10 @@ TURNED = range(2, 9)  # EXIF's numbers of what must be turned
 def pages(photo: pathlib.Path, max_pixels: int = files.MAX_PIXELS) -> tuple[Page, ...]:
     """The pages of a photo that has several; what is wrong with it, reading it will say."""
     try:
-        found = files.pages(photo, max_pixels) if kinds.of(photo) == "TIFF" else ()
+        all_pages = files.pages(photo, max_pixels) if kinds.of(photo) == "TIFF" else ()
     except (OSError, ValueError):
         return ()
-    return found if len(found) > 1 else ()
+    return all_pages if len(all_pages) > 1 else ()
 
 
 def put(
@@ -69,12 +69,12 @@ def put(
     if rows is photo.pixels and not anew and copyable(source, target, photo, max_pixels):
         copy_to(source, target, path)
         return {"copied": True, "untouched": untouched.copied(photo)}
-    made, told = picture(photo, rows, path.suffix)
+    made, entry = picture(photo, rows, path.suffix)
     if copy:
         copy.unlink(missing_ok=True)
     if path.suffix.lower() in LOSSY:
         files.write(path, made, quality=quality)
-        return told | {"coded_anew": True, "untouched": untouched.CODED_ANEW}
+        return entry | {"coded_anew": True, "untouched": untouched.CODED_ANEW}
     others = pages(source, max_pixels)[1:] if further else ()
     if others and path.suffix.lower() in files.TIFF:
         behind = (contained.read(source, max_pixels, page.index, folder) for page in others)
@@ -83,12 +83,12 @@ def put(
         files.write(path, made)
         if others:
             left = f"{len(others)} further page{'s' * (len(others) > 1)}"
-            told["left_out"] = [*told.get("left_out", ()), left]
+            entry["left_out"] = [*entry.get("left_out", ()), left]
     if colored:
-        return told | {"untouched": untouched.COLORED}
+        return entry | {"untouched": untouched.COLORED}
     filled = None if rows is photo.pixels else mask
     reach: dict[str, Any] = dict(feather=feather, max_pixels=max_pixels, folder=folder)
-    return told | {"untouched": untouched.compare(photo, path, filled, **reach)}
+    return entry | {"untouched": untouched.compare(photo, path, filled, **reach)}
 
 
 def copy_to(source: pathlib.Path, target: pathlib.Path, path: pathlib.Path) -> None:
@@ -100,10 +100,10 @@ def copy_to(source: pathlib.Path, target: pathlib.Path, path: pathlib.Path) -> N
 
 
 def named(
-    names: Mapping[str, str], told: Mapping[str, Entry], copies: Mapping[str, pathlib.Path]
+    names: Mapping[str, str], entries: Mapping[str, Entry], copies: Mapping[str, pathlib.Path]
 ) -> dict[str, str]:
     """The names of files by their kinds, those of copies in place of the pictures' own."""
-    copied = {kind for kind in names if "copied" in told.get(kind, ()) and kind in copies}
+    copied = {kind for kind in names if "copied" in entries.get(kind, ()) and kind in copies}
     return dict(names) | {
         kind: pathlib.PurePosixPath(names[kind]).with_name(copies[kind].name).as_posix()
         for kind in copied
@@ -114,12 +114,12 @@ def picture(photo: PhotoFile[np.ndarray], rows: Rows, suffix: str) -> tuple[Phot
     """The photo with `rows` as its pixels; what a file of this suffix lacks, to be told."""
     came: PhotoFile[Rows] = photo
     made = dataclasses.replace(came, pixels=rows)
-    told: Entry = {}
+    entry: Entry = {}
     if photo.icc and rows.shape[-1] != photo.pixels.shape[-1]:
-        made, told = dataclasses.replace(made, icc=None), {"profile": PROFILE}
+        made, entry = dataclasses.replace(made, icc=None), {"profile": PROFILE}
     if lost := encode.left_out(suffix, made):
-        told["left_out"] = lost
-    return made, told
+        entry["left_out"] = lost
+    return made, entry
 
 
 def copyable(
@@ -146,20 +146,20 @@ def unseen(source: pathlib.Path) -> list[str]:
     return [what] if count else []
 
 
-def together(told: Mapping[str, Entry], notes: Sequence[str] = ()) -> Entry:
+def together(entries: Mapping[str, Entry], notes: Sequence[str] = ()) -> Entry:
     """What `put` says of the pictures of a photo, by their kinds, as one line of the report.
 
     `copied` lists the kinds that are copies; `left_out` is by kind, `untouched` too where there are
     several. `notes` are those on the photo's file.
     """
     line: Entry = {"notes": [*notes]} if notes else {}
-    for one in told.values():
+    for one in entries.values():
         line |= {key: one[key] for key in ("coded_anew", "profile") if key in one}
-    if copied := [kind for kind, one in told.items() if "copied" in one]:
+    if copied := [kind for kind, one in entries.items() if "copied" in one]:
         line["copied"] = copied
-    if lost := {kind: one["left_out"] for kind, one in told.items() if "left_out" in one}:
+    if lost := {kind: one["left_out"] for kind, one in entries.items() if "left_out" in one}:
         line["left_out"] = lost
-    found = {kind: one["untouched"] for kind, one in told.items() if "untouched" in one}
-    if found:
-        line["untouched"] = found if len(found) > 1 else [*found.values()][0]
+    kept = {kind: one["untouched"] for kind, one in entries.items() if "untouched" in one}
+    if kept:
+        line["untouched"] = kept if len(kept) > 1 else [*kept.values()][0]
     return line

@@ -194,10 +194,10 @@ def trouble(row: Row) -> str:
         whole = fetch.whole(row.path, row.source)
         return "" if whole else f"{row.path}: is not what was published (wrong SHA-256, or none)"
     try:
-        found = digest(store.load(row.path)[0])
+        checksum = digest(store.load(row.path)[0])
     except WeightsError as error:
         return str(error)
-    return "" if found == row.arrays else f"{row.path}: holds other numbers than were published"
+    return "" if checksum == row.arrays else f"{row.path}: holds other numbers than were published"
 
 
 def digest(arrays: Mapping[str, np.ndarray]) -> str:
@@ -247,9 +247,9 @@ def kind(checksum: str) -> str:
 
 def _checked(row: Row, given: str | os.PathLike) -> pathlib.Path:
     """The file that was given, if it is the row's published one. Raises WeightsError otherwise."""
-    if (found := store.checksum(given)) != row.source.sha256:
+    if (checksum := store.checksum(given)) != row.source.sha256:
         raise WeightsError(
-            f"{given}: is not {row.source.file} as it was published (SHA-256 {found}, not "
+            f"{given}: is not {row.source.file} as it was published (SHA-256 {checksum}, not "
             f"{row.source.sha256}); is it whole? It comes by: {row.source.origin}"
         )
     return pathlib.Path(given)

