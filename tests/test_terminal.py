@@ -16,6 +16,7 @@ RUN = """
 import os, pathlib, sys
 from oldphoto_jax import terminal
 from oldphoto_jax.folder import batch
+from oldphoto_jax.folder.jobs import plan
 folder = pathlib.Path(sys.argv[1])
 
 def work(job):
