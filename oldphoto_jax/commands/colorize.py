@@ -8,7 +8,7 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
 from oldphoto_jax.commands import options
-from oldphoto_jax.restore.options import Colorizing
+from oldphoto_jax.restore.options import COLORIZER, Colorizing
 
 if TYPE_CHECKING:
     from oldphoto_jax.folder.single import Coloring
@@ -46,6 +46,6 @@ def _work(args: Namespace) -> Coloring:
     from oldphoto_jax.restore.colorize import Colorizer
 
     stage.keep_compiled()
-    loaded = stage.load(args.weights, options.COLORIZER, ColorPredictor)
+    loaded = stage.load(args.weights, COLORIZER, ColorPredictor)
     given = options.chosen(args, Colorizing)
     return Coloring(Colorizer(stage=loaded, recolor=args.force, **given))

@@ -8,7 +8,7 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
 from oldphoto_jax.commands import options
-from oldphoto_jax.restore.options import Detecting
+from oldphoto_jax.restore.options import DETECTOR, Detecting
 
 if TYPE_CHECKING:
     from oldphoto_jax.folder.single import Finding
@@ -47,5 +47,5 @@ def _work(args: Namespace) -> Finding:
     from oldphoto_jax.restore.detect import Detector
 
     stage.keep_compiled()
-    loaded = stage.load(args.weights, options.DETECTOR, DefectPredictor)
+    loaded = stage.load(args.weights, DETECTOR, DefectPredictor)
     return Finding(Detector(stage=loaded, **options.chosen(args, Detecting)))

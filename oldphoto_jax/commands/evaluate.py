@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from oldphoto_jax.commands import options
-from oldphoto_jax.restore.options import CHOICES
+from oldphoto_jax.restore.options import CHOICES, COLORIZER, DETECTOR, INPAINTER
 
 Seen = TypeVar("Seen")
 
@@ -50,7 +50,7 @@ def add(commands: options.Commands, shared: ArgumentParser) -> None:
     large = "share of photos that get a large hole (%(default)s)"
     add("--large", type=float, default=0.15, metavar="SHARE", help=large)
     text = "the holes are what these weights find, grown by 2 px (without a name: %(const)s)"
-    add("--found", nargs="?", const=options.DETECTOR, metavar="WEIGHTS", help=text)
+    add("--found", nargs="?", const=DETECTOR, metavar="WEIGHTS", help=text)
     _add_lpips(inpaint)
     inpaint.set_defaults(command=_inpaint)
     text = "how well gray photos are coloured, beside plain gray and one tint for all"
@@ -107,8 +107,8 @@ def _pairs(args: Namespace) -> int:
     photos = Pairs.named(args.pairs)
     methods = [
         pairs.network(
-            str(path or options.DETECTOR),
-            stage.load(path, options.DETECTOR, DefectPredictor),
+            str(path or DETECTOR),
+            stage.load(path, DETECTOR, DefectPredictor),
             args.tta,
         )
         for path in args.weights or ([] if args.method else [None])
@@ -134,8 +134,7 @@ def _segment(args: Namespace) -> int:
     sits = obvious if args.obvious else defects
     exam = sits.Exam(only=tuple(args.only), **_exam(args, "textures", "seed"))
     stages = [
-        (str(path or options.DETECTOR), stage.load(path, options.DETECTOR, DefectPredictor))
-        for path in weights
+        (str(path or DETECTOR), stage.load(path, DETECTOR, DefectPredictor)) for path in weights
     ]
     if args.unseen:
         exam = dataclasses.replace(exam, only=defects.unseen(*stages[0]))
@@ -159,14 +158,12 @@ def _inpaint(args: Namespace) -> int:
         raise ValueError(f"--weights: {', '.join(chosen)} take none")
     exam = filling.Exam(**_exam(args, "textures", "seed", "max_size", "large"))
     if args.found:
-        finder = Detector(stage=stage.load(args.found, options.DETECTOR, DefectPredictor))
+        finder = Detector(stage=stage.load(args.found, DETECTOR, DefectPredictor))
         exam = dataclasses.replace(exam, finder=finder)
     methods = []
     for path in args.weights or ([None] if trained else []):
-        loaded = stage.load(path, options.INPAINTER, FillingPredictor)
-        methods += [
-            filling.candidate(name, loaded, str(path or options.INPAINTER)) for name in trained
-        ]
+        loaded = stage.load(path, INPAINTER, FillingPredictor)
+        methods += [filling.candidate(name, loaded, str(path or INPAINTER)) for name in trained]
     methods += [filling.candidate(name) for name in chosen if name not in trained]
     perception = _perception(filling.lpips, args.lpips, "LPIPS stays blank")
     result = filling.evaluate(exam, methods, perception)
@@ -181,9 +178,7 @@ def _colorize(args: Namespace) -> int:
     stage.keep_compiled()
     exam = colors.Exam(**_exam(args))
     methods = [
-        colors.network(
-            str(path or options.COLORIZER), stage.load(path, options.COLORIZER, ColorPredictor)
-        )
+        colors.network(str(path or COLORIZER), stage.load(path, COLORIZER, ColorPredictor))
         for path in args.weights or [None]
     ]
     blank = "LPIPS and Fréchet distance stay blank"

@@ -9,7 +9,7 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
 from oldphoto_jax.commands import options
-from oldphoto_jax.restore.options import Inpainting
+from oldphoto_jax.restore.options import INPAINTER, Inpainting
 
 if TYPE_CHECKING:
     from oldphoto_jax.folder.single import Filling
@@ -69,5 +69,5 @@ def _work(args: Namespace) -> Filling:
 
     stage.keep_compiled()
     trained = args.method in inpaint.TRAINED
-    loaded = stage.load(args.weights, options.INPAINTER, FillingPredictor) if trained else None
+    loaded = stage.load(args.weights, INPAINTER, FillingPredictor) if trained else None
     return Filling(inpaint.Inpainter(stage=loaded, **options.chosen(args, Inpainting)))

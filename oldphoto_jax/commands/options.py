@@ -21,10 +21,6 @@ if TYPE_CHECKING:
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 Group: TypeAlias = "argparse.ArgumentParser | argparse._ArgumentGroup"
 
-DETECTOR = "segment-lite"  # the packaged weights that a command without --weights uses
-INPAINTER = "inpaint-lite"
-COLORIZER = "colorize-lite"
-
 
 def add_photos(command: argparse.ArgumentParser, sample: str) -> None:
     """What to work on, or the packaged sample, which `sample` describes."""

@@ -7,6 +7,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 
 from oldphoto_jax.commands import options
+from oldphoto_jax.restore.options import DETECTOR
 
 
 def add(commands: options.Commands, shared: ArgumentParser) -> None:
@@ -18,7 +19,7 @@ def add(commands: options.Commands, shared: ArgumentParser) -> None:
     where = "photos and NAME_mask.png of each NAME, white where damaged; or the masks in MASKS"
     add("pairs", metavar="FOLDER[@MASKS]", help=where)
     add("--out", "-o", type=pathlib.Path, required=True, metavar="FILE", help="a safetensors file")
-    options.add_weights(teach, help=f"what to begin with ({options.DETECTOR})")
+    options.add_weights(teach, help=f"what to begin with ({DETECTOR})")
     add("--steps", type=int, metavar="N", help="at most; it stops when nothing is gained any more")
     add("--seed", type=int, default=0, help="another seed holds back others (%(default)s)")
     teach.set_defaults(command=run)
@@ -34,7 +35,7 @@ def run(args: Namespace) -> int:
 
     logging.set_verbosity(logging.WARNING)
     stage.keep_compiled()
-    weights = stage.find(args.weights or options.DETECTOR)
+    weights = stage.find(args.weights or DETECTOR)
     pairs = Pairs.named(args.pairs)
     steps = teach.STEPS if args.steps is None else args.steps
     try:

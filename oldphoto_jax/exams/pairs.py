@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 import oldphoto_jax
-from oldphoto_jax.exams import tophat
+from oldphoto_jax.exams import defects, tophat
 from oldphoto_jax.exams.defects import TOLERANCE
 from oldphoto_jax.exams.exam import Record, cell, markdown, plain
 from oldphoto_jax.metrics import mask as metrics
@@ -29,19 +29,8 @@ from oldphoto_jax.restore.stage import Stage
 
 ROWS = 1024  # that are measured at a time, for memory's sake
 AROUND = metrics.RecallByWidth.EDGES[-1]  # rows above and below them that widths depend on
-COLUMNS = {
-    "AP": "average_precision",
-    "ROC-AUC": "roc_auc",
-    "IoU": "iou",
-    "IoU/photo": "mean_iou",
-    "Dice": "dice",
-    f"F1 {TOLERANCE} px": f"f1_{TOLERANCE}px",
-    "recall": "recall",
-    "precision": "precision",
-    "marked": "marked",
-    "damaged": "damaged",
-    "threshold": "threshold",
-}
+COLUMNS = {name: key for name, key in defects.COLUMNS.items() if name not in ("clean", "threshold")}
+COLUMNS |= {name: name for name in ("recall", "precision", "marked", "damaged", "threshold")}
 RECALLS = {
     f"{width} px": f"recall {width} px" for width in metrics.bins(metrics.RecallByWidth.EDGES)
 }

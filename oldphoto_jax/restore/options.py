@@ -12,6 +12,8 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+# The packaged weights that are asked where no others are named
+DETECTOR, INPAINTER, COLORIZER = "segment-lite", "inpaint-lite", "colorize-lite"
 NETWORK, AUTO = "network", "auto"  # what fills holes: a network, or that only where they are thick
 CHOICES = (NETWORK, AUTO, "telea", "navier-stokes", "biharmonic")
 LARGEST = 1024  # pixels; a tile must be twice as wide as its thickest hole is thick

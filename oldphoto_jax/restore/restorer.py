@@ -27,7 +27,7 @@ from oldphoto_jax.restore import stage as stages
 from oldphoto_jax.restore.colorize import Colorizer
 from oldphoto_jax.restore.detect import Detector
 from oldphoto_jax.restore.inpaint import Inpainter
-from oldphoto_jax.restore.options import Marking, by_step
+from oldphoto_jax.restore.options import COLORIZER, DETECTOR, INPAINTER, Marking, by_step
 from oldphoto_jax.restore.request import (
     COLOR,
     PICTURES,
@@ -38,7 +38,6 @@ from oldphoto_jax.restore.request import (
 )
 from oldphoto_jax.restore.together import Together
 
-DETECTOR, INPAINTER, COLORIZER = "segment-lite", "inpaint-lite", "colorize-lite"
 FILLING = "restored pictures need the networks of a detector and an inpainter"
 COLORING = "pictures in colour need a colorizer"
 
