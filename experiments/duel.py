@@ -191,7 +191,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     options = parse(sys.argv[1:] if argv is None else argv)
-    stages.keep_compiled()
+    stages.prepare()
     try:
         options.run(options)
     except (OSError, ValueError) as error:

@@ -114,7 +114,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     options = parse(sys.argv[1:] if argv is None else argv)
-    stages.keep_compiled()
+    stages.prepare()
     try:
         methods = [filling.candidate(PLAIN)]
         for label, path in named(options.weights).items():

@@ -170,7 +170,7 @@ def main(argv: list[str] | None = None) -> None:
     add("--split", choices=(*SPLITS, "all"), default="judge", help="which photos (%(default)s)")
     options = parser.parse_args(sys.argv[1:] if argv is None else argv)
     try:
-        stages.keep_compiled()
+        stages.prepare()
         weights = options.weights or ([] if options.method else ["segment-lite"])
         methods = [network(path) for path in weights]
         for method in [*methods, *(METHODS[name] for name in options.method)]:

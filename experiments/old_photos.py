@@ -155,7 +155,7 @@ def main(argv: list[str] | None = None) -> None:
     options = parse(sys.argv[1:] if argv is None else argv)
     say = json.dumps if options.json else in_words
     try:
-        stages.keep_compiled()
+        stages.prepare()
         paths = files.find(options.photos)
         count = len(paths) if options.count is None else options.count
         if not 1 <= count <= len(paths):

@@ -179,7 +179,7 @@ def main(argv: list[str] | None = None) -> None:
     add("--home", type=pathlib.Path, default=pathlib.Path(), metavar="DIR", help=text)
     options = parser.parse_args(sys.argv[1:] if argv is None else argv)
     try:
-        stages.keep_compiled()
+        stages.prepare()
         exam = None
         if options.photos is not None:
             exam = defects.Exam(

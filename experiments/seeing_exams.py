@@ -52,7 +52,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--count", type=int, default=COUNT, help="crops (%(default)s)")
     options = parser.parse_args(sys.argv[1:] if argv is None else argv)
     try:
-        stages.keep_compiled()
+        stages.prepare()
         photos = sources.open_photos(options.photos)
         exam = obvious.Exam(
             photos=photos, count=options.count, size=SIZE, textures=options.textures, seed=0

@@ -140,7 +140,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     options = parse(sys.argv[1:] if argv is None else argv)
-    stages.keep_compiled()
+    stages.prepare()
     try:
         paths, photos = named(options), sources.open_photos(options.photos)
         numbers = spread(photos, options.count)

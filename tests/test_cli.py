@@ -38,7 +38,7 @@ def weights(tmp_path_factory):
 def quick(monkeypatch, loaded):
     """One stage for all tests, so that it is compiled once; the user's cache stays untouched."""
     monkeypatch.setattr(stage, "load", loaded)
-    monkeypatch.setattr(stage, "keep_compiled", lambda: None)
+    monkeypatch.setattr(stage, "prepare", lambda: None)
 
 
 @pytest.fixture(scope="module")

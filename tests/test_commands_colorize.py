@@ -27,7 +27,7 @@ def quick(monkeypatch, painter):
         return painter
 
     monkeypatch.setattr(stage, "load", load)
-    monkeypatch.setattr(stage, "keep_compiled", lambda: None)
+    monkeypatch.setattr(stage, "prepare", lambda: None)
 
 
 @pytest.fixture

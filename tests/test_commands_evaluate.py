@@ -33,7 +33,7 @@ class Dark:
 def quick(monkeypatch):
     """A rule for every network; the user's cache stays untouched."""
     monkeypatch.setattr(stage, "load", lambda path, default, kind: Dark(str(path or default)))
-    monkeypatch.setattr(stage, "keep_compiled", lambda: None)
+    monkeypatch.setattr(stage, "prepare", lambda: None)
 
 
 @pytest.fixture

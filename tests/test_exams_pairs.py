@@ -102,7 +102,7 @@ def album(tmp_path):
 def quick(monkeypatch, tmp_path):
     (tmp_path / "album").mkdir()
     monkeypatch.setattr(stage, "load", lambda path, default, kind: Light())
-    monkeypatch.setattr(stage, "keep_compiled", lambda: None)
+    monkeypatch.setattr(stage, "prepare", lambda: None)
 
 
 def test_the_command_asks_every_method_of_whole_photos(album, tmp_path, capsys):

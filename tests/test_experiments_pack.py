@@ -31,7 +31,7 @@ TINY = dict(network=unet.Blueprint(width=4, decoder_width=4, depth=18))
 
 @pytest.fixture(autouse=True)
 def the_cache_of_the_user_stays_untouched(monkeypatch):
-    monkeypatch.setattr(stage, "keep_compiled", lambda: None)
+    monkeypatch.setattr(stage, "prepare", lambda: None)
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ CELL = 40
 
 @pytest.fixture(autouse=True)
 def the_cache_of_the_user_stays_untouched(monkeypatch):
-    monkeypatch.setattr(stage, "keep_compiled", lambda: None)
+    monkeypatch.setattr(stage, "prepare", lambda: None)
 
 
 @pytest.fixture

@@ -130,6 +130,41 @@ def test_a_hole_wider_than_a_tile_gets_a_larger_tile():
     assert np.array_equal(filled, pixels)
 
 
+class Level:
+    """Fills with the mean of what is good in its tile, and remembers what it was shown."""
+
+    predictor, checksum = painter.Paint(), "level"
+
+    def __init__(self):
+        self.seen = []
+
+    def __call__(self, photo, mask):
+        self.seen.append(photo.shape)
+        level = (photo * (1 - mask)).sum((1, 2), keepdims=True) / (1 - mask).sum()
+        return {"photo": np.where(mask, level, photo)}
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("spread", [False, True])
+def test_the_network_sees_thick_holes_from_further_away_in_tiles_of_one_size(
+    dtype, spread, monkeypatch, tmp_path
+):
+    if spread:
+        monkeypatch.setattr(scratch, "SMALL", 1)
+        monkeypatch.setattr(scratch, "BAND", 1000)
+    stage, mask = Level(), np.zeros((303, 401), np.uint8)
+    mask[50:200, 60:211] = mask[250, 10:380] = 1
+    mask[:, 390:] = 1  # thick enough to be halved once, and at the border
+    pixels = np.full((303, 401, 3), 90, dtype)
+    damaged = np.where(mask[..., None], np.iinfo(dtype).max, pixels)
+    inpainter = inpaint.Inpainter(stage=stage, tile=64, overlap=16, feather=1)
+    assert [inpainter.halvings(n, 401) for n in (1, 32, 33, 64, 65, 150)] == [0, 0, 1, 1, 2, 3]
+    filled, told = inpainter.mend(damaged, mask, tmp_path)
+    assert told["thickest"] == 149 and told["holes"] == {"network": 3}
+    assert np.array_equal(filled, pixels)  # nothing of the damage is seen at any size
+    assert {*stage.seen} == {(1, 64, 64, 3)}
+
+
 def test_a_hole_from_side_to_side_gets_a_tile_that_is_longer():
     pixels = np.full((30, 400, 1), 90, np.uint8)
     mask = np.zeros((30, 400), np.uint8)

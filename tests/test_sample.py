@@ -22,7 +22,7 @@ def old():
 
 @pytest.fixture
 def weights(tmp_path, monkeypatch):
-    monkeypatch.setattr(stage, "keep_compiled", lambda: None)
+    monkeypatch.setattr(stage, "prepare", lambda: None)
     monkeypatch.setattr(stage, "load", functools.cache(stage.load))
     return untrained.save(tmp_path / "w.safetensors", untrained.finder(threshold=0.5))
 

@@ -48,7 +48,7 @@ def small(monkeypatch):
         monkeypatch.setattr(teach, name, number)
     monkeypatch.setattr(segment, "NEGATIVE", 0.0)
     monkeypatch.setattr(unet, "AlbuNet", Tiny)
-    monkeypatch.setattr(stage, "keep_compiled", lambda: None)
+    monkeypatch.setattr(stage, "prepare", lambda: None)
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ from oldphoto_jax.damage.recipe import Damage
 from oldphoto_jax.data import sources
 from oldphoto_jax.photo import image
 from oldphoto_jax.photo.disk import files
-from oldphoto_jax.restore import colorize, detect, inpaint, tiles
+from oldphoto_jax.restore import colorize, detect, tiles
 from oldphoto_jax.restore.request import PICTURES
 
 MEGAPIXELS = {1: (816, 1224), 6: (2000, 3000), 24: (4000, 6000), 100: (8000, 12500)}
@@ -186,13 +186,9 @@ def possible() -> int:
     """How many shapes there are in which networks are asked: tiles to find and fill, and views."""
     photos = [*itertools.product(range(64, 4097, 64), repeat=2)]
     squares = {tiles.plan(*sides, detect.TILE, detect.OVERLAP)[0].side for sides in photos}
-    filler = inpaint.Inpainter(method="telea")  # whose tiles are those of the network
-    fills = {
-        filler.tile_for(thickness, 8 * inpaint.LARGEST) for thickness in range(inpaint.LARGEST + 1)
-    }
     size = colorize.SIZE
     views = {colorize.view(*colorize.working_size(*sides, size), size, 1) for sides in photos}
-    return len(squares) + len(fills) + len(views)
+    return len(squares) + 1 + len(views)
 
 
 def compare(one: pathlib.Path, other: pathlib.Path) -> dict:

@@ -45,7 +45,7 @@ def _work(args: Namespace) -> Coloring:
     from oldphoto_jax.restore import stage
     from oldphoto_jax.restore.colorize import Colorizer
 
-    stage.keep_compiled()
+    stage.prepare()
     loaded = stage.load(args.weights, COLORIZER, ColorPredictor)
     given = options.chosen(args, Colorizing)
     return Coloring(Colorizer(stage=loaded, recolor=args.force, **given))

@@ -46,6 +46,6 @@ def _work(args: Namespace) -> Finding:
     from oldphoto_jax.restore import stage
     from oldphoto_jax.restore.detect import Detector
 
-    stage.keep_compiled()
+    stage.prepare()
     loaded = stage.load(args.weights, DETECTOR, DefectPredictor)
     return Finding(Detector(stage=loaded, **options.chosen(args, Detecting)))

@@ -123,7 +123,7 @@ def _segment(args: Namespace) -> int:
     from oldphoto_jax.predictors.defects import DefectPredictor
     from oldphoto_jax.restore import stage
 
-    stage.keep_compiled()
+    stage.prepare()
     if args.pairs is not None:
         return _pairs(args)
     weights = args.weights or ([] if args.method else [None])
@@ -151,7 +151,7 @@ def _inpaint(args: Namespace) -> int:
     from oldphoto_jax.restore import inpaint, stage
     from oldphoto_jax.restore.detect import Detector
 
-    stage.keep_compiled()
+    stage.prepare()
     chosen = dict.fromkeys(args.method or CHOICES)
     trained = [name for name in chosen if name in inpaint.TRAINED]
     if args.weights and not trained:
@@ -175,7 +175,7 @@ def _colorize(args: Namespace) -> int:
     from oldphoto_jax.predictors.colors import ColorPredictor
     from oldphoto_jax.restore import stage
 
-    stage.keep_compiled()
+    stage.prepare()
     exam = colors.Exam(**_exam(args))
     methods = [
         colors.network(str(path or COLORIZER), stage.load(path, COLORIZER, ColorPredictor))

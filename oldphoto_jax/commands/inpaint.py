@@ -67,7 +67,7 @@ def _work(args: Namespace) -> Filling:
     from oldphoto_jax.predictors.filling import FillingPredictor
     from oldphoto_jax.restore import inpaint, stage
 
-    stage.keep_compiled()
+    stage.prepare()
     trained = args.method in inpaint.TRAINED
     loaded = stage.load(args.weights, INPAINTER, FillingPredictor) if trained else None
     return Filling(inpaint.Inpainter(stage=loaded, **options.chosen(args, Inpainting)))

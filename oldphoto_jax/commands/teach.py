@@ -34,7 +34,7 @@ def run(args: Namespace) -> int:
     from oldphoto_jax.restore import stage
 
     logging.set_verbosity(logging.WARNING)
-    stage.keep_compiled()
+    stage.prepare()
     weights = stage.find(args.weights or DETECTOR)
     pairs = Pairs.named(args.pairs)
     steps = teach.STEPS if args.steps is None else args.steps

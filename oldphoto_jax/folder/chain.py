@@ -40,7 +40,7 @@ def build(
 ) -> Chain:
     """A Chain from the options of `Restorer.from_weights` and its own; in any process."""
     stage.use(device)
-    stage.keep_compiled()
+    stage.prepare()
     return Chain(restorer=Restorer.from_weights(**restoring), **filing, **more)
 
 

@@ -113,9 +113,11 @@ def _sum(x: Array, side: int) -> jax.Array:
     height, width = x.shape[2:]
     x = _framed(x, side // 2, "constant")
     x = written(functools.reduce(operator.add, (x[:, :, i : i + height] for i in range(side))))
-    return functools.reduce(operator.add, (x[..., i : i + width] for i in range(side)))
+    return written(functools.reduce(operator.add, (x[..., i : i + width] for i in range(side))))
 
 
 def _framed(x: Array, width: int, mode: str) -> jax.Array:
     """x [N,C,H,W] with so many pixels around it, made as `numpy.pad` says."""
-    return written(jnp.pad(x, ((0, 0), (0, 0), (width, width), (width, width)), mode=mode))
+    return written(
+        jnp.pad(jnp.asarray(x), ((0, 0), (0, 0), (width, width), (width, width)), mode=mode)
+    )

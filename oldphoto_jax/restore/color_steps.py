@@ -50,6 +50,11 @@ class Guess(Step):
             return True
         return "kind" in record and self.colorizer.reason(record["kind"]) is not None
 
+    def ready(self, record: Record) -> None:
+        """The program of the view, which has the sides of the photo's own."""
+        if {"pixels", "kind"} <= record.keys():  # else there is something missing
+            self.colorizer.ready(*record["pixels"].shape[:2])
+
     def __call__(self, record: Record, folder: Folder = None) -> Record:
         """Luma [h,w,1] and chroma [h,w,2], float32, of the view."""
         if record[self.source] is record["pixels"] and "pixels view" in record:

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 SIZE = Colorizing.size  # pixels; the shorter side of what the network sees
 SMALLEST, LARGEST = 64, 1024
-LONGEST = 2  # the longer side that it sees, in shorter ones
-PROPORTIONS = ((2, 2), (2, 3), (2, 4), (3, 2), (4, 2))  # of its sides, in halves of the shorter
+LONGEST = 1.5  # the longer side that it sees, in shorter ones
+PROPORTIONS = ((1, LONGEST), (LONGEST, 1))  # of its sides: a program for wide photos, one for tall
 RADIUS, EPSILON = 2, 1e-3  # of the guided filter, at the small size
 STRIP = 1 << 18  # pixels that are worked on at once
 DEPTHS = {np.dtype(np.uint8): image.to_uint8, np.dtype(np.uint16): image.to_uint16}
@@ -77,24 +77,24 @@ def strengthened(stage: stages.Stage[ColorPredictor], photo: AnyArray) -> AnyArr
 def working_size(height: int, width: int, size: int) -> tuple[int, int]:
     """Height and width of what the network sees of a photo, the shorter side being `size`.
 
-    The longer one is in proportion, but no more than LONGEST times that.
+    Both are smaller, in proportion, where the longer one would be more than LONGEST times that.
     """
-    short = min(height, width)
-    down, across = (min(round(side * size / short), LONGEST * size) for side in (height, width))
-    return down, across
+    short, long = sorted((height, width))
+    scale = min(size / short, LONGEST * size / long)
+    return max(1, round(height * scale)), max(1, round(width * scale))
 
 
 def view(height: int, width: int, size: int, multiple: int) -> tuple[int, int]:
     """The sides to which what the network sees, height x width, is padded by mirroring.
 
-    The smallest of few shapes in which it fits, so that a folder makes few programs.
+    One of two shapes, so that a folder makes few programs.
     """
 
-    def grown(side: int) -> int:
-        return -(-side * size // (2 * multiple)) * multiple
+    def grown(side: float) -> int:
+        return math.ceil(side * size / multiple) * multiple
 
-    shapes = ((grown(down), grown(across)) for down, across in PROPORTIONS)
-    return min((s for s in shapes if s[0] >= height and s[1] >= width), key=math.prod)
+    shapes = [(grown(down), grown(across)) for down, across in PROPORTIONS]
+    return next(shape for shape in shapes if shape[0] >= height and shape[1] >= width)
 
 
 def shrink(pixels: Rows, height: int, width: int) -> np.ndarray:
@@ -207,6 +207,12 @@ class Colorizer(Colorizing):
     def settings(self) -> dict[str, Any]:
         """All that the coloured photos depend on, beside the photos and `recolor`."""
         return {"weights": self.stage.checksum} | super().settings
+
+    def ready(self, height: int, width: int) -> None:
+        """Begins to make the program of the view of a photo of these sides."""
+        small = working_size(height, width, self.size)
+        shown = view(*small, self.size, self.stage.predictor.multiple)
+        self.stage.ready((1, *shown, 3))
 
     def reason(self, kind: str) -> str | None:
         """Why a photo of this kind is left as it is, or None."""

@@ -171,6 +171,11 @@ class Detector(Detecting):
         """All that the masks depend on, beside the photos."""
         return {"weights": self.stage.checksum} | super().settings
 
+    def ready(self, height: int, width: int) -> None:
+        """Begins to make the program of the tiles of a photo of these sides."""
+        down, across = tiles.plan(height, width, self.tile, self.overlap, self.multiple)
+        self.stage.ready((self.tiles_at_once, down.side, across.side, 3))
+
     def find(self, pixels: np.ndarray, folder: str | os.PathLike | None = None) -> np.ndarray:
         """The `probability` of a file's pixels [H,W,1|3]."""
         return probability(

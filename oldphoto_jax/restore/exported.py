@@ -4,7 +4,7 @@ Where one is kept, a second start neither builds networks nor traces them. It li
 all that it depends on: the weights that it was made for, this package's code, the versions of JAX,
 the device, and the shapes that go in. Another version of any of these makes another program, so a
 kept one is never older than what reads it. XLA keeps what it has compiled beside them, see
-`stage.keep_compiled`.
+`stage.prepare`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def folder() -> pathlib.Path:
     return cache.folder("programs")
 
 
-def obtain(function: Callable[..., Any], identity: str, *arguments: Any) -> Callable[..., Any]:
+def obtain(function: Callable[..., Any], identity: str, *arguments: Any) -> jax.stages.Wrapped:
     """`function` of arrays like these arguments, jitted; traced only where no run has kept it.
 
     `identity` says what else it depends on, such as the checksum of weights. Files that are

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Iterable
 
 import numpy as np
 
 from oldphoto_jax.photo import image, scratch
-from oldphoto_jax.restore import holes, tiles
+from oldphoto_jax.restore import ahead, holes, tiles
 from oldphoto_jax.restore.classical import Filler
 from oldphoto_jax.restore.options import Inpainting
 
@@ -50,17 +51,20 @@ def fill(
         return result
     frame = _Frame(pixels, mask, holes.grow(mask, feather, folder), feather, damaged)
     down, across = (tiles.split(length, tile, overlap, multiple) for length in mask.shape)
+    wanted = [frame.wanted(down, across, row, overlap) for row in range(len(down.starts))]
+
+    def fill_tile(place: tuple[int, int]) -> np.ndarray:
+        top, left = down.starts[place[0]], across.starts[place[1]]
+        return frame.fill(filler, np.s_[top : top + down.side, left : left + across.side])
+
+    places = ((row, column) for row, columns in enumerate(wanted) for column in columns)
+    pieces = ahead.results(fill_tile, places)
     above = None  # of the row of tiles before, what the next one fades into
     for row, top in enumerate(down.starts):
         begin, end = tiles.counts(down, row, overlap)
-        wide = frame.wide(np.s_[begin:end])
         strip = None
-        for column, left in enumerate(across.starts):
-            first, last = tiles.counts(across, column, overlap)
-            if not wide[:, first:last].any():
-                continue
-            window = np.s_[top : top + down.side, left : left + across.side]
-            piece = frame.fill(filler, window)
+        for column in wanted[row]:
+            piece = next(pieces)
             if strip is None:
                 strip = np.zeros((len(piece), mask.shape[1], piece.shape[-1]), np.float32)
             tiles.lay(strip.swapaxes(0, 1), piece.swapaxes(0, 1), across, column, overlap)
@@ -77,6 +81,31 @@ def fill(
         for array in (result, pixels, mask, frame.grown, damaged):
             scratch.release(array)
     soften(result, pixels, strength)
+    return result
+
+
+def lay(
+    pixels: np.ndarray,
+    mask: np.ndarray,
+    rows: Iterable[tuple[slice, np.ndarray]],
+    *,
+    feather: int = 0,
+    damaged: np.ndarray | None = None,
+    folder: str | os.PathLike | None = None,
+) -> np.ndarray:
+    """What `fill` gives where the fill of the whole photo is known: `rows` of it, from the top on.
+
+    Each are told with the rows [n,W,1|3] themselves, in 0..1.
+    """
+    check(pixels, mask)
+    result = scratch.empty(pixels.shape, pixels.dtype, folder)
+    frame = _Frame(pixels, mask, holes.grow(mask, feather, folder), feather, damaged)
+    channels = frame.pixels.shape[-1]  # of a gray photo one: all three are equal
+    for band, strip in rows:
+        result[band] = pixels[band]
+        frame.compose(result, strip[..., :channels], band.start)
+        for array in (result, pixels, mask, frame.grown, damaged):
+            scratch.release(array)
     return result
 
 
@@ -114,6 +143,13 @@ class _Frame:
     def __post_init__(self) -> None:
         if all(image.is_gray(self.pixels[band]) for band in scratch.bands(self.pixels)):
             self.pixels = self.pixels[..., :1]
+
+    def wanted(self, down: tiles.Split, across: tiles.Split, row: int, overlap: int) -> list[int]:
+        """The columns of a row of tiles in which some of the fill shows."""
+        begin, end = tiles.counts(down, row, overlap)
+        wide = self.wide(np.s_[begin:end])
+        reach = (tiles.counts(across, column, overlap) for column in range(len(across.starts)))
+        return [column for column, (first, last) in enumerate(reach) if wide[:, first:last].any()]
 
     def wide(self, rows: slice) -> np.ndarray:
         """Where some of the fill shows, 1 or 0 in these rows [h,W]."""

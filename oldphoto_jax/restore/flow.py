@@ -80,6 +80,9 @@ class Step:
         """Whether nothing is left to do for this record."""
         return all(name in record for name in self.makes)
 
+    def ready(self, record: Record) -> None:
+        """Begins to make the programs that it will want for this record; others run meanwhile."""
+
     def __call__(self, record: Record, folder: Folder = None) -> Record:
         """What it makes of a record; also `told`, which is added to what is told already.
 
@@ -104,6 +107,9 @@ def run(flow: Flow, record: Record, folder: Folder = None) -> dict[str, Any]:
     Raises ValueError where a step lacks what it needs.
     """
     known = {"told": {}, **record}
+    for step in flow:
+        if not step.done(known):
+            step.ready(known)
     for step in flow:
         if step.done(known):
             continue

@@ -14,10 +14,10 @@ import numpy as np
 
 from oldphoto_jax.photo import image, scratch
 from oldphoto_jax.restore import holes as finder
+from oldphoto_jax.restore import octaves, status, tiles
 from oldphoto_jax.restore import stage as stages
-from oldphoto_jax.restore import status, tiles
 from oldphoto_jax.restore.classical import METHODS, REACH, Filler
-from oldphoto_jax.restore.fill import TILE, check, fill, soften
+from oldphoto_jax.restore.fill import TILE, check, fill, lay, soften
 from oldphoto_jax.restore.holes import Hole
 from oldphoto_jax.restore.options import AUTO, CHOICES, LARGEST, NETWORK, Inpainting
 
@@ -28,6 +28,7 @@ TRAINED = (NETWORK, AUTO)  # the methods that need weights
 THIN_METHOD = "biharmonic"  # what AUTO takes for thin holes
 LISTED = 20  # holes that a report describes one by one
 LEFT = 255  # in a plan, the holes that stay
+RANK = {name: rank for rank, name in enumerate((NETWORK, *METHODS))}  # who fills first
 
 
 def network(stage: stages.Stage[FillingPredictor], tile: int = TILE) -> Filler:
@@ -93,6 +94,12 @@ class Inpainter(Inpainting):
         weights = {"weights": self.stage.checksum} if self.stage else {}
         return weights | super().settings
 
+    def ready(self) -> None:
+        """Begins to make the program of the network's tiles, if it may be asked."""
+        if self.method in TRAINED and self.strength > 0:
+            side = -(-self.tile // self.multiple) * self.multiple
+            self.trained.ready((1, side, side, 3), mask=(1, side, side, 1))
+
     def rule(self, hole: Hole) -> str:
         """What is able to fill this hole: the network or one of METHODS."""
         if self.method == AUTO:
@@ -140,36 +147,46 @@ class Inpainter(Inpainting):
         facts = self._tell(holes, chosen)
         if not any(chosen):
             return pixels, {"filled": 0.0} | facts
-        pairs = [*zip(holes, chosen, strict=True)]
-        # The network first: to the others, what is damaged further away must not look good.
-        codes = {name: code for code, name in enumerate((NETWORK, *METHODS), 1)}
-        plan = parts.paint([codes[name] if name else LEFT for name in chosen], folder)
+        longest = max(mask.shape)
+        works = [
+            (name or "", self.halvings(hole.thickness, longest) if name == NETWORK else 0)
+            for hole, name in zip(holes, chosen, strict=True)
+        ]
+        # The network first: to the others, what is damaged further away must not look good. And
+        # of its holes the thickest, from furthest away.
+        order = sorted({one for one in works if one[0]}, key=lambda one: (RANK[one[0]], -one[1]))
+        codes = {work: code for code, work in enumerate(order, 1)}
+        plan = parts.paint([codes.get(work, LEFT) for work in works], folder)
         filled = pixels
-        for name in sorted({name for name in chosen if name}, key=codes.__getitem__):
-            thickest = max(hole.thickness for hole, by in pairs if by == name)
-            tile = self.tile_for(thickest, max(mask.shape))
-            layers = _layers(plan, codes[name], folder)
-            if name == NETWORK and answer is not None and tile == self.tile:
-                filled = _lay_in(filled, *layers, answer, self.feather, folder)
+        for name, times in order:
+            layers = _layers(plan, codes[name, times], folder)
+            if name != NETWORK:
+                most = max(h.thickness for h, by in zip(holes, chosen, strict=True) if by == name)
+                filled = self._fill_by(name, filled, *layers, most, folder)
+            elif times:
+                filled = self._fill_far(filled, *layers, times, folder)
+            elif answer is not None and len(order) == 1:
+                rows = [(slice(0, len(answer)), answer)]
+                options: dict[str, Any] = dict(damaged=layers[1], folder=folder)
+                filled = lay(filled, layers[0], rows, feather=self.feather, **options)
             else:
-                filled = self._fill(filled, *layers, name, tile, folder)
+                filled = self._fill(filled, *layers, self.feather, folder)
         soften(filled, pixels, self.strength)
         share = sum(
             np.count_nonzero((plan[band] > 0) & (plan[band] < LEFT)) for band in scratch.bands(plan)
         )
         return filled, {"filled": round(share / plan.size, 6)} | facts
 
-    def tile_for(self, thickness: int, longest: int) -> int:
-        """The side of tiles for holes of this thickness in a photo whose sides are up to `longest`.
+    def halvings(self, thickness: int, longest: int) -> int:
+        """How often a photo with sides of up to `longest` is halved to fill a hole so thick.
 
-        It is doubled, so that shapes are few.
-
-        No tile may lie wholly in a hole, and some good pixels are little to go by.
+        No tile may lie wholly in a hole, and some good pixels are little to go by. From further
+        away a tile shows more, and the hole is nearer to those that the network was trained on.
         """
-        tile = self.tile
-        while tile < min(2 * thickness, longest):
-            tile *= 2
-        return tile
+        times = 0
+        while self.tile << times < min(2 * thickness, longest):
+            times += 1
+        return times
 
     def _tell(self, holes: list[Hole], chosen: list[str | None]) -> dict[str, Any]:
         """What the report says about the holes and what was chosen for each of them."""
@@ -204,43 +221,72 @@ class Inpainter(Inpainting):
         pixels: np.ndarray,
         mask: np.ndarray,
         damaged: np.ndarray,
-        name: str,
-        tile: int,
+        feather: int,
         folder: str | os.PathLike | None,
     ) -> np.ndarray:
-        multiple = self.multiple if name == NETWORK else 1
-        tile = -(-tile // multiple) * multiple
-        options: dict[str, Any] = dict(
-            multiple=multiple, feather=self.feather, damaged=damaged, folder=folder
-        )
-        if name != NETWORK:
-            near = finder.grow(mask, self.feather + REACH, folder)
-            for band in scratch.bands(damaged, near):
-                damaged[band] &= near[band]  # holes further away change nothing
-            return fill(pixels, mask, METHODS[name], tile=tile, overlap=self.overlap, **options)
+        """Filled by the network."""
+        multiple = self.multiple
 
         def go(tile: int, overlap: int) -> np.ndarray:
-            filler = network(self.trained, tile)
-            return fill(pixels, mask, filler, tile=tile, overlap=overlap, **options)
+            return fill(
+                pixels,
+                mask,
+                network(self.trained, tile),
+                tile=tile,
+                overlap=overlap,
+                multiple=multiple,
+                feather=feather,
+                damaged=damaged,
+                folder=folder,
+            )
 
-        return stages.within_memory(go, tile, self.overlap, multiple)
+        return stages.within_memory(go, self.tile, self.overlap, multiple)
 
+    def _fill_far(
+        self,
+        pixels: np.ndarray,
+        mask: np.ndarray,
+        damaged: np.ndarray,
+        times: int,
+        folder: str | os.PathLike | None,
+    ) -> np.ndarray:
+        """Filled by the network, which sees the photo halved so many times."""
+        small, other = pixels, damaged
+        hidden = finder.grow(mask, self.feather, folder)
+        sides = []
+        for _ in range(times):
+            sides.append(small.shape[:2])
+            small = octaves.halve(small, folder)
+            hidden, other = (octaves.halve_mask(one, folder) for one in (hidden, other))
+        small = self._fill(small, hidden, other, 0, folder)
+        for height, width in reversed(sides):
+            small = octaves.doubled(small, height, width, folder)
+        bands = ((band, image.to_float(small[band])) for band in scratch.bands(small))
+        return lay(pixels, mask, bands, feather=self.feather, damaged=damaged, folder=folder)
 
-def _lay_in(
-    pixels: np.ndarray,
-    mask: np.ndarray,
-    damaged: np.ndarray,
-    answer: np.ndarray,
-    feather: int,
-    folder: str | os.PathLike | None,
-) -> np.ndarray:
-    """Pixels with the holes of mask filled by an answer [H,W,3] for the whole of them."""
-
-    def filler(photo: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        return answer if photo.shape[-1] == 3 else answer[..., :1]  # all three are equal
-
-    options: dict[str, Any] = dict(feather=feather, damaged=damaged, folder=folder)
-    return fill(pixels, mask, filler, tile=max(mask.shape), overlap=0, **options)
+    def _fill_by(
+        self,
+        name: str,
+        pixels: np.ndarray,
+        mask: np.ndarray,
+        damaged: np.ndarray,
+        thickest: int,
+        folder: str | os.PathLike | None,
+    ) -> np.ndarray:
+        """Filled by one of METHODS, in tiles that hold more than the thickest hole."""
+        near = finder.grow(mask, self.feather + REACH, folder)
+        for band in scratch.bands(damaged, near):
+            damaged[band] &= near[band]  # holes further away change nothing
+        return fill(
+            pixels,
+            mask,
+            METHODS[name],
+            tile=self.tile << self.halvings(thickest, max(mask.shape)),
+            overlap=self.overlap,
+            feather=self.feather,
+            damaged=damaged,
+            folder=folder,
+        )
 
 
 def _layers(

@@ -39,3 +39,27 @@ def double(small: np.ndarray, height: int, width: int) -> Iterator[tuple[slice, 
         large = cv2.resize(rows, size, interpolation=cv2.INTER_LINEAR)
         begin = top - 2 * first
         yield slice(top, bottom), large[begin : begin + bottom - top, :width]
+
+
+def halve_mask(mask: np.ndarray, folder: str | os.PathLike | None = None) -> np.ndarray:
+    """mask [H,W] uint8 at half its sides, rounded up: 1 where any of four pixels is not 0."""
+    height, width = mask.shape
+    small = scratch.zeros((-(-height // 2), -(-width // 2)), np.uint8, folder)
+    for band in scratch.bands(mask, small, rows=EVEN):
+        half = slice(band.start // 2, -(-band.stop // 2))
+        for down in (0, 1):
+            for across in (0, 1):
+                some = mask[band][down::2, across::2] > 0
+                small[half][: len(some), : some.shape[1]] |= some
+    return small
+
+
+def doubled(
+    small: np.ndarray, height: int, width: int, folder: str | os.PathLike | None = None
+) -> np.ndarray:
+    """All rows of `double`, of small [h,w,C]: [height,width,C] of the same dtype."""
+    large = scratch.empty((height, width, small.shape[-1]), small.dtype, folder)
+    for band, rows in double(small, height, width):
+        large[band] = rows.reshape(large[band].shape)
+        scratch.release(large)
+    return large

@@ -7,7 +7,9 @@ import json
 import os
 import pathlib
 import sys
+import threading
 from collections.abc import Callable, Mapping
+from concurrent import futures
 from typing import Any, ClassVar, Generic, TypeVar, overload
 
 import jax
@@ -18,8 +20,10 @@ from oldphoto_jax import described
 from oldphoto_jax.photo.types import Batch
 from oldphoto_jax.predictors import metadata as kept
 from oldphoto_jax.predictors.predictor import Networks, Predictor
-from oldphoto_jax.restore import exported
+from oldphoto_jax.restore import exported, heap
 from oldphoto_jax.weights import cache, catalogue, names, store
+
+MAKERS = futures.ThreadPoolExecutor(3, "programs")  # one for each network of the chain
 
 Result = TypeVar("Result")
 Kind = TypeVar("Kind", bound=Predictor, covariant=True)
@@ -43,8 +47,11 @@ class Stage(Generic[Kind]):
         arrays: dict[str, Any] = {}
         for name, one in weights.items():
             arrays |= names.flatten(one, name) if isinstance(one, nnx.Module) else {name: one}
-        self.params = jax.device_put(arrays)
-        self._programs: dict[Any, Callable[[Any, Batch], Batch]] = {}
+        # What a file holds in 16 bits the networks compute with in 32: widened here once, not at
+        # every call.
+        self.params = jax.device_put({name: _wide(one) for name, one in arrays.items()})
+        self._programs: dict[Any, futures.Future[Callable[[Any, Batch], Batch]]] = {}
+        self._asked, self._traced = threading.Lock(), threading.Lock()
 
     @functools.cached_property
     def _bare(self) -> Networks:
@@ -80,23 +87,43 @@ class Stage(Generic[Kind]):
         `more` is what else the predictor wants to see, such as mask [N,H,W,1] with 1 where damaged.
         """
         batch: Batch = {"photo": photo, **more}
-        key = tuple((name, one.shape, one.dtype) for name, one in batch.items())
-        if key not in self._programs:
-            self._programs[key] = self._program(batch)
-            self.compiled.append(photo.shape)
-        answer = self._programs[key](self.params, batch)
+        answer = self._program(batch).result()(self.params, batch)
         return {name: np.asarray(array) for name, array in answer.items()}
 
-    def _program(self, batch: Batch) -> Callable[[Any, Batch], Batch]:
-        """The compiled function of such batches."""
-        if not (self.keeps and self.checksum):
-            return jax.jit(self.predict)
-        return exported.obtain(self.predict, self.identity, self.params, batch)
+    def ready(self, photo: tuple[int, ...], **more: tuple[int, ...]) -> None:
+        """Begins to make the program for arrays of these shapes, float32, which will be wanted."""
+        shapes = {"photo": photo, **more}
+        self._program({name: np.empty(shape, np.float32) for name, shape in shapes.items()})
+
+    def _program(self, batch: Batch) -> futures.Future[Callable[[Any, Batch], Batch]]:
+        """The compiled function of such batches; it is made in a thread where there is none yet."""
+        key = tuple((name, one.shape, one.dtype) for name, one in batch.items())
+        with self._asked:
+            if key not in self._programs:
+                self._programs[key] = MAKERS.submit(self._make, batch)
+                self.compiled.append(batch["photo"].shape)
+            return self._programs[key]
+
+    def _make(self, batch: Batch) -> Callable[[Any, Batch], Batch]:
+        shapes = jax.tree.map(lambda one: jax.ShapeDtypeStruct(one.shape, one.dtype), batch)
+        with self._traced:
+            if self.keeps and self.checksum:
+                function = exported.obtain(self.predict, self.identity, self.params, shapes)
+            else:
+                function = jax.jit(self.predict)
+            lowered = function.lower(self.params, shapes)
+        return lowered.compile()
 
     @property
     def identity(self) -> str:
         """What its programs depend on, beside the shapes that go in."""
         return json.dumps([self.checksum, described.describe(self.predictor)], sort_keys=True)
+
+
+def _wide(array: Any) -> Any:
+    """The array as float32 where it is of a smaller floating type."""
+    small = jax.numpy.issubdtype(array.dtype, jax.numpy.floating) and array.dtype.itemsize < 4
+    return array.astype(np.float32) if small else array
 
 
 @overload
@@ -215,11 +242,13 @@ def cache_folder() -> pathlib.Path:
     return cache.folder("compiled")
 
 
-def keep_compiled() -> None:
-    """Keeps programs between runs, so that a second one neither traces nor compiles any.
+def prepare() -> None:
+    """Prepares a process of our own: it keeps programs for the next one, and memory for itself.
 
-    Those of stages as `exported` has them, and in `cache_folder` what JAX has compiled.
+    A second run neither traces nor compiles: programs of stages are kept as `exported` has them,
+    and in `cache_folder` what JAX has compiled. See `heap` for the memory.
     """
+    heap.keep()
     Stage.keeps = True
     jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)

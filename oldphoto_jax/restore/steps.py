@@ -60,6 +60,11 @@ class Find(Step):
         """Whether it is known already; by a mask that was given, too."""
         return "given" in record or "probability" in record
 
+    def ready(self, record: Record) -> None:
+        """The program of its tiles."""
+        if "pixels" in record:
+            self.detector.ready(*record["pixels"].shape[:2])
+
     def __call__(self, record: Record, folder: Folder = None) -> Record:
         """`probability` [H,W] uint16, 65535 is certain."""
         return {"probability": self.detector.find(record["pixels"], folder)}
@@ -159,6 +164,10 @@ class Fill(Step):
         """The inpainter's network."""
         return self.inpainter.stage
 
+    def ready(self, record: Record) -> None:
+        """The program of its tiles, as they are for most holes."""
+        self.inpainter.ready()
+
     def __call__(self, record: Record, folder: Folder = None) -> Record:
         """`restored` [H,W,C] like the pixels; these themselves where no good one is left.
 
@@ -169,8 +178,8 @@ class Fill(Step):
         if idle or holes.share(holes.grow(mask, self.inpainter.feather, folder)) < 1:
             restored, facts = self.inpainter.mend(pixels, mask, folder, record.get("fill"))
             # A view that came with the fill shows all holes filled, and by tiles of one size.
-            tile = self.inpainter.tile_for(facts["thickest"], max(mask.shape))
-            stale = facts["left"] or tile > self.inpainter.tile
+            far = self.inpainter.halvings(facts["thickest"], max(mask.shape)) > 0
+            stale = facts["left"] or far
             same = restored is pixels and "pixels view" in record  # then both get the same colours
             made = {"restored view": None} if stale or same else {}
             return {"restored": restored, "told": facts} | made

@@ -10,11 +10,12 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from oldphoto_jax.photo import image
+from oldphoto_jax.restore import ahead
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,11 +141,16 @@ def _results(
     batch: int,
 ) -> Iterator[np.ndarray]:
     """The function's answer for every tile, row by row, computed `batch` tiles at a time."""
-    places = iter(itertools.product(down.starts, across.starts))
-    while group := list(itertools.islice(places, batch)):
+
+    def answers(group: Sequence[tuple[int, int]]) -> np.ndarray:
         tiles = [cut(photo, place, (down.side, across.side)) for place in group]
         tiles += tiles[-1:] * (batch - len(group))  # a smaller batch would be one more program
-        yield from np.asarray(function(np.stack(tiles)))[: len(group)]
+        return np.asarray(function(np.stack(tiles)))[: len(group)]
+
+    places = iter(itertools.product(down.starts, across.starts))
+    groups = iter(lambda: [*itertools.islice(places, batch)], [])
+    for answer in ahead.results(answers, groups):
+        yield from answer
 
 
 def cut(photo: np.ndarray, place: tuple[int, int], shape: tuple[int, int]) -> np.ndarray:
