@@ -118,8 +118,8 @@ def errors():
 
 
 def test_commands_are_of_known_programs():
-    known = {"oldphoto", "python", "python3", "pip", "pytest", "sphinx-build", ".ci/run"}
-    assert {words[0] for words in COMMANDS} <= known | {"GOLDEN_DIR=other/fixtures"}
+    known = {"oldphoto", "python", "python3", "pip", "pytest", "sphinx-build", "source"}
+    assert {words[0] for words in COMMANDS} <= known | {".ci/run", "GOLDEN_DIR=other/fixtures"}
     assert {words[0] for words in OURS} >= {"oldphoto_jax.cli", "oldphoto_jax.main"}
 
 
