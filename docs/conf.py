@@ -4,17 +4,25 @@ Nothing is fetched. Docstrings are Markdown, as the documents are: each goes int
 that is made already, so that no prose can be a fault of reStructuredText.
 """
 
-import os
 import pathlib
 import re
+import textwrap
 
 from markdown_it import MarkdownIt
 
 import oldphoto_jax
 
-DOCS = pathlib.Path(__file__).parent
+DOCS = pathlib.Path(__file__).parent.resolve()
 PACKAGE = pathlib.Path(oldphoto_jax.__file__).parent
 MARKDOWN = MarkdownIt("commonmark", {"html": False})
+COLUMNS = re.compile(r"^\S.*?\S {2,}\S", re.M)
+CODE = "    "
+MODULE = """### {0}
+
+```{{eval-rst}}
+.. automodule:: oldphoto_jax.{0}
+```
+"""
 
 project = "oldphoto_jax"
 author = copyright = "The oldphoto_jax authors"
@@ -55,24 +63,22 @@ def read_page(app, docname, source):
 
 def listed(names):
     """A heading for each module, and below it what autodoc knows."""
-    parts = []
-    for path in (
-        path for name in names.split() for path in modules(PACKAGE / name.replace(".", os.sep))
-    ):
-        name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
-        directive = f".. automodule:: {PACKAGE.name}.{name}"
-        parts.append(f"### {name}\n\n```{{eval-rst}}\n{directive}\n```\n")
-    return "\n".join(parts)
+    paths = [path for name in names.split() for path in modules(name)]
+    found = [".".join(path.relative_to(PACKAGE).with_suffix("").parts) for path in paths]
+    return "\n".join(MODULE.format(name) for name in found)
 
 
-def modules(place):
-    """The modules of a room, or the one module."""
+def modules(name):
+    """The one module of this name, or all of a room."""
+    place = PACKAGE.joinpath(*name.split("."))
     if not place.is_dir():
         return [place.with_suffix(".py")]
     return sorted(path for path in place.glob("*.py") if path.stem != "__init__")
 
 
 def read_docstring(app, what, name, obj, options, lines):
-    """Makes HTML of a docstring."""
-    html = MARKDOWN.render("\n".join(lines))
-    lines[:] = [".. raw:: html", "", *("   " + line for line in html.splitlines()), ""]
+    """Makes HTML of a docstring, where there is one; what is set in columns stays in them."""
+    parts = re.split(r"\n\n+", "\n".join(lines))
+    parts = [textwrap.indent(part, CODE) if COLUMNS.search(part) else part for part in parts]
+    if html := MARKDOWN.render("\n\n".join(parts)):
+        lines[:] = [".. raw:: html", "", *("   " + line for line in html.splitlines()), ""]
