@@ -56,9 +56,9 @@ latter with VGG-16's low layers in place of the distances:
 (configs/colorize.py:lite_critic, configs/colorize.py:lite_perceptual.)
 Cost: (not run in this length).
 Expected: (not run in this length; MODEL_ZOO.md has 300 steps of `:lite_critic`,
-experiments/README.md the same losses for a hundred steps after `:lite`). With an earlier network,
-three times the weight of "fool" and rates of 3e-4 and 1e-3, colours swung between 0.7 and 0.9 of
-the truth's colourfulness, and faces became blotched.
+experiments/colorize_loss.md the same losses for a hundred steps after `:lite`). With an earlier
+network, three times the weight of "fool" and rates of 3e-4 and 1e-3, colours swung between 0.7 and
+0.9 of the truth's colourfulness, and faces became blotched.
 """
 
 import dataclasses

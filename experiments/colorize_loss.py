@@ -23,7 +23,7 @@ mean colour: no variant is trained for exactly what is measured.
 Answer after 100 steps on top of such a run, three seeds, at a temperature of 0.5: rare colours that
 count for more make photos a quarter more colourful than the choice alone (22.5 against 17.9; the
 truth has 39.8) at 0.14 dB of PSNR, VGG and a critic a tenth (19.8, 0.11 dB); L1 alone makes them
-slightly paler (17.2). The table is in experiments/README.md.
+slightly paler (17.2). The table is in colorize_loss.md.
 """
 
 import dataclasses

@@ -13,7 +13,7 @@ All of them:  python -m experiments.run experiments/inpaint_choices.py --seeds=3
 The network is the article's, far smaller; it paints the hole from nothing, not on top of a smooth
 filling, so that its layers have all of the work. Measured is the PSNR inside the holes of the
 validation photos at the end, of all holes and by their width in pixels; what the terms of the
-loss are meant for is LPIPS and the eye: see experiments/README.md for both, and the answer.
+loss are meant for is LPIPS and the eye: see inpaint_choices.md for both, and the answer.
 """
 
 import dataclasses

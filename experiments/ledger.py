@@ -4,10 +4,10 @@ r"""Keeps what an experiment's runs came to as lines of JSON, and makes its tabl
     python -m experiments.ledger table experiments/segment_seeing.jsonl
 
 A work folder holds gigabytes and stays where it was made; the lines are small enough to commit, and
-a table in README.md comes of nothing else. The first line says what was asked, as `experiments.run`
-wrote it down; each other one is a run: variant, seed, step, and the figures of its last validation.
-Figures of exams that a run sat later, in its folder's exams.json, stand beside them. `keep` adds
-runs that are not there yet and refuses to mix another question in.
+the table in the experiment's Markdown file comes of nothing else. The first line says what was
+asked, as `experiments.run` wrote it down; each other one is a run: variant, seed, step, and the
+figures of its last validation. Figures of exams that a run sat later, in its folder's exams.json,
+stand beside them. `keep` adds runs that are not there yet and refuses to mix another question in.
 """
 
 from __future__ import annotations

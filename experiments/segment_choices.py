@@ -14,7 +14,7 @@ weights of a run can be examined as any others, so flip averaging needs no run o
     oldphoto evaluate segment --tta --weights runs/segment_choices/base/0 --photos PHOTOS
 
 Answer after 120 steps, two seeds: the stock stem costs 0.08 of average precision (95 %
-interval 0.02); the others cannot be told apart. The table is in experiments/README.md.
+interval 0.02); the others cannot be told apart. The table is in segment_choices.md.
 """
 
 import dataclasses

@@ -14,7 +14,7 @@ free ones alone or all, is asked by --photos. Weights of a run can be put to
 `oldphoto evaluate segment --obvious` and `python -m experiments.genuine_exam` as any others.
 
 Answer: polarity is worth 0.024 of average precision and obvious damage 0.026, at more than twice
-the marks on undamaged photos; of the others three seeds show nothing (README.md).
+the marks on undamaged photos; of the others three seeds show nothing (segment_seeing.md).
 """
 
 import dataclasses

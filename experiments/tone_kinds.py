@@ -7,7 +7,7 @@ Every photo of PHOTOS (what a configuration takes: samples, a folder, a .txt lis
 colour, is led through the lives below, each made from a seed: made gray, toned, its dyes faded as
 densities fade, and as it came. What `photo.tone` takes them for makes the confusion matrix, printed
 as Markdown and written to --json. --list tells of each photo as it is what it is taken for. The
-tables of the packaged samples and of the validation photos stand in experiments/README.md.
+tables of the packaged samples and of the validation photos stand in tone_kinds.md.
 """
 
 import argparse

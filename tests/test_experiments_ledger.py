@@ -1,12 +1,14 @@
 """Lines that are kept of an experiment tell the same as its folder, and nothing else gets in."""
 
 import json
+import pathlib
 import shutil
 
 import pytest
 
 from experiments import ledger, report
 
+FOLDER = pathlib.Path(ledger.__file__).parent
 ASKED = {
     "experiment": "experiments/toy.py",
     "question": "Are few enough?",
@@ -60,6 +62,11 @@ def test_the_table_comes_of_the_file_alone(workdir, tmp_path, capsys):
     cells = [cell.strip() for cell in rows[3].split("|")[1:-1]]
     assert cells[:3] == ["few", "1", "0.3750"]
     assert cells[3] == "0.1250"  # seed 0 alone has both
+
+
+@pytest.mark.parametrize("file", [*FOLDER.glob("*.jsonl")], ids=lambda file: file.stem)
+def test_the_table_that_is_shown_comes_of_the_committed_lines(file):
+    assert ledger.table(ledger.read(file)) in file.with_suffix(".md").read_text("utf-8")
 
 
 def test_later_runs_join_and_replace(workdir):

@@ -24,7 +24,7 @@ from oldphoto_jax.restore import stage
 from oldphoto_jax.weights import catalogue, store
 from tests import untrained
 
-GUIDE = pathlib.Path(old_photos.__file__).parent / "README.md"
+GUIDE = pathlib.Path(__file__).parents[1] / "docs" / "extend.md"
 GRAY, SIZE = 90, 64
 TINY = dict(network=unet.Blueprint(width=4, decoder_width=4, depth=18))
 
@@ -231,7 +231,8 @@ def test_questions_that_cannot_be_answered_are_told(photos, tmp_path, monkeypatc
 def test_the_way_to_ship_a_finder_names_commands_that_there_are():
     part = GUIDE.read_text("utf-8").partition("## Shipping a finder")[2].partition("\n## ")[0]
     text = re.sub(r" *\\\n *", " ", part)
-    lines = [shlex.split(line) for line in re.findall(r"^ {4}(\w.*)$", text, re.M)]
+    blocks = re.findall(r"^ *```bash\n(.*?)^ *```", text, re.M | re.S)
+    lines = [shlex.split(line) for block in blocks for line in block.splitlines()]
     names = [words[2] for words in lines if words[:2] == ["python", "-m"]]
     assert names[:2] == ["experiments.pack_weights", "experiments.old_photos"]
     for name in {*names} - {"pytest"}:

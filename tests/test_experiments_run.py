@@ -453,12 +453,13 @@ def test_drops_are_not_silently_left_where_they_were():
         plans.stretched(config, 100)
 
 
-def test_the_readme_names_every_experiment():
-    text = (ROOT / "experiments" / "README.md").read_text("utf-8")
-    helpers = {"__init__", "run", "plan", "report", "curves", "inpaint_torch"}
-    helpers |= {"aftermath", "broken", "visit"}  # of restore_faults and restore_speed
-    for path in (ROOT / "experiments").glob("*.py"):
-        assert path.stem in helpers or f"`{path.name}`" in text
+def test_the_index_has_every_experiment_and_its_answer_every_variant():
+    folder = ROOT / "experiments"
+    index = (folder / "README.md").read_text("utf-8")
+    helpers = {"__init__", "plan", "report", "curves", "inpaint_torch", "visit"}
+    for path in (*folder.glob("*.py"), *folder.glob("speed/*.py")):
+        assert path.stem in helpers or f"]({path.relative_to(folder).as_posix()})" in index
     for path in (CHOICES, LOSS):
+        answer = (ROOT / path).with_suffix(".md").read_text("utf-8")
         for variant in runpy.run_path(path)["VARIANTS"]:
-            assert f"| {variant} |" in text
+            assert f"| {variant} |" in answer

@@ -18,11 +18,11 @@ import oldphoto_jax
 ROOT = pathlib.Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-# Those that `test` brings along; the others need other machines, or gigabytes.
+# Those that `test` brings along; the others need other machines, or gigabytes, or no test does.
 BROUGHT = {
     e for r in map(Requirement, EXTRAS["test"]) if r.name == PROJECT["name"] for e in r.extras
 }
-ELSEWHERE = {"compare", "cuda", "tpu"}
+ELSEWHERE = {"compare", "cuda", "docs", "tpu"}
 OPTIONAL = (
     "tensorboard",
     "heic",
@@ -34,6 +34,7 @@ DISTRIBUTIONS = {  # where the name differs from that of the module
     "PIL": "pillow",
     "absl": "absl-py",
     "cv2": "opencv-python-headless",
+    "markdown_it": "markdown-it-py",
     "orbax": "orbax-checkpoint",
     "skimage": "scikit-image",
 }
@@ -114,8 +115,11 @@ def test_what_is_imported_is_required_and_what_is_required_is_imported():
     extra = {name for one in OPTIONAL for name in requirements(EXTRAS[one])}
     assert imported("oldphoto_jax") | UNSEEN == core.keys() | extra
     everything = core.keys() | extra | requirements(EXTRAS["test"]).keys()
-    more = {"experiments": requirements([*EXTRAS["compare"], *EXTRAS["experiments"]]).keys()}
-    for folder in ("configs", "experiments", "tests"):
+    more = {
+        "docs": requirements(EXTRAS["docs"]).keys(),
+        "experiments": requirements([*EXTRAS["compare"], *EXTRAS["experiments"]]).keys(),
+    }
+    for folder in ("configs", "docs", "experiments", "tests"):
         assert imported(folder) <= everything | more.get(folder, set())
 
 
@@ -146,8 +150,8 @@ def test_pythons_that_are_named_are_those_of_the_statement_and_of_ci():
     assert PROJECT["requires-python"] == f">={versions[0]}"
     script = (ROOT / ".ci" / "run").read_text("utf-8")
     assert set(versions) == set(re.findall(r"find_python (3\.\d+)", script))
-    readme = (ROOT / "README.md").read_text("utf-8")
-    assert f"Python {versions[0]} or newer" in readme and f"Python {versions[-1]}" in readme
+    assert f"Python {versions[0]} or newer" in (ROOT / "README.md").read_text("utf-8")
+    assert f"Python {versions[-1]}" in (ROOT / "docs" / "limits.md").read_text("utf-8")
 
 
 def test_versions_agree():

@@ -14,7 +14,7 @@ from oldphoto_jax.photo.disk import files
 
 SIDE = 256
 COLORED = ("astronaut", "chelsea", "coffee")  # public domain and CC0, carried by scikit-image
-CONFUSION = {  # true kind: what it was taken for; the whole table is in experiments/README.md
+CONFUSION = {  # true kind: what it was taken for; the whole table is in experiments/tone_kinds.md
     tone.GRAY: {tone.GRAY: 6},
     tone.TONED: {tone.TONED: 15},
     tone.FADED: {tone.FADED: 23, tone.COLOR: 13},

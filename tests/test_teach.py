@@ -194,8 +194,8 @@ def test_the_run_rehearses_and_draws_only_what_is_here(album, weights):
     assert np.mean(kinds) == pytest.approx(1 / 2, abs=0.1)
 
 
-def test_the_readme_has_its_numbers():
-    told = (pathlib.Path(__file__).parents[1] / "README.md").read_text("utf-8")
+def test_the_documents_have_its_numbers():
+    told = (pathlib.Path(__file__).parents[1] / "docs" / "masks.md").read_text("utf-8")
     told = " ".join(told.split())
     for words in (
         f"at least one and at most {teach.HELD}, is held back",

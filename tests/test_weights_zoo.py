@@ -138,6 +138,17 @@ def test_figures_are_those_of_its_lines_in_the_tables(row):
     assert len(figures) > 2 and set(figures) <= set(re.findall(r"\d+\.\d+", "".join(lines)))
 
 
+@every_packaged
+def test_figures_that_are_measured_are_those_of_the_tables(row):
+    texts = [(ROOT / name).read_text("utf-8") for name in ("README.md", "docs/measured.md")]
+    lines = [line for text in texts for line in re.findall(rf"^\| `{row.name}`.*", text, re.M)]
+    known = [float(figure) for figure in re.findall(r"\d+\.\d+", zoo.prose(row))]
+    assert len(lines) > 1
+    for figure in re.findall(r"\d+\.\d+", "".join(lines)):
+        digits = len(figure.partition(".")[2])
+        assert figure in {f"{one:.{digits}f}" for one in known}, figure
+
+
 def test_commands_of_the_zoo_are_understood(document):
     blocks = re.findall(r"^```bash\n(.*?)^```", document, re.M | re.S)
     lines = [line for block in blocks for line in block.replace("\\\n", "").splitlines()]

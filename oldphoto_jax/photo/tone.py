@@ -41,7 +41,7 @@ ALONG = 0.5  # weight of residuals along that hue: toning and fading are uneven 
 ROUNDS = 6  # of the robust fit; more change nothing visible
 DARKEST = 0.02  # share of the middle, in cells, that makes its black
 REDDER = 2.0  # units of lightness that one of red (a of Lab) stands for in a faded black
-LIFTED = 26.0  # units of Lab: one in six good colour photos has such blacks (experiments/README)
+LIFTED = 26.0  # units of Lab: one in six good colour photos has such blacks (see tone_kinds.md)
 
 
 @dataclasses.dataclass(frozen=True)

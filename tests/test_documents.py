@@ -1,6 +1,7 @@
-"""What the README says is so: its commands parse, its files exist, its links lead somewhere."""
+"""What documents say is so: their commands parse, their files exist, their links lead somewhere."""
 
 import argparse
+import ast
 import importlib
 import json
 import pathlib
@@ -13,14 +14,35 @@ import tomllib
 import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text("utf-8")
-NAMES = ("README.md", "CHANGELOG.md", "docs/design.md")
-DOCUMENTS = {name: (ROOT / name).read_text("utf-8") for name in NAMES}
-BLOCKS = re.findall(r"^```bash\n(.*?)^```", README, re.M | re.S)
-SPANS = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", README, flags=re.M | re.S))
 FOLDERS = (".ci", "configs", "docs", "experiments", "oldphoto_jax", "tests")
+PATHS = (
+    *(ROOT / name for name in ("README.md", "CHANGELOG.md")),
+    *(path for name in ("docs", "experiments", "tests") for path in (ROOT / name).rglob("*.md")),
+)
+DOCUMENTS = {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in PATHS}
+README = DOCUMENTS["README.md"]
 BINARY = (".pyc", ".npz", ".safetensors")
 PLACEHOLDER = re.compile(r"[A-Z]{4,}")  # models/NAME.py
+
+
+def blocks(text, language="bash"):
+    """What stands between fences of this language, without the indentation of lists."""
+    return re.findall(rf"^ *```{language}\n(.*?)^ *```", text, re.M | re.S)
+
+
+def spans(text):
+    prose = re.sub(r"^ *```.*?^ *```", "", text, flags=re.M | re.S)
+    return [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", prose)]
+
+
+def anchors(text):
+    headings = re.findall(r"^#+ (.*)$", text, re.M)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in headings}
+
+
+BLOCKS = [block for text in DOCUMENTS.values() for block in blocks(text)]
+GUIDES = [README, *(text for name, text in DOCUMENTS.items() if name.startswith("docs/"))]
+SPANS = [span for text in GUIDES for span in spans(text)]
 
 # Parses each command line by the program's own flags, and checks what a run would check first.
 PARSE = """
@@ -49,34 +71,41 @@ class Parsed(Exception):
 
 
 def commands():
-    """Every command of the README as a list of words, without the folder of the environment."""
+    """Every command as a list of words, without the folder of the environment."""
     for block in BLOCKS:
         for line in block.replace("\\\n", " ").splitlines():
             for command in line.split("&&"):
                 words = shlex.split(command, comments=True)
-                yield [word.removeprefix(".venv/bin/") for word in words]
-    yield from (shlex.split(span) for span in SPANS if re.match(r"oldphoto .|python -m ", span))
+                yield tuple(word.removeprefix(".venv/bin/") for word in words)
+    for span in SPANS:
+        if re.match(r"(oldphoto|python -m) \S+ \S", span):  # more than a name
+            yield tuple(shlex.split(span))
 
 
 def ours(words):
     """[module, argument, ...] of a command that starts a program of ours, else nothing."""
     if words[0] == "oldphoto":
         return ["oldphoto_jax.cli", *words[1:]]
-    return words[2:] if words[:2] == ["python", "-m"] else []
+    module = words[2] if words[:2] == ("python", "-m") else ""
+    return [*words[2:]] if module.split(".")[0] in FOLDERS else []
 
 
-COMMANDS = list(commands())
+COMMANDS = [*dict.fromkeys(commands())]
 OURS = [ours(words) for words in COMMANDS if ours(words)]
 TRAININGS = [words[1:] for words in OURS if words[0] == "oldphoto_jax.main"]
 OTHERS = [words for words in OURS if words[0] != "oldphoto_jax.main"]
 RUN = ["--config=configs/segment.py", "--workdir=runs/x"]
-CHANGES = [[*RUN, *shlex.split(span)] for span in SPANS if span.startswith("--config.")]
+CHANGES = [
+    [*RUN, *shlex.split(span)]
+    for span in dict.fromkeys(SPANS)
+    if re.match(r"--config\..*=", span) and not PLACEHOLDER.search(span)
+]
 MISSPELT = [*RUN, "--config.task.sise=1"]
 
 
 @pytest.fixture(scope="module")
 def errors():
-    """What the training door says to every command line of the README, and to a wrong one."""
+    """What the training door says to every command line that is shown, and to a wrong one."""
     answer = subprocess.run(
         [sys.executable, "-c", PARSE],
         input=json.dumps([*TRAININGS, *CHANGES, MISSPELT]),
@@ -88,22 +117,10 @@ def errors():
     return json.loads(answer.stdout)
 
 
-def test_the_readme_has_commands_of_every_kind():
-    modules = {words[0] for words in OURS}
-    assert modules >= {"oldphoto_jax.cli", "oldphoto_jax.main", "oldphoto_jax.data.builders"}
-    visits = {words[1] for words in OURS if words[0] == "oldphoto_jax.cli"}
-    steps = {"colorize", "detect", "inpaint"}
-    assert visits == steps | {"evaluate", "info", "restore", "teach", "weights"}
-    known = {
-        "oldphoto",
-        "python",
-        "python3",
-        "pip",
-        "pytest",
-        ".ci/run",
-        "GOLDEN_DIR=other/fixtures",
-    }
-    assert {c[0] for c in COMMANDS} <= known
+def test_commands_are_of_known_programs():
+    known = {"oldphoto", "python", "python3", "pip", "pytest", "sphinx-build", "source"}
+    assert {words[0] for words in COMMANDS} <= known | {".ci/run", "GOLDEN_DIR=other/fixtures"}
+    assert {words[0] for words in OURS} >= {"oldphoto_jax.cli", "oldphoto_jax.main"}
 
 
 @pytest.mark.parametrize("command", OTHERS, ids=shlex.join)
@@ -131,7 +148,8 @@ def test_a_misspelt_field_is_noticed(errors):
 
 
 def test_the_two_commands_are_whole_lines_and_ci_runs_the_second():
-    wholes = [block.strip() for block in BLOCKS if block.startswith("python3 -m venv")]
+    starts = [block for block in blocks(README) if block.startswith("python3 -m venv")]
+    wholes = [block.strip() for block in starts]
     assert len(wholes) == 2 and not any("\n" in line for line in wholes)
     first, second = wholes
     assert "oldphoto restore --sample" in first and second.endswith("pytest -q")
@@ -141,8 +159,23 @@ def test_the_two_commands_are_whole_lines_and_ci_runs_the_second():
 
 def test_extras_exist():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    named = set(re.findall(r"\.\[(\w+)\]", README))
-    assert named == project["optional-dependencies"].keys()
+    named = re.findall(r"(?:\.|oldphoto-jax)\[([a-z,]+)\]", "".join(DOCUMENTS.values()))
+    extras = {extra for several in named for extra in several.split(",")}
+    assert "test" in extras and extras <= project["optional-dependencies"].keys()
+
+
+def test_the_readme_is_short():
+    assert len(README.splitlines()) <= 170
+
+
+def test_python_that_is_shown_can_be_imported():
+    shown = [block for text in DOCUMENTS.values() for block in blocks(text, "python")]
+    assert shown
+    for block in shown:
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom):
+                module = importlib.import_module(node.module)
+                assert all(hasattr(module, alias.name) for alias in node.names), block
 
 
 def test_files_that_are_spoken_of_exist():
@@ -155,20 +188,25 @@ def test_files_that_are_spoken_of_exist():
         assert (ROOT / folder).exists(), path
 
 
+def test_modules_of_the_reference_exist():
+    text = "".join(text for name, text in DOCUMENTS.items() if name.startswith("docs/reference/"))
+    names = " ".join(re.findall(r"<!-- modules: (.*) -->", text)).split()
+    assert len(names) == len({*names}) > 10
+    for name in names:
+        place = ROOT.joinpath("oldphoto_jax", *name.split("."))
+        assert place.is_dir() or place.with_suffix(".py").exists(), name
+
+
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_links_lead_somewhere(name):
-    headings = re.findall(r"^#+ (.*)$", DOCUMENTS[name], re.M)
-    anchors = {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
-    links = re.findall(r"\]\(([^)\s]+)\)", DOCUMENTS[name])
-    assert links
-    for link in links:
+    for link in re.findall(r"\]\(([^)\s]+)\)", DOCUMENTS[name]):
         path, _, anchor = link.partition("#")
         if "://" in link:
             assert link.startswith("https://")
-        elif path:
-            assert (ROOT / name).parent.joinpath(path).exists(), link
-        else:
-            assert anchor in anchors, link
+            continue
+        target = (ROOT / name).parent.joinpath(path) if path else ROOT / name
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target.read_text("utf-8")), link
 
 
 def test_no_file_names_a_host_of_a_package_registry():
