@@ -161,7 +161,8 @@ def test_the_network_sees_thick_holes_from_further_away_in_tiles_of_one_size(
     assert [inpainter.halvings(n, 401) for n in (1, 32, 33, 64, 65, 150)] == [0, 0, 1, 1, 2, 3]
     filled, told = inpainter.mend(damaged, mask, tmp_path)
     assert told["thickest"] == 149 and told["holes"] == {"network": 3}
-    assert np.array_equal(filled, pixels)  # nothing of the damage is seen at any size
+    # Nothing of the damage is seen at any size; float32 has hardly more steps than 16 bits.
+    assert np.abs(filled.astype(int) - pixels).max() <= (dtype == np.uint16)
     assert {*stage.seen} == {(1, 64, 64, 3)}
 
 
