@@ -18,12 +18,14 @@ def halve(pixels: np.ndarray, folder: str | os.PathLike | None = None) -> np.nda
     height, width, channels = pixels.shape
     small = scratch.empty((-(-height // 2), -(-width // 2), channels), pixels.dtype, folder)
     for band in scratch.bands(pixels, small, rows=EVEN):
-        rows = np.ascontiguousarray(pixels[band])
         half = slice(band.start // 2, -(-band.stop // 2))
-        size = (small.shape[1], half.stop - half.start)
-        averaged = cv2.resize(rows, size, interpolation=cv2.INTER_AREA)
-        small[half] = averaged.reshape(size[1], size[0], channels)
+        small[half] = _halved(pixels[band]).reshape(small[half].shape)
     return small
+
+
+def _halved(rows: np.ndarray) -> np.ndarray:
+    size = -(-rows.shape[1] // 2), -(-rows.shape[0] // 2)
+    return cv2.resize(np.ascontiguousarray(rows), size, interpolation=cv2.INTER_AREA)
 
 
 def double(small: np.ndarray, height: int, width: int) -> Iterator[tuple[slice, np.ndarray]]:
@@ -42,15 +44,12 @@ def double(small: np.ndarray, height: int, width: int) -> Iterator[tuple[slice, 
 
 
 def halve_mask(mask: np.ndarray, folder: str | os.PathLike | None = None) -> np.ndarray:
-    """mask [H,W] uint8 at half its sides, rounded up: 1 where any of four pixels is not 0."""
+    """mask [H,W] uint8 at half its sides: 1 where `halve` averages over any pixel that it marks."""
     height, width = mask.shape
-    small = scratch.zeros((-(-height // 2), -(-width // 2)), np.uint8, folder)
+    small = scratch.empty((-(-height // 2), -(-width // 2)), np.uint8, folder)
     for band in scratch.bands(mask, small, rows=EVEN):
         half = slice(band.start // 2, -(-band.stop // 2))
-        for down in (0, 1):
-            for across in (0, 1):
-                some = mask[band][down::2, across::2] > 0
-                small[half][: len(some), : some.shape[1]] |= some
+        small[half] = _halved(np.float32(mask[band] > 0)) > 0
     return small
 
 
