@@ -7,6 +7,7 @@ that --help answers at once.
 from __future__ import annotations
 
 import argparse
+import atexit
 import os
 import sys
 from collections.abc import Sequence
@@ -31,6 +32,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit status."""
     with terminal.listened():
         return _run(argv)
+
+
+def program() -> int:
+    """`main` as a process of its own, which then ends at once and returns to no caller.
+
+    Threads and whatever else waits for the end of a process are done by then. Only taking Python
+    and its libraries to pieces is left out, which would take half a second.
+    """
+    ended: list[int] = []
+
+    def leave() -> None:
+        if not ended:  # it ends by an exception, which Python has yet to tell
+            return
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            try:
+                stream.flush()
+            except (OSError, ValueError):  # Python tells that, too, and ends with another status
+                return
+        os._exit(ended[0])
+
+    atexit.register(leave)  # called last: those who come later are called before
+    ended.append(main())
+    return ended[0]
 
 
 def _run(argv: Sequence[str] | None) -> int:
@@ -70,4 +94,4 @@ def _meant_for_users(error: BaseException) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(program())

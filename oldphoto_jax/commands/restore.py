@@ -105,7 +105,6 @@ def run(args: Namespace) -> int:
     if args.offline:
         os.environ["OLDPHOTO_OFFLINE"] = "1"
     options.start_reading()
-    from oldphoto_jax import sample
     from oldphoto_jax.folder import apart, batch, browse, chain, outputs, written
     from oldphoto_jax.folder.jobs import closing, plan
     from oldphoto_jax.restore import stage
@@ -124,8 +123,7 @@ def run(args: Namespace) -> int:
     restoring = _restoring(args, pictures, count)
     factory = functools.partial(chain.build, restoring, _filing(args), args.device)
     work = factory(maps={})  # settings that don't fit end the run before anything is written
-    seed = sample.SEED if args.seed is None else args.seed
-    photos = sample.write(args.out, seed) if args.sample else args.photos
+    photos = _sample(args) if args.sample else args.photos
     endings = functools.partial(outputs.suffix, form=args.format)
     pages = functools.partial(written.pages, max_pixels=args.max_pixels)
     copied = [kind for kind in pictures if args.format == FORMATS[0]]
@@ -158,6 +156,13 @@ def run(args: Namespace) -> int:
     if left := closing(jobs):
         print(left, file=sys.stderr)
     return 1 if counts[FAILED] else 0
+
+
+def _sample(args: Namespace) -> pathlib.Path:
+    """The packaged photo, grown old, in a file of the folder of results."""
+    from oldphoto_jax import sample  # takes a while, and few ask for it
+
+    return sample.write(args.out, sample.SEED if args.seed is None else args.seed)
 
 
 def _restoring(args: Namespace, pictures: list[str], count: int) -> dict[str, Any]:
