@@ -148,7 +148,14 @@ def run(args: Namespace) -> int:
     else:
         with apart.Apart(factory, work) as way:
             counts = batch.run_groups(
-                jobs, report, work, work.settings, args.force, work.key, count, apart=way
+                jobs,
+                report,
+                work,
+                work.settings,
+                args.force,
+                work.key,
+                max(count, chain.BESIDE),
+                apart=way,
             )
     if args.page:
         browse.write_page(args.out, jobs, args.max_pixels)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import math
 import os
 import pathlib
@@ -32,6 +33,9 @@ from oldphoto_jax.restore.restorer import (
     Restorer,
 )
 
+BESIDE = (
+    2  # small photos that go one by one are in work at a time: one is read or written meanwhile
+)
 QUALITY = 95  # of JPEG and HEIC files; colours are kept at full size
 
 
@@ -99,6 +103,8 @@ class Chain:
             header = contained.header(job.photo, self.max_pixels)
         except batch.FAULTS:
             return batch.ALONE  # reading it will say what is wrong
+        if self.restorer.together.count == 1:
+            return BESIDE if header.height * header.width <= detect.NEAR else batch.ALONE
         where = self.restorer.place(header.height, header.width)
         detected = self.infrared or job.name in self.maps
         # Of what size a photo will be when it is cropped, nobody knows.
@@ -211,7 +217,7 @@ class Chain:
         restored = _settled(self.restorer.finish(request, answer, self.out))
         shown = encoding.shown(photo, request.pixels)
         entry = restored.report | {"files": self._names(job, restored)}
-        pictures: dict[str, Entry] = {}
+        writes: dict[str, Callable[[], Entry]] = {}
         for kind, path in job.outputs.items():
             if kind not in entry["files"]:
                 continue
@@ -229,7 +235,12 @@ class Chain:
                     books[kind].add(*back, **changes)
                 else:
                     changes["copy"] = job.copies.get(kind)
-                    pictures[kind] = self._write(job.photo, path, *back, changes)
+                    where = dict(max_pixels=self.max_pixels, folder=self.out)
+                    how = dict(quality=self.quality, anew=self._anew) | where | changes
+                    writes[kind] = functools.partial(written.put, job.photo, path, *back, **how)
+        with futures.ThreadPoolExecutor(BESIDE) as pool:
+            done = {kind: pool.submit(write) for kind, write in writes.items()}
+        pictures = {kind: one.result() for kind, one in done.items()}
         if self.page:
             made = {kind: getattr(restored, kind) for kind in PICTURES if kind in job.outputs}
             browse.make(self.out, job.name, shown, restored.mask, made)
@@ -253,27 +264,6 @@ class Chain:
             "feather": filler.feather if filler else 0,
             "colored": kind != RESTORED and self._colored(request),
         }
-
-    def _write(
-        self,
-        source: pathlib.Path,
-        path: pathlib.Path,
-        photo: PhotoFile[np.ndarray],
-        rows: Rows,
-        changes: Mapping[str, Any],
-    ) -> Entry:
-        """Writes one picture, with more that `written.put` takes; returns what it tells."""
-        return written.put(
-            source,
-            path,
-            photo,
-            rows,
-            quality=self.quality,
-            anew=self._anew,
-            max_pixels=self.max_pixels,
-            folder=self.out,
-            **changes,
-        )
 
 
 def _settled(restored: Restored) -> Restored:

@@ -135,7 +135,7 @@ def pure(flow: Flow) -> Callable[[Weights, Batch], Batch]:
 
     `batch` holds equal photos; what goes in and comes out is told in `steps`. It fills what `run`
     fills and finds the colours that `run` finds, to within one of 65535 values where the network
-    answers the same; but it leaves no hole, nor takes larger tiles for thick ones. Steps raise
+    answers the same; but it leaves no hole, and sees thick ones from near by. Steps raise
     ValueError, when it is traced, for what no program can do.
     """
 

@@ -177,7 +177,7 @@ class Fill(Step):
         idle = self.inpainter.strength == 0
         if idle or holes.share(holes.grow(mask, self.inpainter.feather, folder)) < 1:
             restored, facts = self.inpainter.mend(pixels, mask, folder, record.get("fill"))
-            # A view that came with the fill shows all holes filled, and by tiles of one size.
+            # A view that came with the fill shows all holes filled, and all seen from near by.
             far = self.inpainter.halvings(facts["thickest"], max(mask.shape)) > 0
             stale = facts["left"] or far
             same = restored is pixels and "pixels view" in record  # then both get the same colours
