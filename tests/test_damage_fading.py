@@ -18,6 +18,8 @@ OPERATIONS = [
     "shrink",
     "compress",
     "light",
+    "emulsion",
+    "harden",
 ]
 
 
@@ -37,6 +39,21 @@ def test_ageing_keeps_shape_and_range_and_changes_the_photo(name, photo):
     assert np.abs(aged - photo).max() > 0.004
     np.testing.assert_array_equal(photo, before)
     np.testing.assert_array_equal(aged, operation(photo, np.random.default_rng(0)))
+
+
+def test_old_emulsions_are_blind_to_red_and_hard_prints_burn_out(photo):
+    red, blue = np.zeros((2, 4, 4, 3), np.float32)
+    red[..., 0], blue[..., 2] = 1, 1
+    shares, burnt, blocked = [], [], []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        assert np.ptp(fading.emulsion(photo, rng), axis=2).max() == 0
+        shares += [fading.emulsion(one, np.random.default_rng(seed)).mean() for one in (red, blue)]
+        hard = fading.luma(fading.harden(photo, rng))
+        burnt.append((hard > 0.99).mean())
+        blocked.append((hard < 0.01).mean())
+    assert max(shares[::2]) < 0.25 < np.median(shares[1::2])  # of luma red has 0.30, blue 0.11
+    assert np.median(burnt) > 0.08 and max(burnt) < 0.5 and max(blocked) < 0.25
 
 
 def test_gray_photos_only_take_on_a_tone(photo):

@@ -10,6 +10,7 @@ import numpy as np
 from oldphoto_jax.damage.noise import field, white
 
 LUMA = np.array([0.299, 0.587, 0.114])
+EMULSIONS = ((0.04, 0.56, 0.40), (0.0, 0.15, 0.85))  # of red, green, blue: orthochromatic, older
 TONES = {  # colour of the shadows, colour of the highlights
     "sepia": ((0.10, 0.05, 0.02), (1.00, 0.92, 0.74)),
     "brown": ((0.16, 0.08, 0.04), (0.97, 0.84, 0.66)),
@@ -29,6 +30,25 @@ def luma(photo: np.ndarray) -> np.ndarray:
 def desaturate(photo: np.ndarray) -> np.ndarray:
     """The photo in gray, still with three channels."""
     return cv2.cvtColor(luma(photo), cv2.COLOR_GRAY2RGB)
+
+
+def emulsion(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The photo in gray, still with three channels, as an old emulsion saw its colours.
+
+    Some see blue alone, later ones green too: skies burn out, leaves and lips are dark.
+    """
+    blind = np.array(EMULSIONS[rng.integers(len(EMULSIONS))])
+    share = rng.uniform(0.3, 1.0)
+    gray = photo @ np.float32(share * blind + (1 - share) * LUMA)
+    return cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB)
+
+
+def harden(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """More contrast than the paper takes: up to a sixth of the photo black, a third white."""
+    few = luma(photo)[::4, ::4]
+    black, white_point = np.quantile(few, [rng.uniform(0, 0.16), 1 - rng.uniform(0, 0.33)])
+    gain = 1 / max(float(white_point - black), 0.2)
+    return np.clip((photo - np.float32(black)) * np.float32(gain), 0, 1)
 
 
 def fade(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:

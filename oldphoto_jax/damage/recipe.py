@@ -43,8 +43,8 @@ EVERYTHING: dict[str, Any] = {
 class Damage:
     """Makes an old photo of a good one, and says where it is damaged.
 
-    Order: look-alikes into the scene, gray, ageing of film and print, defects, scan. What a scan
-    does, its margin included, is done to photo and target alike.
+    Order: look-alikes into the scene, gray, contrast, ageing of film and print, defects, scan. What
+    a scan does, its margin included, is done to photo and target alike.
     """
 
     max_size: int = 64
@@ -67,6 +67,10 @@ class Damage:
     """Share of photos that get things which only look like defects."""
     gray: float = 0.7
     """Share of photos turned gray (and perhaps toned)."""
+    emulsion: float = 0.0
+    """Share of gray photos taken on emulsions that hardly see red."""
+    hard: float = 0.0
+    """Share of photos with burnt-out lights and blocked shadows, as leaves before a white sky."""
     ageing: float = 0.85
     """Share of photos that fade, blur, grain and bend."""
     scan: float = 0.6
@@ -94,7 +98,10 @@ class Damage:
             scene = lookalikes.among(scene, rng)
         gray = bool(rng.random() < self.gray)
         if gray:
-            scene = fading.desaturate(scene)
+            old = self.emulsion and rng.random() < self.emulsion
+            scene = fading.emulsion(scene, rng) if old else fading.desaturate(scene)
+        if self.hard and rng.random() < self.hard:
+            scene = fading.harden(scene, rng)
         aged = bool(rng.random() < self.ageing)
         if aged:
             scene = self._age(scene, rng, gray)
@@ -209,7 +216,7 @@ class Damage:
         return damaged, layers.mask, target
 
     def _check(self, kinds: dict[str, Kind]) -> None:
-        shares = ("clean", "obvious", "negative", "inverted", "margin")
+        shares = ("clean", "obvious", "negative", "inverted", "margin", "emulsion", "hard")
         for name in (*shares, "lookalikes", "gray", "ageing", "scan"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"damage: {name}={getattr(self, name)} is a share; give 0 to 1")

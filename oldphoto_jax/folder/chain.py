@@ -23,7 +23,6 @@ from oldphoto_jax.photo import encoding, margin, scratch
 from oldphoto_jax.photo.content import PHOTO, Page, PhotoFile
 from oldphoto_jax.photo.disk import contained, files
 from oldphoto_jax.photo.margin import Margin
-from oldphoto_jax.photo.types import Rows
 from oldphoto_jax.restore import colorize, detect, stage
 from oldphoto_jax.restore.restorer import (
     PICTURES,
