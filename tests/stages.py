@@ -10,7 +10,14 @@ from oldphoto_jax.photo import color, image
 LUMA = np.float64([color.RED, color.GREEN, color.BLUE])
 
 
-class Rise:
+class Ready:
+    """Has no programs to make."""
+
+    def ready(self, *shapes, **more):
+        pass
+
+
+class Rise(Ready):
     """What is brighter than its left neighbour is damaged; keeps what it was shown."""
 
     checksum = "rise"
@@ -37,7 +44,7 @@ class Bright(Rise):
         return {"mask": photo[..., :1]}
 
 
-class Tint:
+class Tint(Ready):
     """Colours by the place; keeps what it was shown."""
 
     predictor = types.SimpleNamespace(multiple=32, gain=1.0)

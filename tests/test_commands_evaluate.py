@@ -8,6 +8,7 @@ import pytest
 from oldphoto_jax import cli
 from oldphoto_jax.predictors.defects import DefectPredictor
 from oldphoto_jax.restore import stage
+from tests.stages import Ready
 
 EXCLUDED = {  # what the weights of each name were trained without
     "tears": ("tear",),
@@ -18,7 +19,7 @@ EXCLUDED = {  # what the weights of each name were trained without
 }
 
 
-class Dark:
+class Dark(Ready):
     """A stage without a network: what is dark is damaged."""
 
     def __init__(self, name):

@@ -14,6 +14,7 @@ from oldphoto_jax.exams import defects
 from oldphoto_jax.restore import detect, stage
 from oldphoto_jax.tasks.segment import Segment
 from tests import untrained
+from tests.stages import Ready
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +84,7 @@ def test_who_else_sits_the_exam_changes_nothing(exam):
     assert together["protocol"] == alone["protocol"]
 
 
-class Rising:
+class Rising(Ready):
     """A stage without a network: what is brighter than its left neighbour is damaged."""
 
     predictor = types.SimpleNamespace(multiple=16, threshold=0.4)

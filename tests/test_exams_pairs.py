@@ -13,6 +13,7 @@ from oldphoto_jax.photo import image
 from oldphoto_jax.photo.disk import files
 from oldphoto_jax.predictors.defects import DefectPredictor
 from oldphoto_jax.restore import detect, stage
+from tests.stages import Ready
 
 RNG = np.random.default_rng(0)
 
@@ -80,7 +81,7 @@ def test_the_protocol_depends_on_photos_masks_and_names():
         pairs.evaluate([], [BLIND])
 
 
-class Light:
+class Light(Ready):
     """A stage without a network: what is light is damaged."""
 
     predictor = DefectPredictor()

@@ -12,6 +12,7 @@ from experiments import genuine_exam as exam
 from oldphoto_jax.photo.disk import files
 from oldphoto_jax.restore import stage
 from tests import untrained
+from tests.stages import Ready
 
 SIZE = 48
 
@@ -115,7 +116,7 @@ def test_a_mask_of_other_levels_is_told(made):
         exam.pair(row, made)
 
 
-class Bright(stage.Stage):
+class Bright(Ready, stage.Stage):
     """Calls all that is brighter than the gray a defect."""
 
     def __init__(self):

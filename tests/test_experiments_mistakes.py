@@ -8,6 +8,7 @@ from experiments import segment_mistakes as mistakes
 from oldphoto_jax.photo.disk import files
 from oldphoto_jax.restore import stage
 from tests import untrained
+from tests.stages import Ready
 
 GRAY = 90
 
@@ -29,7 +30,7 @@ def photos(tmp_path):
     return folder
 
 
-class Bright(stage.Stage):
+class Bright(Ready, stage.Stage):
     """Calls all that is brighter than the gray a defect."""
 
     def __init__(self):

@@ -23,6 +23,7 @@ from oldphoto_jax.predictors.filling import FillingPredictor
 from oldphoto_jax.restore import stage
 from oldphoto_jax.weights import catalogue, store
 from tests import untrained
+from tests.stages import Ready
 
 GUIDE = pathlib.Path(__file__).parents[1] / "docs" / "extend.md"
 GRAY, SIZE = 90, 64
@@ -46,7 +47,7 @@ def photos(tmp_path):
     return folder
 
 
-class Bright(stage.Stage):
+class Bright(Ready, stage.Stage):
     """Calls all that is brighter than the gray a defect."""
 
     def __init__(self):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SIZE = Colorizing.size  # pixels; the shorter side of what the network sees
 SMALLEST, LARGEST = 64, 1024
 LONGEST = 1.5  # the longer side that it sees, in shorter ones
-PROPORTIONS = ((1, LONGEST), (LONGEST, 1))  # of its sides: a program for wide photos, one for tall
+PROPORTIONS = ((1, 1), (1, LONGEST), (LONGEST, 1))  # of its sides, a program for each
 RADIUS, EPSILON = 2, 1e-3  # of the guided filter, at the small size
 STRIP = 1 << 18  # pixels that are worked on at once
 DEPTHS = {np.dtype(np.uint8): image.to_uint8, np.dtype(np.uint16): image.to_uint16}
@@ -87,7 +87,7 @@ def working_size(height: int, width: int, size: int) -> tuple[int, int]:
 def view(height: int, width: int, size: int, multiple: int) -> tuple[int, int]:
     """The sides to which what the network sees, height x width, is padded by mirroring.
 
-    One of two shapes, so that a folder makes few programs.
+    The first of few shapes in which it fits, so that a folder makes few programs.
     """
 
     def grown(side: float) -> int:
