@@ -48,6 +48,7 @@ import jax
 from absl import app, flags, logging
 from ml_collections import config_flags
 
+from oldphoto_jax import heap
 from oldphoto_jax.train.config import Config
 from oldphoto_jax.train.log import NonFiniteLoss
 from oldphoto_jax.train.loop import train
@@ -121,7 +122,8 @@ def main(argv: Sequence[str]) -> None:
 
 
 def entry() -> None:
-    """Parses the flags and runs `main`."""
+    """Parses the flags and runs `main`, in a process of its own."""
+    heap.keep()
     flags.mark_flags_as_required(["config"])
     app.run(main)
 

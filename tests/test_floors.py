@@ -38,6 +38,7 @@ FLOORS = {
     "damage": ("photo",),
     "metrics": ("photo", "models", "weights", "weights.readers"),  # LPIPS is a network
     "described": (),
+    "heap": (),
     "task": ("photo", "predictors"),
     "obvious": ("photo", "metrics.width"),
     "data": ("photo", "photo.disk"),
@@ -45,8 +46,8 @@ FLOORS = {
     "predictors": ("models", "photo", "described"),
     "train": ("layers", "photo", "photo.disk", "task", "data", "weights", "described"),
     "tasks": ("predictors", "models", "losses", "damage", "metrics", "task", "photo"),
-    "main": ("train",),
-    "restore": ("predictors", "described", "metrics", "weights", "photo", "photo.disk"),
+    "main": ("train", "heap"),
+    "restore": ("predictors", "described", "heap", "metrics", "weights", "photo", "photo.disk"),
     "folder": ("restore", "weights", "photo", "photo.codecs", "photo.disk"),
     "sample": ("damage", "data.sources", "photo", "photo.disk"),
     "exams": (

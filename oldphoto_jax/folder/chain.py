@@ -234,8 +234,8 @@ class Chain:
                     books[kind].add(*back, **changes)
                 else:
                     changes["copy"] = job.copies.get(kind)
-                    where = dict(max_pixels=self.max_pixels, folder=self.out)
-                    how = dict(quality=self.quality, anew=self._anew) | where | changes
+                    how: dict[str, Any] = {"quality": self.quality, "anew": self._anew} | changes
+                    how |= {"max_pixels": self.max_pixels, "folder": self.out}
                     writes[kind] = functools.partial(written.put, job.photo, path, *back, **how)
         with futures.ThreadPoolExecutor(BESIDE) as pool:
             done = {kind: pool.submit(write) for kind, write in writes.items()}

@@ -49,7 +49,7 @@ def halve_mask(mask: np.ndarray, folder: str | os.PathLike | None = None) -> np.
     small = scratch.empty((-(-height // 2), -(-width // 2)), np.uint8, folder)
     for band in scratch.bands(mask, small, rows=EVEN):
         half = slice(band.start // 2, -(-band.stop // 2))
-        small[half] = _halved(np.float32(mask[band] > 0)) > 0
+        small[half] = _halved((mask[band] > 0).astype(np.float32)) > 0
     return small
 
 

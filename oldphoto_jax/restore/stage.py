@@ -16,11 +16,11 @@ import jax
 import numpy as np
 from flax import nnx, traverse_util
 
-from oldphoto_jax import described
+from oldphoto_jax import described, heap
 from oldphoto_jax.photo.types import Batch
 from oldphoto_jax.predictors import metadata as kept
 from oldphoto_jax.predictors.predictor import Networks, Predictor
-from oldphoto_jax.restore import exported, heap
+from oldphoto_jax.restore import exported
 from oldphoto_jax.weights import cache, catalogue, names, store
 
 MAKERS = futures.ThreadPoolExecutor(3, "programs")  # one for each network of the chain
