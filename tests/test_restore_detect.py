@@ -200,7 +200,7 @@ def test_settings_name_everything_that_changes_a_mask():
         "threshold": 0.25,
         "tta": True,
         "tile": 1024,
-        "overlap": 64,
+        "overlap": 32,
         "min_size": 0,
         "coarse": True,
     }

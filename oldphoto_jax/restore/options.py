@@ -77,7 +77,7 @@ class Detecting(Options):
     )
     tta: bool = option(False, "average over mirror images: four times the work")
     tile: int = option(1024, "largest tile side", metavar="PX", chained=False)
-    overlap: int = option(64, "shared by tiles", metavar="PX", chained=False)
+    overlap: int = option(32, "shared by tiles", metavar="PX", chained=False)
     min_size: int = option(0, "leave out smaller specks", metavar="PX")
     coarse: bool = option(True, "look at large scans from near by alone: broad defects are missed")
 

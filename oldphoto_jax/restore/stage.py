@@ -23,7 +23,10 @@ from oldphoto_jax.predictors.predictor import Networks, Predictor
 from oldphoto_jax.restore import exported
 from oldphoto_jax.weights import cache, catalogue, names, store
 
-MAKERS = futures.ThreadPoolExecutor(3, "programs")  # one for each network of the chain
+# Functions are traced in the order in which they were asked for, so that XLA, which needs no
+# Python, compiles the first while the next are traced.
+TRACER = futures.ThreadPoolExecutor(1, "tracer")
+COMPILERS = futures.ThreadPoolExecutor(3, "compilers")  # one for each network of the chain
 
 Result = TypeVar("Result")
 Kind = TypeVar("Kind", bound=Predictor, covariant=True)
@@ -51,7 +54,7 @@ class Stage(Generic[Kind]):
         # every call.
         self.params = jax.device_put({name: _wide(one) for name, one in arrays.items()})
         self._programs: dict[Any, futures.Future[Callable[[Any, Batch], Batch]]] = {}
-        self._asked, self._traced = threading.Lock(), threading.Lock()
+        self._asked = threading.Lock()
 
     @functools.cached_property
     def _bare(self) -> Networks:
@@ -100,19 +103,18 @@ class Stage(Generic[Kind]):
         key = tuple((name, one.shape, one.dtype) for name, one in batch.items())
         with self._asked:
             if key not in self._programs:
-                self._programs[key] = MAKERS.submit(self._make, batch)
+                lowered = TRACER.submit(self._lower, batch)
+                self._programs[key] = COMPILERS.submit(lambda: lowered.result().compile())
                 self.compiled.append(batch["photo"].shape)
             return self._programs[key]
 
-    def _make(self, batch: Batch) -> Callable[[Any, Batch], Batch]:
+    def _lower(self, batch: Batch) -> jax.stages.Lowered:
         shapes = jax.tree.map(lambda one: jax.ShapeDtypeStruct(one.shape, one.dtype), batch)
-        with self._traced:
-            if self.keeps and self.checksum:
-                function = exported.obtain(self.predict, self.identity, self.params, shapes)
-            else:
-                function = jax.jit(self.predict)
-            lowered = function.lower(self.params, shapes)
-        return lowered.compile()
+        if self.keeps and self.checksum:
+            function = exported.obtain(self.predict, self.identity, self.params, shapes)
+        else:
+            function = jax.jit(self.predict)
+        return function.lower(self.params, shapes)
 
     @property
     def identity(self) -> str:

@@ -46,13 +46,13 @@ def plan(
 ) -> tuple[Split, Split]:
     """The tiles of a photo, down and across: squares of `tile` pixels a side, or of half of that.
 
-    Whichever are fewer pixels in all; so photos of all sizes make programs for two shapes. Raises
-    ValueError as `check` does.
+    Whichever are fewer pixels in all; so photos of all sizes make programs for two shapes. Small
+    squares, which have twice the joins, share twice as much. Raises ValueError as `check` does.
     """
     both = [tuple(split(n, tile, overlap, multiple) for n in (height, width))]
     half = tile // 2
-    if half % multiple == 0 and overlap <= half // multiple // 2 * multiple:
-        both.append(tuple(split(n, half, overlap, multiple) for n in (height, width)))
+    if half % multiple == 0 and 2 * overlap <= half // multiple // 2 * multiple:
+        both.append(tuple(split(n, half, 2 * overlap, multiple) for n in (height, width)))
     down, across = min(both, key=lambda two: math.prod(len(n.starts) * n.side for n in two))
     return down, across
 
