@@ -157,14 +157,14 @@ def test_memory_does_not_grow_with_the_height(monkeypatch):
     monkeypatch.setattr(scratch, "SMALL", 1)
     monkeypatch.setattr(scratch, "BAND", 10_000)
     peaks = []
-    for height in (600, 2400):
+    for height in (600, 4800):
         photo = np.zeros((height, 200, 3), np.uint8)
         photo[::50, 10:60] = 255
         tracemalloc.start()
         detect.cut(detect.probability(Bright(), photo, tile=128, overlap=32), 0.5, min_size=4)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    assert peaks[1] < 1.1 * peaks[0]
+    assert peaks[1] < 1.5 * peaks[0]  # one tile or three are in work when it is highest
 
 
 @pytest.mark.parametrize(
