@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 
 import oldphoto_jax
-from oldphoto_jax import terminal
+from oldphoto_jax import heap, terminal
 from oldphoto_jax.commands import (
     colorize,
     detect,
@@ -52,6 +52,7 @@ def program() -> int:
                 return
         os._exit(ended[0])
 
+    heap.keep()
     atexit.register(leave)  # called last: those who come later are called before
     ended.append(main())
     return ended[0]

@@ -18,7 +18,8 @@ MADV_HUGEPAGE = 14  # of sys/mman.h
 def keep() -> bool:
     """Lets this process keep what it has freed; says whether it could: with glibc alone.
 
-    Results are the same with and without.
+    To be called before there are threads, which have memory of their own. Results are the same
+    with and without.
     """
     try:
         libc = ctypes.CDLL(None)

@@ -47,7 +47,7 @@ FLOORS = {
     "train": ("layers", "photo", "photo.disk", "task", "data", "weights", "described"),
     "tasks": ("predictors", "models", "losses", "damage", "metrics", "task", "photo"),
     "main": ("train", "heap"),
-    "restore": ("predictors", "described", "heap", "metrics", "weights", "photo", "photo.disk"),
+    "restore": ("predictors", "described", "metrics", "weights", "photo", "photo.disk"),
     "folder": ("restore", "weights", "photo", "photo.codecs", "photo.disk"),
     "sample": ("damage", "data.sources", "photo", "photo.disk"),
     "exams": (
@@ -85,7 +85,7 @@ FLOORS = {
         "photo.disk",
     ),
     "terminal": (),
-    "cli": ("commands", "terminal"),
+    "cli": ("commands", "terminal", "heap"),
     "configs": (
         "tasks",
         "predictors",

@@ -13,17 +13,19 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def results(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """`function` of each item, in their order; AT_ONCE are computed at a time, in threads.
+def results(
+    function: Callable[[Item], Result], items: Iterable[Item], at_once: int = AT_ONCE
+) -> Iterator[Result]:
+    """`function` of each item, in their order; `at_once` are computed at a time, in threads.
 
     Raises what the function raises where its result would have come; later items are left out.
     """
-    pool = futures.ThreadPoolExecutor(AT_ONCE)
+    pool = futures.ThreadPoolExecutor(at_once)
     begun: collections.deque[futures.Future[Result]] = collections.deque()
     try:
         for item in items:
             begun.append(pool.submit(function, item))
-            if len(begun) > AT_ONCE:  # one waits, so that none who is done has to
+            if len(begun) > at_once:  # one waits, so that none who is done has to
                 yield begun.popleft().result()
         while begun:
             yield begun.popleft().result()

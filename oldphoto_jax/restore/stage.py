@@ -16,7 +16,7 @@ import jax
 import numpy as np
 from flax import nnx, traverse_util
 
-from oldphoto_jax import described, heap
+from oldphoto_jax import described
 from oldphoto_jax.photo.types import Batch
 from oldphoto_jax.predictors import metadata as kept
 from oldphoto_jax.predictors.predictor import Networks, Predictor
@@ -245,12 +245,10 @@ def cache_folder() -> pathlib.Path:
 
 
 def prepare() -> None:
-    """Prepares a process of our own: it keeps programs for the next one, and memory for itself.
+    """Keeps programs between runs, so that a second one neither traces nor compiles any.
 
-    A second run neither traces nor compiles: programs of stages are kept as `exported` has them,
-    and in `cache_folder` what JAX has compiled. See `heap` for the memory.
+    Those of stages as `exported` has them, and in `cache_folder` what JAX has compiled.
     """
-    heap.keep()
     Stage.keeps = True
     jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)

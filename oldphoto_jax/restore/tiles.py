@@ -17,6 +17,8 @@ import numpy as np
 from oldphoto_jax.photo import image
 from oldphoto_jax.restore import ahead
 
+LARGE = 1 << 19  # pixels; so many keep all cores busy, and want memory that none should want twice
+
 
 @dataclasses.dataclass(frozen=True)
 class Split:
@@ -149,7 +151,8 @@ def _results(
 
     places = iter(itertools.product(down.starts, across.starts))
     groups = iter(lambda: [*itertools.islice(places, batch)], [])
-    for answer in ahead.results(answers, groups):
+    large = batch * down.side * across.side > LARGE
+    for answer in ahead.results(answers, groups, 1 if large else ahead.AT_ONCE):
         yield from answer
 
 
