@@ -193,7 +193,7 @@ def test_the_table_beside_others_is_made_of_rows_that_were_kept(monkeypatch, tmp
     assert first[0] == "| network | input | jax, ms | torch, ms | torch / jax |"
     assert first[2] == "| segment-lite | 1 x 512 x 512 | 200 | 400 | 2.00 (1.00 to 3.00) |"
     assert second[0].endswith("| jax, images/s | torch, images/s | torch / jax |")
-    assert second[2] == "| segment-lite | 8 x 64 x 64 | 40.0 | 20.0 | 2.00 (1.00 to 3.00) |"
+    assert second[2] == "| segment-lite | 8 x 64 x 64 | 40 | 20 | 2.00 (1.00 to 3.00) |"
     assert len(first) == 2 + 3 and len(second) == 2 + 1
 
 
