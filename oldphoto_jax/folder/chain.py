@@ -32,9 +32,7 @@ from oldphoto_jax.restore.restorer import (
     Restorer,
 )
 
-BESIDE = (
-    2  # small photos that go one by one are in work at a time: one is read or written meanwhile
-)
+BESIDE = 2  # small photos in work at a time: one is read or written while another is computed
 QUALITY = 95  # of JPEG and HEIC files; colours are kept at full size
 
 
