@@ -66,7 +66,7 @@ def scans(tmp_path):
 
 def detect(photos, out, weights, *options):
     arguments = [str(photos), "--out", str(out), "--weights", str(weights), "--tile", "64"]
-    return cli.main(["detect", *arguments, "--overlap", "16", *options])
+    return cli.main(["detect", *arguments, "--overlap", "8", *options])
 
 
 def report(out):

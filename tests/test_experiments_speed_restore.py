@@ -100,7 +100,7 @@ def test_each_part_of_the_speeds_measures_what_it_says(photos, tmp_path, monkeyp
     assert [row["file"] for row in rows["sizes"]] == [".jpg", ".tif"]
     assert rows["sizes"][1]["the photo itself, MiB"] == 200 * 300 * 3 / 2**20
     told = [(row["traced"], row["compiled"], row["from cache"]) for row in rows["shapes"]]
-    assert told == [(7, 3, 3), (7, 3, 3)] and rows["shapes"][0]["possible"] == 2 + 3 + 5
+    assert told == [(7, 3, 3), (7, 3, 3)] and rows["shapes"][0]["possible"] == 2 + 1 + 3
     assert [row["cache"] for row in rows["start"]] == ["empty", "full", "--help"]
     (devices,) = rows["devices"]
     assert devices["pictures"] == 9 and devices["the same, share"] == 8 / 9

@@ -518,7 +518,7 @@ def test_maps_are_used_again_only_where_detecting_would_repeat_them(tmp_path):
     photo, out = save(tmp_path / "a.png", scratched()), tmp_path / "out"
     go(photo, out)
     assert maps(photo, out) == {"a.png": out / "a_prob.png"} == maps(photo, out, threshold=0.1)
-    for other in ({"weights": "others"}, {"tile": 256}, {"tta": True}, {"overlap": 32}):
+    for other in ({"weights": "others"}, {"tile": 256}, {"tta": True}, {"overlap": 16}):
         assert maps(photo, out, **other) == {}
     Report(out, outputs.STAGE).begin(["a.png"])  # and then killed
     assert maps(photo, out) == {}

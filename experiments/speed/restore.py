@@ -120,8 +120,9 @@ class Measurements:
         old = aged(self.photo(0), MEGAPIXELS[1], 0)
         path = self.folder / f"{megapixels}{file}"
         save(path, cv2.resize(old, (width, height), interpolation=cv2.INTER_LINEAR))
-        first, _ = self.restore(path, path.name)
-        second, out = self.restore(path, path.name)
+        cache = f"cache-{path.stem}"
+        first, _ = self.restore(path, cache)
+        second, out = self.restore(path, cache)
         (line,) = visit.lines(out)
         return {
             "the photo itself, MiB": height * width * 3 / 2**20,

@@ -32,9 +32,7 @@ from oldphoto_jax.restore.restorer import (
     Restorer,
 )
 
-BESIDE = (
-    2  # small photos that go one by one are in work at a time: one is read or written meanwhile
-)
+BESIDE = 2  # small photos in work at a time: one is read or written while another is computed
 QUALITY = 95  # of JPEG and HEIC files; colours are kept at full size
 
 
@@ -207,7 +205,7 @@ class Chain:
         answer: dict,
         books: Mapping[str, book.Book] = MappingProxyType({}),
     ) -> Entry:
-        """Writes the files of one photo, the pictures last; those of a page go into the books."""
+        """Writes the files of one photo; those of a page go into the books."""
         job, photo, request = ready
         if self.strip_gps:
             photo = files.strip_gps(photo)
@@ -216,14 +214,16 @@ class Chain:
         restored = _settled(self.restorer.finish(request, answer, self.out))
         shown = encoding.shown(photo, request.pixels)
         entry = restored.report | {"files": self._names(job, restored)}
-        writes: dict[str, Callable[[], Entry]] = {}
+        writes: dict[str, Callable[[], Entry | None]] = {}
         for kind, path in job.outputs.items():
             if kind not in entry["files"]:
                 continue
             if kind == PROBABILITY and restored.probability is not None:
-                files.write_png(path, restored.probability[..., None])
+                rows = restored.probability[..., None]
+                writes[kind] = functools.partial(files.write_png, path, rows)
             elif kind == MASK and restored.mask is not None:
-                files.write_png(path, detect.white(restored.mask, self.out))
+                rows = detect.white(restored.mask, self.out)
+                writes[kind] = functools.partial(files.write_png, path, rows)
             elif kind == SHEET:
                 made = {name: getattr(restored, name) for name in PICTURES}
                 sheet.write(path, [*browse.captioned(shown, restored.mask, made)])
@@ -239,7 +239,8 @@ class Chain:
                     writes[kind] = functools.partial(written.put, job.photo, path, *back, **how)
         with futures.ThreadPoolExecutor(BESIDE) as pool:
             done = {kind: pool.submit(write) for kind, write in writes.items()}
-        pictures = {kind: one.result() for kind, one in done.items()}
+        told = {kind: one.result() for kind, one in done.items()}
+        pictures = {kind: entry for kind, entry in told.items() if entry is not None}
         if self.page:
             made = {kind: getattr(restored, kind) for kind in PICTURES if kind in job.outputs}
             browse.make(self.out, job.name, shown, restored.mask, made)

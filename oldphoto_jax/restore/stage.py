@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import json
 import os
 import pathlib
@@ -250,6 +251,8 @@ def prepare() -> None:
     Those of stages as `exported` has them, and in `cache_folder` what JAX has compiled.
     """
     Stage.keeps = True
+    # JAX wants it before it calls a program that was exported; it takes a while to import.
+    TRACER.submit(importlib.import_module, "scipy.linalg.cython_blas")
     jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

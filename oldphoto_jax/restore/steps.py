@@ -165,8 +165,9 @@ class Fill(Step):
         return self.inpainter.stage
 
     def ready(self, record: Record) -> None:
-        """The program of its tiles, as they are for most holes."""
-        self.inpainter.ready()
+        """The program of its tiles, unless the network has answered already."""
+        if "fill" not in record:
+            self.inpainter.ready()
 
     def __call__(self, record: Record, folder: Folder = None) -> Record:
         """`restored` [H,W,C] like the pixels; these themselves where no good one is left.
