@@ -189,7 +189,7 @@ def plan(options: argparse.Namespace) -> dict[str, list[dict]]:
 
 def figures(seconds: Mapping[str, list[float]], far: Mapping[str, float]) -> dict[str, float]:
     """What is kept of each player's turns, the first of which is ours."""
-    found = {f"{name}, s": statistics.median(turns) for name, turns in seconds.items()}
+    found = {f"{name}, s": statistics.median(own) for name, own in seconds.items()}
     ours, *others = seconds
     for name in others:
         ratios = [b / a for a, b in zip(seconds[ours], seconds[name], strict=True)]
