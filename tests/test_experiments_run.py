@@ -456,7 +456,8 @@ def test_drops_are_not_silently_left_where_they_were():
 def test_the_index_has_every_experiment_and_its_answer_every_variant():
     folder = ROOT / "experiments"
     index = (folder / "README.md").read_text("utf-8")
-    helpers = {"__init__", "plan", "report", "curves", "inpaint_torch", "visit"}
+    helpers = {"__init__", "plan", "report", "curves", "visit", "turns"}
+    helpers |= {"inpaint_torch", "lite_unet_torch", "beside_torch"}
     for path in (*folder.glob("*.py"), *folder.glob("speed/*.py")):
         assert path.stem in helpers or f"]({path.relative_to(folder).as_posix()})" in index
     for path in (CHOICES, LOSS):

@@ -11,14 +11,20 @@ import numpy as np
 import pytest
 
 from experiments.speed import (
+    beside,
     commands,
     convolution,
     depthwise,
     inpaint,
     norm_memory,
     precision_gradients,
+    turns,
 )
 from oldphoto_jax.data import sources
+from oldphoto_jax.models import lite_unet
+from oldphoto_jax.predictors.colors import ColorPredictor
+from oldphoto_jax.predictors.defects import DefectPredictor
+from oldphoto_jax.predictors.filling import FillingPredictor
 
 NETWORK = dict(levels=3, width=4, batch=2, seed=0, compile=False)
 
@@ -106,11 +112,11 @@ def test_a_visit_is_timed_in_its_own_process_and_its_failure_is_told(tmp_path):
 
 
 def test_players_take_turns_and_the_first_one_is_the_measure():
-    turns = []
+    order = []
     names = ("jax", "published", "tuned")
-    playing = {name: lambda name=name: turns.append(name) for name in names}
-    seconds = inpaint.take_turns(playing, rounds=2)
-    assert turns == [*names] * 3  # the first of three doesn't count
+    playing = {name: lambda name=name: order.append(name) for name in names}
+    seconds = turns.take(playing, rounds=2)
+    assert order == [*names] * 3  # the first of three doesn't count
     assert {name: len(found) for name, found in seconds.items()} == dict.fromkeys(names, 2)
     first, second = inpaint.rows({"jax": [2.0, 1.0, 9.0], "published": [5.0, 4.0, 3.0]})
     assert (first["min"], first["median"], first["max"]) == (1.0, 2.0, 9.0)
@@ -133,13 +139,75 @@ def test_networks_that_differ_are_not_timed():
             inpaint.agree({"jax": Fixed(2.0), "published": Fixed(other)})
 
 
-def test_missing_pytorch_is_told_with_what_brings_it(monkeypatch):
-    monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.delitem(sys.modules, "experiments.speed.inpaint_torch", raising=False)
-    monkeypatch.delattr("experiments.speed.inpaint_torch", raising=False)  # of an earlier test
-    monkeypatch.setattr(sys, "argv", ["inpaint"])
-    with pytest.raises(SystemExit, match=r"pip install -e '\.\[compare\]'"):
-        inpaint.main()
+@pytest.mark.parametrize("script", [inpaint, beside])
+def test_missing_pytorch_is_told_with_what_brings_it(script, monkeypatch):
+    for name in ("torch", "onnxruntime"):
+        monkeypatch.setitem(sys.modules, name, None)
+    for name in ("inpaint_torch", "beside_torch", "lite_unet_torch"):
+        monkeypatch.delitem(sys.modules, f"experiments.speed.{name}", raising=False)
+        monkeypatch.delattr(f"experiments.speed.{name}", raising=False)  # of an earlier test
+    monkeypatch.setattr(sys, "argv", ["script"])
+    monkeypatch.setattr(beside.heap, "keep", lambda: True)
+    with pytest.raises(SystemExit, match=r"is missing: pip install -e '\.\[compare\]'"):
+        script.main()
+
+
+def test_each_network_sees_what_its_predictor_shows_it():
+    network = lite_unet.Blueprint(out_stride=4, widths=lite_unet.WIDTHS[:3])
+    kinds = (DefectPredictor, ColorPredictor)
+    photo, gray = (beside.shown(kind(network=network), 64, 96)[0] for kind in kinds)
+    filler = beside.shown(FillingPredictor(network=lite_unet.Blueprint(), draft=True), 64, 96)[0]
+    assert photo.shape == gray.shape == (64, 96, 3) and -1 <= photo.min() < photo.max() <= 1
+    assert np.ptp(photo, -1).max() > 0.1 > np.ptp(gray, -1).max()
+    np.testing.assert_array_equal(filler[..., :3], photo)
+    assert {*np.unique(filler[..., 3])} == {0, 1}
+    assert {one.dtype for one in (photo, gray, filler)} == {np.dtype("float32")}
+
+
+def test_gradients_are_compared_a_kind_at_a_time():
+    right = {"a.kernel": np.eye(2), "b.bias": np.array([0.0]), "a.bias": np.array([3.0, 4.0])}
+    other = right | {"b.bias": np.array([0.05])}  # of a norm of 5
+    answers = {"jax": beside.kinds(right), "torch": beside.kinds(other)}
+    assert {kind: len(vector) for kind, vector in answers["jax"].items()} == {
+        "kernel": 4,
+        "bias": 3,
+    }
+    assert turns.agree(answers, turns.norm, 0.02)["torch"] == pytest.approx(0.01)
+    with pytest.raises(SystemExit, match=r"torch differs from jax by 0\.01 \(norm\)"):
+        turns.agree(answers, turns.norm, 0.001)
+
+
+def test_the_table_beside_others_is_made_of_rows_that_were_kept(monkeypatch, tmp_path, capsys):
+    """Nothing of what they were measured with is needed again."""
+    asked = ["beside", "--rounds=3", "--size=64", f"--results={tmp_path / 'rows.jsonl'}"]
+    seconds = {"jax": [0.1, 0.2, 0.4], "torch": [0.2, 0.6, 0.4]}
+    measured = beside.figures(seconds, {"torch": 1e-6})
+    monkeypatch.setattr(beside, "measure", lambda options, part, network: measured)
+    monkeypatch.setattr(beside.heap, "keep", lambda: True)
+    monkeypatch.setattr(sys, "argv", asked)
+    beside.main()
+    monkeypatch.setattr(beside, "measure", lambda *given: pytest.fail("again"))
+    beside.main()
+    told = capsys.readouterr().out
+    first, second = (block.splitlines() for block in told.split("\n\n")[-2:])
+    assert first[0] == "| network | input | jax, ms | torch, ms | torch / jax |"
+    assert first[2] == "| segment-lite | 1 x 512 x 512 | 200 | 400 | 2.00 (1.00 to 3.00) |"
+    assert second[0].endswith("| jax, images/s | torch, images/s | torch / jax |")
+    assert second[2] == "| segment-lite | 8 x 64 x 64 | 40 | 20 | 2.00 (1.00 to 3.00) |"
+    assert len(first) == 2 + 3 and len(second) == 2 + 1
+
+
+@pytest.mark.compare
+def test_light_networks_are_the_same_elsewhere_and_learn_the_same(monkeypatch):
+    monkeypatch.setattr(beside, "SIZES", dict.fromkeys(beside.SIZES, (64, 96)))
+    options = argparse.Namespace(compile=False, size=64, batch=2)
+    for name in beside.SIZES:
+        playing = beside.networks(options, name)
+        far = turns.agree({one: player.answer() for one, player in playing.items()})
+        assert far.keys() == {"torch", "onnxruntime"} and max(far.values()) < 1e-4
+    learning = beside.training(options, beside.TRAINED)
+    answers = {name: beside.kinds(player.answer()) for name, player in learning.items()}
+    assert turns.agree(answers, turns.norm, beside.CLOSE)["torch"] < 1e-3
 
 
 @pytest.mark.compare

@@ -126,6 +126,7 @@ FLOORS = {
         "weights.readers",
         "photo",
         "photo.disk",
+        "heap",
     ),
 }
 
@@ -141,12 +142,16 @@ NEVER = {
 # Only other doors go through them.
 DOORS = ("restore", "folder", "exams", "teach", "commands", "cli", "main", *OUTSIDE)
 DYNAMIC = {"described.py"}  # brings a predictor back from the text in a weights file
-FOREIGN = ("tensorflow", "torch", "torchvision", "keras")
+FOREIGN = ("tensorflow", "torch", "torchvision", "keras", "onnx", "onnxruntime", "onnxscript")
 NETWORK = ("ftplib", "http", "requests", "smtplib", "ssl", "urllib.request", "socket")
 LOCAL = {"socket", "socket.gethostname"}  # the name of this machine
 UNPICKLING = {"weights.readers.unpickler"}
 CONNECTED = {"weights.fetch"}  # all else stays on this machine
-COMPARED = {"experiments.speed.inpaint_torch": {"torch"}}  # measured against, by nobody needed
+COMPARED = {  # measured against, by nobody needed
+    "experiments.speed.inpaint_torch": {"torch"},
+    "experiments.speed.lite_unet_torch": {"torch"},
+    "experiments.speed.beside_torch": {"torch", "onnxruntime"},
+}
 
 
 def modules():

@@ -23,18 +23,16 @@ import argparse
 import json
 import os
 import statistics
-import time
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from experiments.speed import turns
 from oldphoto_jax.models.partial_unet import PartialUNet
 from oldphoto_jax.weights import names
 from oldphoto_jax.weights.readers import torch as tables
-
-TOLERANCE = 1e-3
 
 
 class Player:
@@ -71,13 +69,9 @@ class Player:
 
 
 def pytorch():
-    """The module of our experiments that needs PyTorch."""
-    try:
+    """The module that has this network in PyTorch."""
+    with turns.brought("torch"):
         from experiments.speed import inpaint_torch
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise SystemExit("PyTorch is missing: pip install -e '.[compare]' brings it") from error
     return inpaint_torch
 
 
@@ -106,42 +100,12 @@ def players(options, side: int) -> dict:
 
 
 def agree(playing: dict) -> dict[str, float]:
-    """How far each answer is from ours: largest difference by the largest value of an array.
-
-    Raises SystemExit where that is more than TOLERANCE.
-    """
-    ours, *others = playing
-    right = playing[ours].answer()
-    far = {}
-    for name in others:
-        answer = playing[name].answer()
-        if "photo" not in answer:
-            answer = tables.partial_unet(answer, "naoto")
-        distances = [_far(right[key], answer[key]) for key in right.keys() | answer.keys()]
-        far[name] = float(np.max(distances))  # Python's own max would lose what is no number
-        if not far[name] <= TOLERANCE:
-            raise SystemExit(
-                f"{name} differs from {ours} by {far[name]:.2g} of the largest value, more than "
-                f"{TOLERANCE:g}: these are not the same network, so there is nothing to time"
-            )
-    return far
-
-
-def _far(right: np.ndarray, answer: np.ndarray) -> np.floating:
-    largest = max(np.abs(right).max(), np.finfo(np.float32).tiny)  # arrays of zeros are equal
-    return np.abs(right - answer).max() / largest
-
-
-def take_turns(playing: dict, rounds: int) -> dict[str, list[float]]:
-    """Seconds of each player's turns, after one that doesn't count."""
-    seconds = {name: [] for name in playing}
-    for turn in range(rounds + 1):
-        for name, play in playing.items():
-            start = time.perf_counter()
-            play()
-            if turn:
-                seconds[name].append(time.perf_counter() - start)
-    return seconds
+    """How far each answer is from ours, gradients by our names: see `turns.agree`."""
+    answers = {name: player.answer() for name, player in playing.items()}
+    ours, *others = answers
+    foreign = [name for name in others if "photo" not in answers[name]]
+    answers |= {name: tables.partial_unet(answers[name], "naoto") for name in foreign}
+    return turns.agree(answers)
 
 
 def rows(seconds: dict[str, list[float]]) -> list[dict]:
@@ -168,15 +132,14 @@ def main():
     parser.add_argument("--gradient", action="store_true")
     parser.add_argument("--compile", action="store_true")
     options = parser.parse_args()
-    if (device := jax.default_backend()) != "cpu":
-        raise SystemExit(f"JAX computes on a {device}, PyTorch here does not: JAX_PLATFORMS=cpu")
+    turns.only_on_cpu()
     version = pytorch().use_cores(os.cpu_count())
     about = {"cores": os.cpu_count(), "jax": jax.__version__, "torch": version}
     print(json.dumps(about | vars(options)))
     for side in options.sides:
         playing = players(options, side)
         print(json.dumps({"side": side, "difference": agree(playing)}))
-        for row in rows(take_turns(playing, options.rounds)):
+        for row in rows(turns.take(playing, options.rounds)):
             print(json.dumps({"side": side} | row), flush=True)
 
 

@@ -1,7 +1,7 @@
 """The partial-convolution U-Net in PyTorch: as published code has it, and as one would tune it.
 
-Liu et al., 2018 (https://arxiv.org/abs/1804.07723); the names of its tensors are naoto0804's. The
-only module of ours that imports PyTorch: `experiments.speed.inpaint` compares with it.
+Liu et al., 2018 (https://arxiv.org/abs/1804.07723); the names of its tensors are naoto0804's.
+`experiments.speed.inpaint` compares with it.
 """
 
 import numpy as np
