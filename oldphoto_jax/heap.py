@@ -1,8 +1,8 @@
 """Memory that a process keeps: XLA asks for the same hundred megabytes at every call of a program.
 
 glibc hands such pieces back to Linux as soon as they are free, and Linux clears every page when it
-is asked for them again, which costs a network much of its time. Here they stay with the process, and
-in pages of 2 MiB, where Linux gives them to those who ask.
+is asked for them again, which costs a network much of its time. Here they stay with the process,
+and in pages of 2 MiB, where Linux gives them to those who ask.
 """
 
 from __future__ import annotations
