@@ -21,16 +21,19 @@ from flax import nnx
 from oldphoto_jax.damage import fading
 from oldphoto_jax.damage.strokes import Holes
 from oldphoto_jax.losses import adversarial, bins, feature, pixel
-from oldphoto_jax.losses.balance import balanced_l1, rarity
+from oldphoto_jax.losses.balance import rarity
 from oldphoto_jax.metrics import color as color_metrics
 from oldphoto_jax.metrics import image as image_metrics
 from oldphoto_jax.models import discriminators, lite_unet, resnet, unet, vgg
-from oldphoto_jax.photo import color, image, inpaint, palette
+from oldphoto_jax.photo import color, image, inpaint, planes
+from oldphoto_jax.photo.ab_bins import AbBins
 from oldphoto_jax.photo.crop import view
+from oldphoto_jax.photo.palette import Grid
 from oldphoto_jax.photo.types import Batch
 from oldphoto_jax.predictors.colors import ColorPredictor
 from oldphoto_jax.predictors.predictor import Networks
-from oldphoto_jax.task import NOTHING, Loss, Task, Terms
+from oldphoto_jax.task import MEASURED, NOTHING, Loss, Task, Terms
+from oldphoto_jax.tasks.hints import Hints
 
 WEIGHT = {"pixel": 1.0, "bins": 0.0, "perceptual": 0.0, "fool": 0.0, "match": 0.0}
 VIVID, MOST = 0.62, 2.0  # more makes wrong colours, which pale ones hide, too striking
@@ -45,9 +48,11 @@ RIVALRY = {  # how the critic judges and how the generator fools it
 class Colorize(Task):
     """Players: the `generator` of a `ColorPredictor`, and the `critic` where `weight` wants one.
 
-    Chroma is compared and judged at 1/`network.out_stride` of the photo's sides, beside luma of
+    Colour is compared and judged at 1/`network.out_stride` of the photo's sides, beside luma of
     that size. With a `palette` "bins" compares how likely its colours are with the truth, and
     "pixel" their mean, while a photo, the critic and VGG-16 get to see the mean at `temperature`.
+    With `hints` the network is told the true colour of some places; figures are of what it says
+    without, but for those called hinted.
     """
 
     size: int = 256  # side of the training crop, pixels
@@ -60,8 +65,10 @@ class Colorize(Task):
     network: lite_unet.Blueprint | unet.Blueprint = dataclasses.field(
         default_factory=lambda: unet.imagenet(decoder_width=32)
     )
-    palette: int = 0  # colours a side to choose among, an odd number; 0 = it names the colour
+    palette: Grid | AbBins | None = None  # colours to choose among; None = it names the colour
+    plane: str = "cbcr"  # or "ab"; of the colours that it names
     temperature: float = 1.0  # 1 = the mean colour, towards 0 the likeliest
+    hints: Hints | None = None  # colours that it is told
     critic_width: int = 64
     critic_levels: int = 4
     attention: tuple[int, ...] = (3, 4)  # levels of the critic after which it looks everywhere
@@ -81,7 +88,9 @@ class Colorize(Task):
         return ColorPredictor(
             network=self.network,
             palette=self.palette,
+            plane=self.plane,
             temperature=self.temperature,
+            hints=self.hints is not None,
             gain=round(float(gain), 2),
         )
 
@@ -94,10 +103,10 @@ class Colorize(Task):
             raise ValueError(f"weight names {sorted(unknown)}; the loss has {list(WEIGHT)}")
         if self.rivalry not in RIVALRY:
             raise ValueError(f"rivalry {self.rivalry!r} is unknown; choose one of {list(RIVALRY)}")
-        if not self.palette and self.weight.get("bins"):
+        if self.palette is None and self.weight.get("bins"):
             raise ValueError(
-                f"palette is 0, but the weight of bins is {self.weight['bins']}: give a palette "
-                "its size, such as 19"
+                f"there is no palette, but the weight of bins is {self.weight['bins']}: give a "
+                "palette, such as Grid(side=19)"
             )
         nets = self.predictor().networks(rngs)
         if self._judged:
@@ -113,7 +122,10 @@ class Colorize(Task):
         return nets
 
     def example(self, record: Mapping[str, Any], rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """photo [H,W,3] gray, often old, and target: its luma with the true chroma; 0..1."""
+        """photo [H,W,3] gray, often old, and target: its luma with the true chroma; 0..1.
+
+        With `hints` also those, [H,W,3], see `ColorPredictor`.
+        """
         seen = image.to_float(view(record["photo"], self.size, self.share, rng))
         gray = fading.desaturate(seen)
         if rng.random() < self.age:
@@ -122,10 +134,10 @@ class Colorize(Task):
         if rng.random() < self.filled:
             luma = inpaint.telea(luma, self.holes(luma.shape[:2], rng))
         true = np.concatenate([luma, color.rgb_to_ycbcr(seen)[..., 1:]], axis=-1)
-        return {
-            "photo": color.gray_to_rgb(luma),
-            "target": color.ycbcr_to_rgb(color.fit_gamut(true)),
-        }
+        true, told = color.fit_gamut(true), {}
+        if self.hints is not None:
+            true, told["hints"] = self.hints(true, rng)
+        return {"photo": color.gray_to_rgb(luma), "target": color.ycbcr_to_rgb(true)} | told
 
     def losses(self) -> dict[str, Loss]:
         """The generator wants the true chroma, and the critic's praise if there is one."""
@@ -136,11 +148,12 @@ class Colorize(Task):
         """What the generator's chroma costs, each term times its weight."""
         predictor, real = self.predictor(), self._real(batch)
         answer = predictor.answer(nets, batch)
-        fake, chroma = self._beside_luma(answer, real), real[..., 1:]
-        terms = {"pixel": balanced_l1(predictor.chroma(answer), chroma, self.balance)}
-        if self.weight.get("bins"):
-            shares = palette.shares(chroma, self.palette)
-            weight = rarity(chroma, self.balance)
+        fake, colours = self._beside_luma(answer, real), self._colours(batch)
+        weight = rarity(real[..., 1:], self.balance)
+        apart = (predictor.colours(answer) - colours) / (2 * planes.PLANES[predictor.told_in])
+        terms = {"pixel": jnp.abs(weight * apart).mean()}
+        if self.palette is not None and self.weight.get("bins"):
+            shares = self.palette.encode(colours)
             terms["bins"] = bins.soft_cross_entropy(answer, shares, weight)
         if self.weight.get("perceptual"):
             ours, theirs = (
@@ -165,10 +178,20 @@ class Colorize(Task):
         scores = [nets["critic"](_signed(ycbcr)) for ycbcr in (real, jax.lax.stop_gradient(fake))]
         return {"judge": judge(*scores)}
 
+    def measure(self, nets: Networks, batch: Batch, prediction: Batch) -> Batch:
+        """The photo as it is without hints, where there are any."""
+        if self.hints is None:
+            return {}
+        return {"unhinted": self.predictor()(nets, {"photo": batch["photo"]})["photo"]}
+
     def metrics(self, batch: Batch, prediction: Batch) -> dict[str, Any]:
         """Of whole photos: PSNR, error in the plane of a and b, colourfulness of both."""
         photo, target = prediction["photo"], batch["target"]
-        return {
+        told = {}
+        if self.hints is not None:
+            told["hinted ab"] = color_metrics.ab_error(photo, target)
+            photo = prediction[f"{MEASURED}unhinted"]
+        return told | {
             "psnr": image_metrics.psnr(photo, target),
             "ab": color_metrics.ab_error(photo, target),
             "colorfulness": color_metrics.cf_hs2003(photo),
@@ -180,9 +203,15 @@ class Colorize(Task):
         return self.predictor().shrunk(color.rgb_to_ycbcr(batch["target"]))
 
     def _beside_luma(self, answer: jax.Array, real: jax.Array) -> jax.Array:
-        """The target's luma with the chroma of an answer, as it would be shown."""
-        chroma = self.predictor().chroma(answer, self.temperature)
-        return jnp.concatenate([real[..., :1], chroma], -1)
+        """The target's luma with the colours of an answer, in YCbCr, as it would be shown."""
+        predictor = self.predictor()
+        colours = predictor.colours(answer, self.temperature)
+        return planes.beside(real[..., :1], colours, predictor.told_in)
+
+    def _colours(self, batch: Batch) -> jax.Array:
+        """The target's colours at 1/stride of its sides, in the plane of the predictor's."""
+        predictor = self.predictor()
+        return predictor.shrunk(planes.colours(batch["target"], predictor.told_in))
 
     @property
     def _judged(self) -> bool:
