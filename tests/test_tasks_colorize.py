@@ -11,7 +11,9 @@ from flax import nnx
 
 from oldphoto_jax.losses import adversarial, feature, pixel
 from oldphoto_jax.models import lite_unet, resnet, unet
-from oldphoto_jax.photo import color, palette
+from oldphoto_jax.photo import color
+from oldphoto_jax.photo.ab_bins import AbBins
+from oldphoto_jax.photo.palette import Grid
 from oldphoto_jax.tasks import colorize
 from oldphoto_jax.tasks.colorize import Colorize
 from oldphoto_jax.train import state as states
@@ -28,7 +30,7 @@ PHASES = {
     "perceptual": {"perceptual": 3.0, "fool": 0.5},
     "bins": {"bins": 1.5, "pixel": 2.0, "fool": 0.5},
 }
-SIDE = 5  # of the palette
+GRID = Grid(side=5)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -55,7 +57,7 @@ def batch(record):
 
 
 def small(phase="l1", **options):
-    colors = dict(palette=SIDE, temperature=0.4) if phase == "bins" else {}
+    colors = dict(palette=GRID, temperature=0.4) if phase == "bins" else {}
     return Colorize(**SMALL | CRITIC | colors | {"weight": PHASES[phase]} | options)
 
 
@@ -152,10 +154,10 @@ def test_settings_that_make_no_sense_are_refused():
     for wrong, told in (
         (dict(weight={"pixl": 1.0}), r"weight names \['pixl'\]"),
         (dict(rivalry="duel"), "rivalry 'duel' is unknown"),
-        (dict(palette=4), "a palette of 4 colours a side: give an odd number"),
-        (dict(weight={"bins": 1.0}), "palette is 0, but the weight of bins is 1.0"),
-        (dict(temperature=0.5), "palette is 0, but the temperature 0.5: give a palette its"),
-        (dict(temperature=0.0, palette=5), "temperature 0.0: give a number of 0.001 or more"),
+        (dict(palette=Grid(side=4)), "a palette of 4 colours a side: give an odd number"),
+        (dict(weight={"bins": 1.0}), "there is no palette, but the weight of bins is 1.0"),
+        (dict(temperature=0.5), "there is no palette, but the temperature 0.5: give a palette"),
+        (dict(temperature=0.0, palette=GRID), "temperature 0.0: give a number of 0.001 or more"),
     ):
         with pytest.raises(ValueError, match=told):
             Colorize(**SMALL, **wrong).networks(nnx.Rngs(0))
@@ -163,11 +165,11 @@ def test_settings_that_make_no_sense_are_refused():
 
 def test_the_light_network_answers_at_a_quarter_of_the_sides():
     network = lite_unet.Blueprint(widths=(8, 8, 8), out_stride=4)
-    task = Colorize(network=network, palette=SIDE)
+    task = Colorize(network=network, palette=GRID)
     nets = nnx.eval_shape(lambda: task.networks(nnx.Rngs(0)))
     x = jax.ShapeDtypeStruct((1, 64, 96, 3), jnp.float32)
     answer = nnx.eval_shape(lambda net, x: net(x), nets["generator"], x)
-    assert answer.shape == (1, 16, 24, SIDE**2) and task.predictor().multiple == 32
+    assert answer.shape == (1, 16, 24, len(GRID)) and task.predictor().multiple == 32
     with pytest.raises(ValueError, match="out_stride is 2"):
         Colorize(network=lite_unet.Blueprint(out_stride=2)).networks(nnx.Rngs(0))
 
@@ -230,11 +232,11 @@ def test_the_terms_are_the_published_ones_times_their_weights(batch, phase):
     answer = nets["generator"](resnet.normalize(color.gray_to_rgb(luma), "keras"))
     chroma = shown = 0.5 + 0.5 * jnp.tanh(answer)
     if phase == "bins":
-        chroma, shown = palette.mean(answer), palette.mean(answer, 0.4)
+        chroma, shown = GRID.decode(answer), GRID.decode(answer, 0.4)
     fake = jnp.concatenate([real[..., :1], shown], -1)
     wanted = {"pixel": pixel.l1(chroma, real[..., 1:])}
     if "bins" in weight:
-        shares = palette.shares(real[..., 1:], SIDE)
+        shares = GRID.encode(real[..., 1:])
         wanted["bins"] = -(shares * jax.nn.log_softmax(answer)).sum(-1).mean()
     if "fool" in weight:
         seen = (fake - 0.5) * jnp.array([2.0, 5.0, 5.0])

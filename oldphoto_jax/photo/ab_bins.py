@@ -35,6 +35,7 @@ class AbBins(Palette):
     """
 
     plane: ClassVar[str] = "ab"
+    blur: ClassVar[float] = 5.0
 
     whole: bool = False  # with the squares that sRGB cannot show
     neighbours: int = 5

@@ -37,6 +37,7 @@ class Palette:
     """
 
     plane: ClassVar[str]  # of its colours, one of `planes.PLANES`
+    blur: ClassVar[float]  # of `smoothed`, in the units of the plane
 
     @property
     def centres(self) -> np.ndarray:
@@ -67,6 +68,20 @@ class Palette:
         self._check(logits)
         return jnp.asarray(self.centres)[jnp.argmax(logits, axis=-1)]
 
+    def nearest(self, colour: Array) -> jax.Array:
+        """The number of the colour closest to each of [..,2], int32 [..]."""
+        apart = jnp.float32(colour)[..., None, :] - self.centres
+        return jnp.argmin((apart**2).sum(-1), axis=-1)
+
+    def smoothed(self, prior: np.ndarray) -> np.ndarray:
+        """Shares [K] that sum to 1, of which each was spread over the colours around its own.
+
+        By a Gaussian of `blur`: what was never seen may still be about.
+        """
+        apart = self.centres[:, None] - self.centres.astype(np.float64)
+        spread = np.exp(-(apart**2).sum(-1) / (2 * self.blur**2))
+        return (spread / spread.sum(0)) @ (prior / prior.sum())
+
     def _odds(self, logits: Logits, temperature: float) -> jax.Array:
         """How likely each colour is at a temperature, [..,K]."""
         check(temperature)
@@ -91,6 +106,7 @@ class Grid(Palette):
     """
 
     plane: ClassVar[str] = "cbcr"
+    blur: ClassVar[float] = 0.02
 
     side: int = 19  # an odd number, so that gray is a colour of the grid
     bend: float = 2.6  # the grid is cosh(bend), 6.8, times as coarse at the rim as at gray

@@ -29,7 +29,7 @@ def beside(luma: AnyArray, colours: AnyArray, plane: str) -> AnyArray:
     check(plane)
     if plane == "ab":
         return color.luma_ab_to_ycbcr(luma, colours)
-    return luma.__array_namespace__().concatenate([luma, colours], axis=-1)
+    return colours.__array_namespace__().concatenate([luma, colours], axis=-1)
 
 
 def named(answer: AnyArray, plane: str) -> AnyArray:

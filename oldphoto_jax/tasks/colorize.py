@@ -21,11 +21,11 @@ from flax import nnx
 from oldphoto_jax.damage import fading
 from oldphoto_jax.damage.strokes import Holes
 from oldphoto_jax.losses import adversarial, bins, feature, pixel
-from oldphoto_jax.losses.balance import rarity
+from oldphoto_jax.losses.balance import balanced_l1, rarity, rebalanced
 from oldphoto_jax.metrics import color as color_metrics
 from oldphoto_jax.metrics import image as image_metrics
 from oldphoto_jax.models import discriminators, lite_unet, resnet, unet, vgg
-from oldphoto_jax.photo import color, image, inpaint, planes
+from oldphoto_jax.photo import color, image, inpaint, planes, prior
 from oldphoto_jax.photo.ab_bins import AbBins
 from oldphoto_jax.photo.crop import view
 from oldphoto_jax.photo.palette import Grid
@@ -74,6 +74,9 @@ class Colorize(Task):
     attention: tuple[int, ...] = (3, 4)  # levels of the critic after which it looks everywhere
     rivalry: str = "hinge"  # or "least squares"
     balance: float = 1.0  # 1 = all colours count alike; less = rare colours count for more
+    prior: str = ""  # how common the palette's are: a file, or "packaged"; "" = by a formula
+    colourless: float = 0.0  # photos weigh nothing whose |a| and |b| stay below this
+    picked: bool = False  # of the pixels for which there is one answer, the first is the truth
     gain: float = 1.0  # by which restoring multiplies chroma; learned from validation
     weight: dict[str, float] = dataclasses.field(default_factory=WEIGHT.copy)
 
@@ -108,6 +111,8 @@ class Colorize(Task):
                 f"there is no palette, but the weight of bins is {self.weight['bins']}: give a "
                 "palette, such as Grid(side=19)"
             )
+        if self.palette is None and self.prior:
+            raise ValueError(f"there is no palette, but prior={self.prior!r} of its colours")
         nets = self.predictor().networks(rngs)
         if self._judged:
             nets["critic"] = discriminators.AttentionDiscriminator(
@@ -139,6 +144,14 @@ class Colorize(Task):
             true, told["hints"] = self.hints(true, rng)
         return {"photo": color.gray_to_rgb(luma), "target": color.ycbcr_to_rgb(true)} | told
 
+    def ready(self) -> None:
+        """Raises ValueError for a `prior` that can't be read, or is of another palette."""
+        if self.prior and self.palette is not None:
+            try:
+                prior.read(self.prior, self.palette)
+            except OSError as error:
+                raise ValueError(f"prior={self.prior!r}: {error.strerror}") from error
+
     def losses(self) -> dict[str, Loss]:
         """The generator wants the true chroma, and the critic's praise if there is one."""
         players: dict[str, Loss] = {"generator": self.paint}
@@ -149,9 +162,10 @@ class Colorize(Task):
         predictor, real = self.predictor(), self._real(batch)
         answer = predictor.answer(nets, batch)
         fake, colours = self._beside_luma(answer, real), self._colours(batch)
-        weight = rarity(real[..., 1:], self.balance)
-        apart = (predictor.colours(answer) - colours) / (2 * planes.PLANES[predictor.told_in])
-        terms = {"pixel": jnp.abs(weight * apart).mean()}
+        weight = self._weight(batch, colours)
+        whole = 2 * planes.PLANES[predictor.told_in]
+        said = predictor.colours(answer)
+        terms = {"pixel": balanced_l1(said / whole, colours / whole, weight)}
         if self.palette is not None and self.weight.get("bins"):
             shares = self.palette.encode(colours)
             terms["bins"] = bins.soft_cross_entropy(answer, shares, weight)
@@ -211,7 +225,23 @@ class Colorize(Task):
     def _colours(self, batch: Batch) -> jax.Array:
         """The target's colours at 1/stride of its sides, in the plane of the predictor's."""
         predictor = self.predictor()
-        return predictor.shrunk(planes.colours(batch["target"], predictor.told_in))
+        colours = planes.colours(jnp.asarray(batch["target"]), predictor.told_in)
+        if self.picked:
+            return colours[:, :: predictor.stride, :: predictor.stride]
+        return predictor.shrunk(colours)
+
+    def _weight(self, batch: Batch, colours: jax.Array) -> jax.Array:
+        """What each of the colours [N,h,w,2] of a batch counts, [N,h,w,1]."""
+        if self.prior and self.palette is not None:
+            shares = self.palette.smoothed(prior.read(self.prior, self.palette))
+            table = jnp.asarray(rebalanced(shares, self.balance), jnp.float32)
+            weight = table[self.palette.nearest(colours)][..., None]
+        else:
+            weight = rarity(self._real(batch)[..., 1:], self.balance)
+        if not self.colourless:
+            return weight
+        ab = planes.colours(jnp.asarray(batch["target"]), "ab")
+        return weight * (jnp.abs(ab).max((1, 2, 3), keepdims=True) > self.colourless)
 
     @property
     def _judged(self) -> bool:
