@@ -106,9 +106,11 @@ def shrunk(config):
     """The same configuration, small enough to run in seconds and without weights from elsewhere."""
     network, kind = config.task.network, type(config.task).__name__
     network = dataclasses.replace(network, **NARROW.get((type(network), kind), {}))
+    changes = dict(size=32, network=network) | SHRUNK[kind]
     return dataclasses.replace(
         config,
-        task=dataclasses.replace(config.task, size=32, network=network, **SHRUNK[kind]),
+        task=dataclasses.replace(config.task, **changes),
+        judge=config.judge and dataclasses.replace(config.judge, **changes),
         weights={},
         batch_size=4,
         validation_batch=4,

@@ -12,6 +12,9 @@ reduced precision by default.
 from __future__ import annotations
 
 from types import ModuleType
+from typing import Any
+
+import numpy as np
 
 from oldphoto_jax.photo.types import AnyArray
 
@@ -124,11 +127,20 @@ def luma_ab_to_ycbcr(luma: AnyArray, ab: AnyArray) -> AnyArray:
     def at(light: AnyArray) -> AnyArray:
         return rgb_to_ycbcr(lab_to_rgb(xp.concatenate([light, ab], axis=-1)))
 
-    low, high = xp.zeros_like(ab[..., :1]), xp.full_like(ab[..., :1], 100)
-    for _ in range(HALVINGS):
+    def halve(_: Any, ends: tuple[AnyArray, AnyArray]) -> tuple[AnyArray, AnyArray]:
+        low, high = ends
         middle = (low + high) / 2
         dark = at(middle)[..., :1] < luma
-        low, high = xp.where(dark, middle, low), xp.where(dark, high, middle)
+        return xp.where(dark, middle, low), xp.where(dark, high, middle)
+
+    low, high = xp.zeros_like(ab[..., :1]), xp.full_like(ab[..., :1], 100)
+    if xp is np:
+        for step in range(HALVINGS):
+            low, high = halve(step, (low, high))
+    else:  # a loop for XLA, too, which compiles it in a fraction of the time
+        from jax import lax
+
+        low, high = lax.fori_loop(0, HALVINGS, halve, (low, high))
     under, over = at(low)[..., :1], at(high)[..., :1]
     share = (luma - under) / xp.maximum(over - under, 1e-6)  # nearly straight in so small a part
     light = low + xp.clip(share, 0, 1) * (high - low)
