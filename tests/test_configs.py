@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from oldphoto_jax.models import lite_unet, partial_unet, unet
+from oldphoto_jax.models import colorful, lite_unet, partial_unet, unet
 from oldphoto_jax.predictors import metadata
 from oldphoto_jax.restore import stage
 from oldphoto_jax.task import MEASURED
@@ -34,12 +34,15 @@ SHRUNK = {
     "Inpaint": {},
     "Colorize": dict(critic_width=2, critic_levels=1, attention=(1,)),
     "Sagan": dict(size=8, noise=8, width=2, critic_width=2, attention=(1,)),
+    "TwoHeads": {},
 }
 NARROW = {  # likewise of a network, by its blueprint and the task
     (unet.Blueprint, "Segment"): dict(width=4, decoder_width=2),
     (unet.Blueprint, "Colorize"): dict(width=4, depth=18, stages=3, decoder_width=2),
     (partial_unet.Blueprint, "Inpaint"): dict(width=4, levels=3),
     (lite_unet.Blueprint, "Colorize"): dict(widths=(8, 8, 8)),
+    (colorful.ECCV16Blueprint, "Colorize"): dict(widths=(4,) * 8),
+    (colorful.SIGGRAPH17Blueprint, "TwoHeads"): dict(widths=(4,) * 10),
 }
 
 
@@ -70,6 +73,11 @@ COVERED = {
     ("colorize", "lite"),
     ("colorize", "critic"),
     ("colorize", "lite_critic"),
+    # "siggraph" is as deep as its first stage and "eccv16", whose losses have tests of their own;
+    # "lite" has the network of "lite_hints".
+    ("colorful", "eccv16"),
+    ("colorful", "siggraph_classes"),
+    ("colorful", "lite"),
     ("colorize", "lite_filled"),
     # The network of "lite" beside the critic and the loss of "perceptual".
     ("colorize", "lite_perceptual"),

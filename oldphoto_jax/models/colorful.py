@@ -7,7 +7,7 @@ Lab units, 0..100, and give a and b in Lab units, about -110..110; their publish
 
 import dataclasses
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -169,13 +169,13 @@ class _Blueprint(blueprint.Blueprint):
 class ECCV16Blueprint(_Blueprint):
     """An ECCV16 before it is built."""
 
-    widths: tuple[int, ...] = ECCV16_WIDTHS
-    classes: int = 313  # colours to choose among
+    out_stride: ClassVar[int] = 4  # the answer's sides are those of the photo over this
 
-    def build(self, *, c_out: int = 2, silent: bool = False, rngs: nnx.Rngs) -> ECCV16:
-        """The network; with `silent` all colours are as likely. `c_out` is 2, a and b."""
-        _check_ab(c_out)
-        net = ECCV16(widths=self.widths, classes=self.classes, rngs=rngs)
+    widths: tuple[int, ...] = ECCV16_WIDTHS
+
+    def build(self, *, c_out: int = 313, silent: bool = False, rngs: nnx.Rngs) -> ECCV16:
+        """The network, which chooses among `c_out` colours; with `silent` all are as likely."""
+        net = ECCV16(widths=self.widths, classes=c_out, rngs=rngs)
         if silent:
             blueprint.silence(net.logits.kernel)
         return net
@@ -185,13 +185,16 @@ class ECCV16Blueprint(_Blueprint):
 class SIGGRAPH17Blueprint(_Blueprint):
     """A SIGGRAPH17 before it is built."""
 
+    out_stride: ClassVar[int] = 1
+
     widths: tuple[int, ...] = SIGGRAPH17_WIDTHS
     classes: int = 529  # colours to choose among, beside a and b
     mask_cent: float = 0.0  # taken off the mask of hints; 0.5 in weights trained in PyTorch
 
     def build(self, *, c_out: int = 2, silent: bool = False, rngs: nnx.Rngs) -> SIGGRAPH17:
         """The network; with `silent` gray, and all colours as likely. `c_out` is 2, a and b."""
-        _check_ab(c_out)
+        if c_out != 2:
+            raise ValueError(f"c_out is {c_out}, but this network gives a and b: it must be 2")
         net = SIGGRAPH17(
             widths=self.widths, classes=self.classes, mask_cent=self.mask_cent, rngs=rngs
         )
@@ -269,8 +272,3 @@ def _checked(widths: Sequence[int], usual: Sequence[int]) -> Sequence[int]:
             f"{tuple(usual)}"
         )
     return widths
-
-
-def _check_ab(c_out: int) -> None:
-    if c_out != 2:
-        raise ValueError(f"c_out is {c_out}, but this network gives a and b: it must be 2")
