@@ -13,13 +13,15 @@ import pytest
 from flax import nnx
 
 from oldphoto_jax.models import lite_unet, partial_unet, unet
+from oldphoto_jax.predictors import metadata
 from oldphoto_jax.restore import stage
+from oldphoto_jax.task import MEASURED
 from oldphoto_jax.tasks import colorize, inpaint
 from oldphoto_jax.train import config as configs
 from oldphoto_jax.train import loop
 from oldphoto_jax.train import state as states
 from oldphoto_jax.train import step as steps
-from oldphoto_jax.weights import store
+from oldphoto_jax.weights import catalogue, names, store
 from tests import memory, scene, toy
 from tests.test_train_loop import interrupt, saved
 
@@ -63,6 +65,8 @@ CASES = [(name, *variant) for name in NAMES for variant in variants(name)]
 # weighed by others beside more, and filled holes change no program.
 COVERED = {
     ("colorize", "l1"),
+    # "lite_hints" has its network, losses and figure, and hints.
+    ("colorize", "lite"),
     ("colorize", "critic"),
     ("colorize", "lite_critic"),
     ("colorize", "lite_filled"),
@@ -106,9 +110,11 @@ def shrunk(config):
     """The same configuration, small enough to run in seconds and without weights from elsewhere."""
     network, kind = config.task.network, type(config.task).__name__
     network = dataclasses.replace(network, **NARROW.get((type(network), kind), {}))
+    changes = dict(size=32, network=network) | SHRUNK[kind]
     return dataclasses.replace(
         config,
-        task=dataclasses.replace(config.task, size=32, network=network, **SHRUNK[kind]),
+        task=dataclasses.replace(config.task, **changes),
+        judge=config.judge and dataclasses.replace(config.judge, **changes),
         weights={},
         batch_size=4,
         validation_batch=4,
@@ -148,6 +154,19 @@ def test_each_phase_of_colouring_goes_on_from_one_that_there_is():
                 assert getattr(config.task, field) == getattr(earlier.task, field)
 
 
+def test_the_packaged_colours_are_all_that_hints_are_learned_beside():
+    config = build("colorful", "lite_hints")
+    arrays, kept = store.load(catalogue.packaged("colorize-lite"))
+    before = metadata.read(kept)
+    assert dataclasses.replace(before, hints=True) == config.task.predictor()
+    nets = nnx.eval_shape(lambda: config.task.networks(nnx.Rngs(0)))
+    new = {f"generator.more.{i}.{part}" for i in range(3) for part in ("kernel", "bias")}
+    assert names.flatten(nets["generator"], "generator").keys() - arrays.keys() == new
+    parts = tuple(f"{part}." for part in config.weights)
+    assert all(name.startswith(parts) for name in arrays)
+    assert set(config.weights.values()) == {"colorize-lite"}
+
+
 @pytest.mark.parametrize(("variant", "megabytes"), [("perceptual", 60), ("lite", 15)])
 def test_weights_that_colour_are_small_enough_to_be_sent_around(variant, megabytes):
     task = build("colorize", variant).task
@@ -175,7 +194,8 @@ def test_a_configuration_trains_and_its_weights_predict_what_the_run_did(case, t
     side = small.task.size
     batch = {"photo": rng.random((4, side, side, 3), np.float32)}
     batch["mask"] = np.float32(rng.random((4, side, side, 1)) < 0.3)
-    expected = jax.device_get(run.predict(state, batch))
+    answer = jax.device_get(run.predict(state, batch))
+    expected = {name: one for name, one in answer.items() if not name.startswith(MEASURED)}
     loaded = stage.load(tmp_path)
     found = loaded(**batch)
     assert found.keys() == expected.keys()
@@ -184,8 +204,8 @@ def test_a_configuration_trains_and_its_weights_predict_what_the_run_did(case, t
         np.testing.assert_allclose(found[name], array, atol=tolerance)
     assert loaded.predictor == small.task.predictor(figures)
     assert (tmp_path / "sheets" / "00000002.png").exists()
-    arrays, metadata = store.load(tmp_path / "weights" / "last.safetensors")
-    assert metadata["step"] == "2" and all(np.isfinite(a).all() for a in arrays.values())
+    arrays, kept = store.load(tmp_path / "weights" / "last.safetensors")
+    assert kept["step"] == "2" and all(np.isfinite(a).all() for a in arrays.values())
 
 
 def equations(jaxpr):

@@ -94,6 +94,8 @@ FLOORS = {
         "train.config",
         "train.optimizer",
         "data.sources",
+        "photo.palette",
+        "photo.ab_bins",
     ),
     # The top floor: nothing stands on it, so its pictures and exams may look at all below.
     "experiments": (

@@ -1,4 +1,4 @@
-"""Small parts that several networks are made of: convolutions, pooling, doubling."""
+"""Small parts that several networks are made of: convolutions, shrinking, doubling."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from flax import nnx
 
 from oldphoto_jax.layers.biased import Conv
 from oldphoto_jax.layers.convolution import convolve
+from oldphoto_jax.layers.precision import wide
 from oldphoto_jax.photo.types import Features
 
 HE_FAN_OUT = nnx.initializers.variance_scaling(2.0, "fan_out", "normal")
@@ -40,6 +41,23 @@ def conv(
         conv_general_dilated=convolve,
         rngs=rngs,
     )
+
+
+def shrink(x: Features, times: int) -> Features:
+    """Means of blocks: [N,H,W,C] to [N,H/times,W/times,C]."""
+    return nnx.avg_pool(wide(x), (times, times), (times, times)).astype(x.dtype)
+
+
+def gather(x: Features, times: int) -> Features:
+    """Means of blocks over the pixels that count, [N,H,W,C] to [N,H/times,W/times,C].
+
+    The last channel, 0 or 1, says which do; of a block it says whether any does. So a single pixel
+    is not lost among many that say nothing.
+    """
+    counts = wide(x[..., -1:])
+    share = shrink(counts, times)
+    mean = shrink(wide(x[..., :-1]) * counts, times) / jnp.maximum(share, 1e-6)
+    return jnp.concatenate([mean, jnp.sign(share)], -1).astype(x.dtype)
 
 
 def double(x: Features, *, align_corners: bool = False) -> Features:

@@ -21,16 +21,19 @@ from flax import nnx
 from oldphoto_jax.damage import fading
 from oldphoto_jax.damage.strokes import Holes
 from oldphoto_jax.losses import adversarial, bins, feature, pixel
-from oldphoto_jax.losses.balance import balanced_l1, rarity
+from oldphoto_jax.losses.balance import balanced_l1, rarity, rebalanced
 from oldphoto_jax.metrics import color as color_metrics
 from oldphoto_jax.metrics import image as image_metrics
 from oldphoto_jax.models import discriminators, lite_unet, resnet, unet, vgg
-from oldphoto_jax.photo import color, image, inpaint, palette
+from oldphoto_jax.photo import color, image, inpaint, planes, prior
+from oldphoto_jax.photo.ab_bins import AbBins
 from oldphoto_jax.photo.crop import view
+from oldphoto_jax.photo.palette import Grid
 from oldphoto_jax.photo.types import Batch
 from oldphoto_jax.predictors.colors import ColorPredictor
 from oldphoto_jax.predictors.predictor import Networks
-from oldphoto_jax.task import NOTHING, Loss, Task, Terms
+from oldphoto_jax.task import MEASURED, NOTHING, Loss, Task, Terms
+from oldphoto_jax.tasks.hints import Hints
 
 WEIGHT = {"pixel": 1.0, "bins": 0.0, "perceptual": 0.0, "fool": 0.0, "match": 0.0}
 VIVID, MOST = 0.62, 2.0  # more makes wrong colours, which pale ones hide, too striking
@@ -45,9 +48,11 @@ RIVALRY = {  # how the critic judges and how the generator fools it
 class Colorize(Task):
     """Players: the `generator` of a `ColorPredictor`, and the `critic` where `weight` wants one.
 
-    Chroma is compared and judged at 1/`network.out_stride` of the photo's sides, beside luma of
+    Colour is compared and judged at 1/`network.out_stride` of the photo's sides, beside luma of
     that size. With a `palette` "bins" compares how likely its colours are with the truth, and
     "pixel" their mean, while a photo, the critic and VGG-16 get to see the mean at `temperature`.
+    With `hints` the network is told the true colour of some places; figures are of what it says
+    without, but for those called hinted.
     """
 
     size: int = 256  # side of the training crop, pixels
@@ -60,13 +65,18 @@ class Colorize(Task):
     network: lite_unet.Blueprint | unet.Blueprint = dataclasses.field(
         default_factory=lambda: unet.imagenet(decoder_width=32)
     )
-    palette: int = 0  # colours a side to choose among, an odd number; 0 = it names the colour
+    palette: Grid | AbBins | None = None  # colours to choose among; None = it names the colour
+    plane: str = "cbcr"  # or "ab"; of the colours that it names
     temperature: float = 1.0  # 1 = the mean colour, towards 0 the likeliest
+    hints: Hints | None = None  # colours that it is told
     critic_width: int = 64
     critic_levels: int = 4
     attention: tuple[int, ...] = (3, 4)  # levels of the critic after which it looks everywhere
     rivalry: str = "hinge"  # or "least squares"
     balance: float = 1.0  # 1 = all colours count alike; less = rare colours count for more
+    prior: str = ""  # how common the palette's are: a file, or "packaged"; "" = by a formula
+    colourless: float = 0.0  # photos weigh nothing whose |a| and |b| stay below this
+    picked: bool = False  # of the pixels for which there is one answer, the first is the truth
     gain: float = 1.0  # by which restoring multiplies chroma; learned from validation
     weight: dict[str, float] = dataclasses.field(default_factory=WEIGHT.copy)
 
@@ -81,7 +91,9 @@ class Colorize(Task):
         return ColorPredictor(
             network=self.network,
             palette=self.palette,
+            plane=self.plane,
             temperature=self.temperature,
+            hints=self.hints is not None,
             gain=round(float(gain), 2),
         )
 
@@ -94,11 +106,13 @@ class Colorize(Task):
             raise ValueError(f"weight names {sorted(unknown)}; the loss has {list(WEIGHT)}")
         if self.rivalry not in RIVALRY:
             raise ValueError(f"rivalry {self.rivalry!r} is unknown; choose one of {list(RIVALRY)}")
-        if not self.palette and self.weight.get("bins"):
+        if self.palette is None and self.weight.get("bins"):
             raise ValueError(
-                f"palette is 0, but the weight of bins is {self.weight['bins']}: give a palette "
-                "its size, such as 19"
+                f"there is no palette, but the weight of bins is {self.weight['bins']}: give a "
+                "palette, such as Grid(side=19)"
             )
+        if self.palette is None and self.prior:
+            raise ValueError(f"there is no palette, but prior={self.prior!r} of its colours")
         nets = self.predictor().networks(rngs)
         if self._judged:
             nets["critic"] = discriminators.AttentionDiscriminator(
@@ -113,7 +127,10 @@ class Colorize(Task):
         return nets
 
     def example(self, record: Mapping[str, Any], rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """photo [H,W,3] gray, often old, and target: its luma with the true chroma; 0..1."""
+        """photo [H,W,3] gray, often old, and target: its luma with the true chroma; 0..1.
+
+        With `hints` also those, [H,W,3], see `ColorPredictor`.
+        """
         seen = image.to_float(view(record["photo"], self.size, self.share, rng))
         gray = fading.desaturate(seen)
         if rng.random() < self.age:
@@ -122,10 +139,18 @@ class Colorize(Task):
         if rng.random() < self.filled:
             luma = inpaint.telea(luma, self.holes(luma.shape[:2], rng))
         true = np.concatenate([luma, color.rgb_to_ycbcr(seen)[..., 1:]], axis=-1)
-        return {
-            "photo": color.gray_to_rgb(luma),
-            "target": color.ycbcr_to_rgb(color.fit_gamut(true)),
-        }
+        true, told = color.fit_gamut(true), {}
+        if self.hints is not None:
+            true, told["hints"] = self.hints(true, rng)
+        return {"photo": color.gray_to_rgb(luma), "target": color.ycbcr_to_rgb(true)} | told
+
+    def ready(self) -> None:
+        """Raises ValueError for a `prior` that can't be read, or is of another palette."""
+        if self.prior and self.palette is not None:
+            try:
+                prior.read(self.prior, self.palette)
+            except OSError as error:
+                raise ValueError(f"prior={self.prior!r}: {error.strerror}") from error
 
     def losses(self) -> dict[str, Loss]:
         """The generator wants the true chroma, and the critic's praise if there is one."""
@@ -136,11 +161,13 @@ class Colorize(Task):
         """What the generator's chroma costs, each term times its weight."""
         predictor, real = self.predictor(), self._real(batch)
         answer = predictor.answer(nets, batch)
-        fake, chroma = self._beside_luma(answer, real), real[..., 1:]
-        terms = {"pixel": balanced_l1(predictor.chroma(answer), chroma, self.balance)}
-        if self.weight.get("bins"):
-            shares = palette.shares(chroma, self.palette)
-            weight = rarity(chroma, self.balance)
+        fake, colours = self._beside_luma(answer, real), self._colours(batch)
+        weight = self._weight(batch, colours)
+        whole = 2 * planes.PLANES[predictor.told_in]
+        said = predictor.colours(answer)
+        terms = {"pixel": balanced_l1(said / whole, colours / whole, weight)}
+        if self.palette is not None and self.weight.get("bins"):
+            shares = self.palette.encode(colours)
             terms["bins"] = bins.soft_cross_entropy(answer, shares, weight)
         if self.weight.get("perceptual"):
             ours, theirs = (
@@ -165,10 +192,20 @@ class Colorize(Task):
         scores = [nets["critic"](_signed(ycbcr)) for ycbcr in (real, jax.lax.stop_gradient(fake))]
         return {"judge": judge(*scores)}
 
+    def measure(self, nets: Networks, batch: Batch, prediction: Batch) -> Batch:
+        """The photo as it is without hints, where there are any."""
+        if self.hints is None:
+            return {}
+        return {"unhinted": self.predictor()(nets, {"photo": batch["photo"]})["photo"]}
+
     def metrics(self, batch: Batch, prediction: Batch) -> dict[str, Any]:
         """Of whole photos: PSNR, error in the plane of a and b, colourfulness of both."""
         photo, target = prediction["photo"], batch["target"]
-        return {
+        told = {}
+        if self.hints is not None:
+            told["hinted ab"] = color_metrics.ab_error(photo, target)
+            photo = prediction[f"{MEASURED}unhinted"]
+        return told | {
             "psnr": image_metrics.psnr(photo, target),
             "ab": color_metrics.ab_error(photo, target),
             "colorfulness": color_metrics.cf_hs2003(photo),
@@ -180,9 +217,31 @@ class Colorize(Task):
         return self.predictor().shrunk(color.rgb_to_ycbcr(batch["target"]))
 
     def _beside_luma(self, answer: jax.Array, real: jax.Array) -> jax.Array:
-        """The target's luma with the chroma of an answer, as it would be shown."""
-        chroma = self.predictor().chroma(answer, self.temperature)
-        return jnp.concatenate([real[..., :1], chroma], -1)
+        """The target's luma with the colours of an answer, in YCbCr, as it would be shown."""
+        predictor = self.predictor()
+        colours = predictor.colours(answer, self.temperature)
+        return planes.beside(real[..., :1], colours, predictor.told_in)
+
+    def _colours(self, batch: Batch) -> jax.Array:
+        """The target's colours at 1/stride of its sides, in the plane of the predictor's."""
+        predictor = self.predictor()
+        colours = planes.colours(jnp.asarray(batch["target"]), predictor.told_in)
+        if self.picked:
+            return colours[:, :: predictor.stride, :: predictor.stride]
+        return predictor.shrunk(colours)
+
+    def _weight(self, batch: Batch, colours: jax.Array) -> jax.Array:
+        """What each of the colours [N,h,w,2] of a batch counts, [N,h,w,1]."""
+        if self.prior and self.palette is not None:
+            shares = self.palette.smoothed(prior.read(self.prior, self.palette))
+            table = jnp.asarray(rebalanced(shares, self.balance), jnp.float32)
+            weight = table[self.palette.nearest(colours)][..., None]
+        else:
+            weight = rarity(self._real(batch)[..., 1:], self.balance)
+        if not self.colourless:
+            return weight
+        ab = planes.colours(jnp.asarray(batch["target"]), "ab")
+        return weight * (jnp.abs(ab).max((1, 2, 3), keepdims=True) > self.colourless)
 
     @property
     def _judged(self) -> bool:
