@@ -98,7 +98,7 @@ ROWS = (
     ),
     Row(
         name="efficientnet-lite0-classifier",
-        use="oldphoto evaluate colorize --classifier: the whole network, for ImageNet's classes",
+        use="exams of colours: the whole network, for ImageNet's classes",
         licence=APACHE,
         source=sources.LITE0,
         kind="efficientnet-lite0-classifier",
@@ -106,7 +106,7 @@ ROWS = (
     ),
     Row(
         name="resnet50-classifier",
-        use="oldphoto evaluate colorize --classifier: the whole network, for ImageNet's classes",
+        use="exams of colours: the whole network, for ImageNet's classes",
         licence=MIT,
         source=sources.RESNET50,
         kind="resnet50-keras-classifier",
