@@ -310,7 +310,7 @@ def test_a_classifier_looks_at_originals_and_answers():
         ["gray", "0.5000", "0.0000"],
         ["tint", "0.5000", "1.0000"],
     ]
-    assert "share of the 4 photos" in notes and "share of the 2 whose class" in notes
+    assert "share of the 4 photos" in notes and "share of the 2 of a known class" in notes
     assert "1 classes are none of ImageNet's: my aunt" in notes
     assert "; classes: by two fishes" in result["protocol"]
 
@@ -320,6 +320,7 @@ def test_where_no_class_is_known_top_1_is_blank():
     result = colors.evaluate(asked, [GRAY], None, FISHER)
     assert result["truth"]["top1"] is result["figures"][0]["top1"] is None
     assert ["gray", "", "0.0000"] in rows(color_figures.table(result))
+    assert "top-1: blank, for the class of no photo is known" in color_figures.table(result)
     plain = colors.evaluate(asked, [GRAY])
     assert "classes" not in plain and "top1" not in plain["figures"][0] | plain["truth"]
     assert plain["protocol"] == result["protocol"].replace("; classes: by two fishes", "")

@@ -99,12 +99,17 @@ def note(result: Mapping[str, Any]) -> list[str]:
     """What is to be said of these figures beneath the tables."""
     if not (asked := result.get("classes")):
         return []
-    told = (
-        f"agreement: share of the {result['counts']['photos']} photos that {asked['title']} takes "
-        f"for the same as their originals; top-1: share of the {asked['labelled']} whose class of "
-        "ImageNet is known that it takes for what they are"
-    )
+    title, photos = asked["title"], result["counts"]["photos"]
+    told = [
+        f"agreement: share of the {photos} photos that {title} takes for what it took originals"
+    ]
+    if asked["labelled"]:
+        told.append(
+            f"top-1: share of the {asked['labelled']} of a known class that it takes for it"
+        )
+    else:
+        told.append("top-1: blank, for the class of no photo is known")
     strange = asked["unknown"]
     more = ", ..." if len(strange) > FEW else ""
     named = f"{len(strange)} classes are none of ImageNet's: {', '.join(strange[:FEW])}{more}"
-    return [told, named] if strange else [told]
+    return [*told, named] if strange else told
