@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from oldphoto_jax.models import lite_unet, partial_unet, unet
+from oldphoto_jax.models import colorful, lite_unet, partial_unet, unet
 from oldphoto_jax.predictors import metadata
 from oldphoto_jax.restore import stage
 from oldphoto_jax.task import MEASURED
@@ -33,12 +33,16 @@ SHRUNK = {
     "Segment": {},
     "Inpaint": {},
     "Colorize": dict(critic_width=2, critic_levels=1, attention=(1,)),
+    "Sagan": dict(size=8, noise=8, width=2, critic_width=2, attention=(1,)),
+    "TwoHeads": {},
 }
 NARROW = {  # likewise of a network, by its blueprint and the task
     (unet.Blueprint, "Segment"): dict(width=4, decoder_width=2),
     (unet.Blueprint, "Colorize"): dict(width=4, depth=18, stages=3, decoder_width=2),
     (partial_unet.Blueprint, "Inpaint"): dict(width=4, levels=3),
     (lite_unet.Blueprint, "Colorize"): dict(widths=(8, 8, 8)),
+    (colorful.ECCV16Blueprint, "Colorize"): dict(widths=(4,) * 8),
+    (colorful.SIGGRAPH17Blueprint, "TwoHeads"): dict(widths=(4,) * 10),
 }
 
 
@@ -69,6 +73,11 @@ COVERED = {
     ("colorize", "lite"),
     ("colorize", "critic"),
     ("colorize", "lite_critic"),
+    # "siggraph" is as deep as its first stage and "eccv16", whose losses have tests of their own;
+    # "lite" has the network of "lite_hints".
+    ("colorful", "eccv16"),
+    ("colorful", "siggraph_classes"),
+    ("colorful", "lite"),
     ("colorize", "lite_filled"),
     # The network of "lite" beside the critic and the loss of "perceptual".
     ("colorize", "lite_perceptual"),
@@ -108,13 +117,15 @@ def build(name, *variant):
 
 def shrunk(config):
     """The same configuration, small enough to run in seconds and without weights from elsewhere."""
-    network, kind = config.task.network, type(config.task).__name__
-    network = dataclasses.replace(network, **NARROW.get((type(network), kind), {}))
-    changes = dict(size=32, network=network) | SHRUNK[kind]
+    kind = type(config.task).__name__
+    small = dict(size=32) | SHRUNK[kind]
+    if network := getattr(config.task, "network", None):
+        narrow = NARROW.get((type(network), kind), {})
+        small["network"] = dataclasses.replace(network, **narrow)
     return dataclasses.replace(
         config,
-        task=dataclasses.replace(config.task, **changes),
-        judge=config.judge and dataclasses.replace(config.judge, **changes),
+        task=dataclasses.replace(config.task, **small),
+        judge=config.judge and dataclasses.replace(config.judge, **small),
         weights={},
         batch_size=4,
         validation_batch=4,
@@ -194,6 +205,8 @@ def test_a_configuration_trains_and_its_weights_predict_what_the_run_did(case, t
     side = small.task.size
     batch = {"photo": rng.random((4, side, side, 3), np.float32)}
     batch["mask"] = np.float32(rng.random((4, side, side, 1)) < 0.3)
+    if "noise" in small.task.example(scene.record(), rng):
+        batch["noise"] = rng.standard_normal((4, small.task.noise), np.float32)
     answer = jax.device_get(run.predict(state, batch))
     expected = {name: one for name, one in answer.items() if not name.startswith(MEASURED)}
     loaded = stage.load(tmp_path)

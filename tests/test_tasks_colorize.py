@@ -289,7 +289,8 @@ def test_a_prior_weighs_by_its_table_and_photos_without_colour_not_at_all(batch,
     bins = AbBins(neighbours=1)
     options = dict(palette=bins, balance=0.5, picked=True, weight={"bins": 1.0})
     task = small(**options, prior="packaged", colourless=5.0)
-    colours = task._colours(batch)
+    like = np.zeros((2, 16, 16, 313))
+    colours = task._colours(batch, like)
     lab = color.rgb_to_lab(batch["target"])[:, ::4, ::4, 1:]
     np.testing.assert_allclose(colours, lab, atol=1e-3)
     shares = bins.smoothed(prior.read("packaged", bins))
@@ -298,7 +299,7 @@ def test_a_prior_weighs_by_its_table_and_photos_without_colour_not_at_all(batch,
     np.testing.assert_allclose(task._weight(batch, colours)[..., 0], expected, rtol=1e-5)
     half = {"photo": batch["photo"], "target": batch["target"].copy()}
     half["target"][1] = batch["photo"][1]
-    weight = task._weight(half, task._colours(half))
+    weight = task._weight(half, task._colours(half, like))
     assert weight[0].min() > 0 and not weight[1].any()
     task.ready()
     prior.write(tmp_path / "p.csv", GRID, np.ones(len(GRID)))

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from oldphoto_jax.models import unet
+from oldphoto_jax.models import colorful, unet
+from oldphoto_jax.predictors import metadata
+from oldphoto_jax.predictors.colors import ColorPredictor
 from oldphoto_jax.predictors.filling import FillingPredictor
 from oldphoto_jax.restore import stage
 from oldphoto_jax.weights import convert, names, store
@@ -72,6 +74,19 @@ def test_a_published_inpainter_becomes_a_stage(family, tmp_path):
     assert loaded.predictor.multiple == 128
     assert loaded.predictor.network.form == {"naoto": "sum"}.get(family, "ratio")
     assert loaded.predictor.space == {"naoto": "imagenet", "mmagic": "signed"}[family]
+
+
+@pytest.mark.parametrize(
+    ("kind", "network"),
+    [("eccv16", colorful.ECCV16Blueprint()), ("siggraph17", colorful.SIGGRAPH17Blueprint())],
+)
+def test_published_colours_have_a_predictor_of_their_network(kind, network):
+    name, text = convert.PREDICTORS[kind]
+    found = metadata.read({"predictor": json.dumps(text)})
+    assert isinstance(found, ColorPredictor) and found.network == network
+    nets = nnx.eval_shape(lambda: found.networks(nnx.Rngs(0)))
+    assert [*nets] == [name] and found.told_in == "ab" and found.multiple == 8
+    assert found.hints == (kind == "siggraph17")
 
 
 def test_a_file_of_another_kind_is_refused_and_nothing_is_written(published, tmp_path, capsys):

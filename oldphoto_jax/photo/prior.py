@@ -36,15 +36,14 @@ def read(name: str | os.PathLike[str], palette: Palette) -> np.ndarray:
     such table, or one of another palette, and FileNotFoundError.
     """
     heads = (*HEADS[palette.plane], "share")
-    with file_of(name).open(encoding="utf-8", newline="") as file:
-        first, *rows = csv.reader(file)
+    first, *rows = csv.reader(file_of(name).read_text(encoding="utf-8").splitlines())
     if tuple(first) != heads:
         raise ValueError(
             f"{name}: the columns are {first}, but a prior of this palette has {list(heads)}; "
             "count one by python -m oldphoto_jax.data.prior"
         )
     known = {(float(one), float(other)): float(share) for one, other, share in rows}
-    keys = [tuple(round(float(x), DIGITS) for x in centre) for centre in palette.centres]
+    keys = [(round(float(one), DIGITS), round(float(two), DIGITS)) for one, two in palette.centres]
     shares = np.array([known.pop(key, 0.0) for key in keys])
     lacking = sum(share > 0 for share in known.values())
     if lacking or not shares.any():

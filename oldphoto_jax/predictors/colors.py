@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from oldphoto_jax.models import lite_unet, unet
+from oldphoto_jax.models import colorful, lite_unet, unet
 from oldphoto_jax.photo import color, guided, palette, planes
 from oldphoto_jax.photo.ab_bins import AbBins
 from oldphoto_jax.photo.palette import Grid
@@ -30,7 +30,12 @@ class ColorPredictor(Predictor):
 
     does: ClassVar[str] = "colour photos"
 
-    network: lite_unet.Blueprint | unet.Blueprint = dataclasses.field(default_factory=unet.imagenet)
+    network: (
+        lite_unet.Blueprint
+        | unet.Blueprint
+        | colorful.ECCV16Blueprint
+        | colorful.SIGGRAPH17Blueprint
+    ) = dataclasses.field(default_factory=unet.imagenet)
     palette: Grid | AbBins | None = None  # colours to choose among; None = it names the colour
     plane: str = "cbcr"  # or "ab"; of the colours that it names
     temperature: float = 1.0  # 1 = the mean colour, towards 0 the likeliest
@@ -40,7 +45,8 @@ class ColorPredictor(Predictor):
     def networks(self, rngs: nnx.Rngs) -> dict[str, nnx.Module]:
         """The generator alone; its first answer is gray.
 
-        Raises ValueError for a palette that there is not, and for a temperature without one.
+        Raises ValueError for a palette that there is not, for a temperature without one, and for
+        what the network cannot do.
         """
         if self.palette is None and self.temperature != 1:
             raise ValueError(
@@ -50,6 +56,16 @@ class ColorPredictor(Predictor):
         palette.check(self.temperature)
         planes.check(self.plane)
         c_out = 2 if self.palette is None else len(self.palette)
+        if isinstance(self.network, colorful.SIGGRAPH17Blueprint):
+            if self.told_in != "ab" or self.palette is not None:
+                raise ValueError('a SIGGRAPH17 names a and b: set plane="ab", and no palette')
+            return {"generator": self.network.build(c_out=c_out, silent=True, rngs=rngs)}
+        if isinstance(self.network, colorful.ECCV16Blueprint):
+            if self.hints or not isinstance(self.palette, AbBins):
+                raise ValueError("an ECCV16 chooses among AbBins, and takes no hints")
+            eccv16 = self.network.build(c_out=c_out, silent=True, rngs=rngs)
+            eccv16.centres[...] = self.palette.centres
+            return {"generator": eccv16}
         c_sparse = 3 if self.hints else 0
         network = self.network.build(c_out=c_out, c_sparse=c_sparse, silent=True, rngs=rngs)
         return {"generator": network}
@@ -73,27 +89,40 @@ class ColorPredictor(Predictor):
         """`photo` in colour, before `gain`: luma stays, colours fit the gamut of sRGB."""
         luma = color.rgb_to_gray(batch["photo"])
         colours = self.colours(self.answer(nets, batch), self.temperature)
-        full = (*luma.shape[:-1], 2)
-        slope, offset = (
-            jax.image.resize(coefficient, full, "linear")
-            for coefficient in guided.fit(self.shrunk(luma), colours, radius=1)
-        )
-        ycbcr = planes.beside(luma, slope * luma + offset, self.told_in)
+        if self.stride > 1:
+            full = (*luma.shape[:-1], 2)
+            slope, offset = (
+                jax.image.resize(coefficient, full, "linear")
+                for coefficient in guided.fit(self.shrunk(luma), colours, radius=1)
+            )
+            colours = slope * luma + offset
+        ycbcr = planes.beside(luma, colours, self.told_in)
         return {"photo": color.ycbcr_to_rgb(color.fit_gamut(ycbcr))}
 
     def answer(self, nets: Networks, batch: Batch) -> jax.Array:
         """What the generator says at 1/stride of the photo's sides, see `colours`; float32."""
+        net, (seen, ab, hinted) = nets["generator"], self.told(batch)
+        if isinstance(self.network, colorful.SIGGRAPH17Blueprint):
+            return net.tail(net.trunk(seen, ab, hinted))
+        if not self.hints:
+            return net(seen)
+        return net(jnp.concatenate([seen, ab / planes.PLANES["ab"], hinted], -1))
+
+    def told(self, batch: Batch) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """What the generator gets to see: the gray photo [N,H,W,C] in its form, and hints.
+
+        Those are a and b [N,H,W,2], 0 where nothing is known, and 1 where something is, [N,H,W,1].
+        """
         gray = color.gray_to_rgb(color.rgb_to_gray(batch["photo"]))
-        seen = self.network.normalize(gray)
-        if self.hints:
-            hints = batch.get("hints")
-            hints = jnp.zeros((*seen.shape[:-1], 3)) if hints is None else jnp.float32(hints)
-            mask = hints[..., 2:]
-            seen = jnp.concatenate([seen, hints[..., :2] / planes.PLANES["ab"] * mask, mask], -1)
-        return nets["generator"](seen)
+        hints = batch.get("hints") if self.hints else None
+        hints = jnp.zeros(gray.shape) if hints is None else jnp.float32(hints)
+        hinted = hints[..., 2:]
+        return self.network.normalize(gray), hints[..., :2] * hinted, hinted
 
     def colours(self, answer: jax.Array, temperature: float = 1.0) -> jax.Array:
         """The colours [..,2] of an answer, float32, in the plane that they are told in."""
+        if isinstance(self.network, colorful.SIGGRAPH17Blueprint):
+            return answer
         if self.palette is None:
             return planes.named(jnp.float32(answer), self.plane)
         return self.palette.decode(answer, temperature)

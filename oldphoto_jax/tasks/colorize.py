@@ -25,7 +25,7 @@ from oldphoto_jax.losses.balance import balanced_l1, rarity, rebalanced
 from oldphoto_jax.metrics import classifier, imagenet
 from oldphoto_jax.metrics import color as color_metrics
 from oldphoto_jax.metrics import image as image_metrics
-from oldphoto_jax.models import discriminators, lite_unet, resnet, unet, vgg
+from oldphoto_jax.models import colorful, discriminators, lite_unet, resnet, unet, vgg
 from oldphoto_jax.photo import color, image, inpaint, planes, prior
 from oldphoto_jax.photo.ab_bins import AbBins
 from oldphoto_jax.photo.crop import view
@@ -64,9 +64,12 @@ class Colorize(Task):
     holes: Holes = dataclasses.field(
         default_factory=lambda: Holes(max_size=32, strokes=1.0, large=0.2)
     )
-    network: lite_unet.Blueprint | unet.Blueprint = dataclasses.field(
-        default_factory=lambda: unet.imagenet(decoder_width=32)
-    )
+    network: (
+        lite_unet.Blueprint
+        | unet.Blueprint
+        | colorful.ECCV16Blueprint
+        | colorful.SIGGRAPH17Blueprint
+    ) = dataclasses.field(default_factory=lambda: unet.imagenet(decoder_width=32))
     palette: Grid | AbBins | None = None  # colours to choose among; None = it names the colour
     plane: str = "cbcr"  # or "ab"; of the colours that it names
     temperature: float = 1.0  # 1 = the mean colour, towards 0 the likeliest
@@ -78,7 +81,7 @@ class Colorize(Task):
     balance: float = 1.0  # 1 = all colours count alike; less = rare colours count for more
     prior: str = ""  # how common the palette's are: a file, or "packaged"; "" = by a formula
     colourless: float = 0.0  # photos weigh nothing whose |a| and |b| stay below this
-    picked: bool = False  # of the pixels for which there is one answer, the first is the truth
+    picked: bool = False  # the truth of an answer is the first of its pixels, not their mean
     gain: float = 1.0  # by which restoring multiplies chroma; learned from validation
     classifier: str = ""  # "efficientnet-lite0" or "resnet50"; "" = none
     weight: dict[str, float] = dataclasses.field(default_factory=WEIGHT.copy)
@@ -109,12 +112,12 @@ class Colorize(Task):
             raise ValueError(f"weight names {sorted(unknown)}; the loss has {list(WEIGHT)}")
         if self.rivalry not in RIVALRY:
             raise ValueError(f"rivalry {self.rivalry!r} is unknown; choose one of {list(RIVALRY)}")
-        if self.palette is None and self.weight.get("bins"):
+        if self.choices is None and self.weight.get("bins"):
             raise ValueError(
                 f"there is no palette, but the weight of bins is {self.weight['bins']}: give a "
                 "palette, such as Grid(side=19)"
             )
-        if self.palette is None and self.prior:
+        if self.choices is None and self.prior:
             raise ValueError(f"there is no palette, but prior={self.prior!r} of its colours")
         nets = self.predictor().networks(rngs)
         if self._judged:
@@ -160,9 +163,9 @@ class Colorize(Task):
 
     def ready(self) -> None:
         """Raises ValueError for a `prior` that can't be read, or is of another palette."""
-        if self.prior and self.palette is not None:
+        if self.prior and self.choices is not None:
             try:
-                prior.read(self.prior, self.palette)
+                prior.read(self.prior, self.choices)
             except OSError as error:
                 raise ValueError(f"prior={self.prior!r}: {error.strerror}") from error
 
@@ -175,14 +178,10 @@ class Colorize(Task):
         """What the generator's chroma costs, each term times its weight."""
         predictor, real = self.predictor(), self._real(batch)
         answer = predictor.answer(nets, batch)
-        fake, colours = self._beside_luma(answer, real), self._colours(batch)
-        weight = self._weight(batch, colours)
-        whole = 2 * planes.PLANES[predictor.told_in]
-        said = predictor.colours(answer)
-        terms = {"pixel": balanced_l1(said / whole, colours / whole, weight)}
-        if self.palette is not None and self.weight.get("bins"):
-            shares = self.palette.encode(colours)
-            terms["bins"] = bins.soft_cross_entropy(answer, shares, weight)
+        fake = self._beside_luma(answer, real)
+        terms = {"pixel": self.pixel(predictor.colours(answer), batch)}
+        if self.weight.get("bins"):
+            terms["bins"] = self.bins(answer, batch)
         if self.weight.get("perceptual"):
             ours, theirs = (
                 nets["vgg"].taps(resnet.normalize(color.ycbcr_to_rgb(ycbcr)), TAPS)
@@ -197,6 +196,16 @@ class Colorize(Task):
             wanted = nets["critic"].taps(_signed(real))
             terms["match"] = feature.feature_matching([seen], [wanted])
         return {name: w * terms[name] for name, w in self.weight.items() if w}
+
+    def pixel(self, colours: jax.Array, batch: Batch) -> jax.Array:
+        """How far colours [N,h,w,2] are from the truth, as a share of the plane."""
+        true, whole = self._colours(batch, colours), 2 * planes.PLANES[self.predictor().told_in]
+        return balanced_l1(colours / whole, true / whole, self._weight(batch, true))
+
+    def bins(self, logits: jax.Array, batch: Batch) -> jax.Array:
+        """How unlikely the truth is by logits [N,h,w,K] of the colours to choose among."""
+        true = self._colours(batch, logits)
+        return bins.soft_cross_entropy(logits, self._chosen.encode(true), self._weight(batch, true))
 
     def judge(self, nets: Networks, batch: Batch) -> Terms:
         """The critic tells true colours from the generator's."""
@@ -244,26 +253,42 @@ class Colorize(Task):
         colours = predictor.colours(answer, self.temperature)
         return planes.beside(real[..., :1], colours, predictor.told_in)
 
-    def _colours(self, batch: Batch) -> jax.Array:
-        """The target's colours at 1/stride of its sides, in the plane of the predictor's."""
-        predictor = self.predictor()
-        colours = planes.colours(jnp.asarray(batch["target"]), predictor.told_in)
+    def _colours(self, batch: Batch, like: jax.Array) -> jax.Array:
+        """The target's colours at the sides of an answer, in the plane of the predictor's."""
+        colours = planes.colours(jnp.asarray(batch["target"]), self.predictor().told_in)
+        return self._sized(colours, like)
+
+    def _sized(self, x: jax.Array, like: jax.Array) -> jax.Array:
+        """The truth [N,H,W,C] at the sides of an answer: one pixel for each, or their mean."""
+        times = x.shape[1] // like.shape[1]
         if self.picked:
-            return colours[:, :: predictor.stride, :: predictor.stride]
-        return predictor.shrunk(colours)
+            return x[:, ::times, ::times]
+        return nnx.avg_pool(x, (times, times), (times, times))
 
     def _weight(self, batch: Batch, colours: jax.Array) -> jax.Array:
-        """What each of the colours [N,h,w,2] of a batch counts, [N,h,w,1]."""
-        if self.prior and self.palette is not None:
-            shares = self.palette.smoothed(prior.read(self.prior, self.palette))
+        """What each of the true colours [N,h,w,2] counts, [N,h,w,1]."""
+        target = jnp.asarray(batch["target"])
+        if self.prior:
+            shares = self._chosen.smoothed(prior.read(self.prior, self._chosen))
             table = jnp.asarray(rebalanced(shares, self.balance), jnp.float32)
-            weight = table[self.palette.nearest(colours)][..., None]
+            weight = table[self._chosen.nearest(colours)][..., None]
         else:
-            weight = rarity(self._real(batch)[..., 1:], self.balance)
+            weight = rarity(self._sized(color.rgb_to_ycbcr(target), colours)[..., 1:], self.balance)
         if not self.colourless:
             return weight
-        ab = planes.colours(jnp.asarray(batch["target"]), "ab")
+        ab = planes.colours(target, "ab")
         return weight * (jnp.abs(ab).max((1, 2, 3), keepdims=True) > self.colourless)
+
+    @property
+    def choices(self) -> Grid | AbBins | None:
+        """The colours that "bins" compares."""
+        return self.palette
+
+    @property
+    def _chosen(self) -> Grid | AbBins:
+        if self.choices is None:
+            raise ValueError("there is no palette to choose colours from")
+        return self.choices
 
     @property
     def _judged(self) -> bool:

@@ -11,7 +11,7 @@ import dataclasses
 import cv2
 import numpy as np
 
-from oldphoto_jax.photo import color
+from oldphoto_jax.photo import color, image
 
 ALIKE = 12.0  # units of a and b by which the colours under one stroke may differ
 CLOSE = (2, 3, 4, 6, 9)  # steps from pixel to pixel inside one thing, in bytes: one is tried
@@ -106,7 +106,7 @@ class Hints:
         """A line with a bend, of which what has the colour of its first end is kept."""
         height, width = ab.shape[:2]
         ways = rng.normal(0, min(height, width) / 8, (2, 2)).cumsum(0)
-        line = np.int32(np.rint(np.array([(0, 0), *ways]) + place))[:, ::-1]
+        line = np.rint(np.array([(0, 0), *ways]) + place).astype(np.int32)[:, ::-1]
         drawn = np.zeros((height, width), np.uint8)
         cv2.polylines(drawn, [line[:, None]], False, 1, int(rng.integers(2, self.widest + 1)))
         near = np.linalg.norm(ab - ab[place], axis=-1) < ALIKE
@@ -117,7 +117,7 @@ class Hints:
 
 def find_thing(ycbcr: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
     """Pixels [H,W] that are joined and smooth, neither few nor most; None where none was found."""
-    small = cv2.blur(np.uint8(np.rint(255 * np.clip(ycbcr, 0, 1))), (3, 3))
+    small = cv2.blur(image.to_uint8(np.clip(ycbcr, 0, 1)), (3, 3))
     height, width = small.shape[:2]
     for _ in range(TRIES):
         step = (int(rng.choice(CLOSE)),) * 3
@@ -135,7 +135,7 @@ def recolour(ycbcr: np.ndarray, thing: np.ndarray, rng: np.random.Generator) -> 
     """The photo with another mean colour where the thing [H,W] is; luma stays, all fits sRGB."""
     angle, radius = rng.uniform(0, 2 * np.pi), rng.uniform(*VIVID)
     colour = 0.5 + radius * np.array([np.cos(angle), np.sin(angle)])
-    soft = cv2.blur(np.float32(thing), (3, 3))[..., None]
+    soft = cv2.blur(thing.astype(np.float32), (3, 3))[..., None]
     shift = np.float32(colour - ycbcr[thing][:, 1:].mean(0))
     chroma = ycbcr[..., 1:] + soft * shift
     return color.fit_gamut(np.concatenate([ycbcr[..., :1], chroma], -1))

