@@ -136,9 +136,8 @@ class Colorize(Task):
 
     def published(self) -> dict[str, str]:
         """The classifier's weights."""
-        if not self.classifier:
-            return {}
-        return {"classifier.network": classifier.published(self.classifier).weights}
+        name = self.classifier
+        return {"classifier.network": classifier.published(name).weights} if name else {}
 
     def example(self, record: Mapping[str, Any], rng: np.random.Generator) -> dict[str, np.ndarray]:
         """photo [H,W,3] gray, often old, and target: its luma with the true chroma; 0..1.
