@@ -36,7 +36,7 @@ FLOORS = {
     "layers": ("photo",),
     "losses": ("photo",),
     "damage": ("photo",),
-    "metrics": ("photo", "models", "weights", "weights.readers"),  # LPIPS is a network
+    "metrics": ("photo", "models", "weights", "weights.readers"),  # LPIPS and classifiers
     "described": (),
     "heap": (),
     "task": ("photo", "predictors"),

@@ -379,6 +379,41 @@ def test_both_players_learn_and_the_encoder_stays_where_it_is_told_to(batch):
     assert np.mean(moved(old.rest, new.rest)) > 0.5  # the vectors of spectral norm follow
 
 
+class Reddest(nnx.Module):
+    """A classifier of two classes: what is more red than blue is a tench, else a goldfish."""
+
+    def __init__(self, name, *, rngs):
+        self.network = nnx.Linear(1, 1, rngs=rngs)
+
+    def __call__(self, photo):
+        return photo[..., ::2].mean((1, 2))
+
+
+def test_a_classifier_stands_by_and_tells_what_photos_show(record, batch, monkeypatch):
+    monkeypatch.setattr(colorize.classifier, "Classifier", Reddest)
+    task = small(classifier="resnet50")
+    nets = nnx.eval_shape(lambda: task.networks(nnx.Rngs(0)))
+    assert set(nets) == {"generator", "classifier"} and set(task.losses()) == {"generator"}
+    assert states.asked(task) == ("generator",)
+    assert task.published() == {"classifier.network": "resnet50-classifier"}
+    assert small().published() == {}
+    labels = [
+        task.example(record | named, np.random.default_rng(0))["label"]
+        for named in ({"class": "n01443537"}, {"class": "my aunt"}, {})
+    ]
+    assert labels == [1, -1, -1]
+    red = batch["photo"] + np.float32([0.01, 0, -0.01])
+    blue = batch["photo"] + np.float32([-0.01, 0, 0.01])
+    asked = {"photo": batch["photo"], "target": np.stack([red[0], blue[1]]), "label": [1, 1]}
+    given = {"photo": red}
+    told = task.measure({"classifier": Reddest("", rngs=nnx.Rngs(0))}, asked, given)
+    measured = {f"{colorize.MEASURED}{name}": value for name, value in told.items()}
+    figures = task.metrics(asked, given | measured)
+    assert figures["top-1"].compute() == 0
+    assert figures["top-1 of the truth"].compute() == figures["agreement"].compute() == 0.5
+    assert "top-1" not in task.metrics(asked, given)  # as the judge of a task that asks nobody
+
+
 def test_gray_has_an_error_and_no_colours_and_the_truth_the_opposite(batch):
     task = small()
     gray = task.metrics(batch, {"photo": batch["photo"]})

@@ -22,6 +22,7 @@ from oldphoto_jax.damage import fading
 from oldphoto_jax.damage.strokes import Holes
 from oldphoto_jax.losses import adversarial, bins, feature, pixel
 from oldphoto_jax.losses.balance import balanced_l1, rarity, rebalanced
+from oldphoto_jax.metrics import classifier, imagenet
 from oldphoto_jax.metrics import color as color_metrics
 from oldphoto_jax.metrics import image as image_metrics
 from oldphoto_jax.models import colorful, discriminators, lite_unet, resnet, unet, vgg
@@ -52,7 +53,8 @@ class Colorize(Task):
     that size. With a `palette` "bins" compares how likely its colours are with the truth, and
     "pixel" their mean, while a photo, the critic and VGG-16 get to see the mean at `temperature`.
     With `hints` the network is told the true colour of some places; figures are of what it says
-    without, but for those called hinted.
+    without, but for those called hinted. A `classifier` stands by, frozen, and at each validation
+    tells what photos show, coloured and in truth; see `metrics.classifier`.
     """
 
     size: int = 256  # side of the training crop, pixels
@@ -81,6 +83,7 @@ class Colorize(Task):
     colourless: float = 0.0  # photos weigh nothing whose |a| and |b| stay below this
     picked: bool = False  # the truth of an answer is the first of its pixels, not their mean
     gain: float = 1.0  # by which restoring multiplies chroma; learned from validation
+    classifier: str = ""  # "efficientnet-lite0" or "resnet50"; "" = none
     weight: dict[str, float] = dataclasses.field(default_factory=WEIGHT.copy)
 
     def predictor(self, figures: Mapping[str, float] = NOTHING) -> ColorPredictor:
@@ -101,7 +104,7 @@ class Colorize(Task):
         )
 
     def networks(self, rngs: nnx.Rngs) -> dict[str, nnx.Module]:
-        """The generator, and the critic and VGG-16 where a weight above 0 asks for them.
+        """The generator, the critic and VGG-16 where a weight above 0 asks for them, a classifier.
 
         Raises ValueError for settings that no network has.
         """
@@ -127,12 +130,20 @@ class Colorize(Task):
             )
         if self.weight.get("perceptual"):
             nets["vgg"] = vgg.VGG(16, until=TAPS[-1], rngs=rngs)
+        if self.classifier:
+            nets["classifier"] = classifier.Classifier(self.classifier, rngs=rngs)
         return nets
+
+    def published(self) -> dict[str, str]:
+        """The classifier's weights."""
+        name = self.classifier
+        return {"classifier.network": classifier.published(name).weights} if name else {}
 
     def example(self, record: Mapping[str, Any], rng: np.random.Generator) -> dict[str, np.ndarray]:
         """photo [H,W,3] gray, often old, and target: its luma with the true chroma; 0..1.
 
-        With `hints` also those, [H,W,3], see `ColorPredictor`.
+        With `hints` also those, [H,W,3], see `ColorPredictor`; with a classifier the `label` in
+        ImageNet's order, where the record's class has one.
         """
         seen = image.to_float(view(record["photo"], self.size, self.share, rng))
         gray = fading.desaturate(seen)
@@ -145,6 +156,8 @@ class Colorize(Task):
         true, told = color.fit_gamut(true), {}
         if self.hints is not None:
             true, told["hints"] = self.hints(true, rng)
+        if self.classifier:
+            told["label"] = np.asarray(imagenet.index(record.get("class", "")), np.int32)
         return {"photo": color.gray_to_rgb(luma), "target": color.ycbcr_to_rgb(true)} | told
 
     def ready(self) -> None:
@@ -202,10 +215,15 @@ class Colorize(Task):
         return {"judge": judge(*scores)}
 
     def measure(self, nets: Networks, batch: Batch, prediction: Batch) -> Batch:
-        """The photo as it is without hints, where there are any."""
-        if self.hints is None:
-            return {}
-        return {"unhinted": self.predictor()(nets, {"photo": batch["photo"]})["photo"]}
+        """The photo as it is without hints, where there are any; what the classifier tells."""
+        photo, told = prediction["photo"], {}
+        if self.hints is not None:
+            photo = self.predictor()(nets, {"photo": batch["photo"]})["photo"]
+            told["unhinted"] = photo
+        if self.classifier:
+            for name, one in {"class": photo, "true class": batch["target"]}.items():
+                told[name] = jnp.argmax(nets["classifier"](one), axis=-1)
+        return told
 
     def metrics(self, batch: Batch, prediction: Batch) -> dict[str, Any]:
         """Of whole photos: PSNR, error in the plane of a and b, colourfulness of both."""
@@ -214,6 +232,9 @@ class Colorize(Task):
         if self.hints is not None:
             told["hinted ab"] = color_metrics.ab_error(photo, target)
             photo = prediction[f"{MEASURED}unhinted"]
+        if self.classifier and f"{MEASURED}class" in prediction:  # a judge's task may have none
+            classes = (prediction[f"{MEASURED}{name}"] for name in ("class", "true class"))
+            told |= classifier.accuracy(batch["label"], *classes)
         return told | {
             "psnr": image_metrics.psnr(photo, target),
             "ab": color_metrics.ab_error(photo, target),

