@@ -68,8 +68,9 @@ class Told:
         `top1` is None where no class is known; `agreement` is with the originals.
         """
         labels = np.array([imagenet.index(name) for name in self.names])
-        found = [classifier.accuracy(labels, np.array(told), self.truth) for told in self.methods]
-        original = classifier.accuracy(labels, self.truth, self.truth)
+        truth = np.array(self.truth)
+        found = [classifier.accuracy(labels, np.array(told), truth) for told in self.methods]
+        original = classifier.accuracy(labels, truth, truth)
         return {"top1": plain(original["top-1"].compute())}, [
             {
                 "top1": plain(one["top-1"].compute()),

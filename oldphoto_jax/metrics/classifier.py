@@ -124,7 +124,7 @@ def _tell(graph: nnx.GraphDef, state: nnx.State, photo: Photo) -> jax.Array:
         return jnp.argmax(nnx.merge(graph, state)(photo), axis=-1)
 
 
-def _middle(photo: Photo) -> jax.Array:
+def _middle(photo: jax.Array) -> jax.Array:
     count, height, width, channels = photo.shape
     side = max(1, round(SHARE * min(height, width)))
     top, left = (height - side) // 2, (width - side) // 2

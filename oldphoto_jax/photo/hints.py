@@ -62,8 +62,9 @@ def drawn(strokes: Sequence[Stroke], height: int, width: int) -> np.ndarray:
         radius = max(stroke.radius * min(height, width), 0.5)
         mask = np.zeros((height, width), np.uint8)
         # OpenCV's whole numbers stand at the centres of pixels
-        places = np.array([(x * width - 0.5, y * height - 0.5) for x, y in stroke.points])
-        places = np.int32(np.round(np.clip(places, 0, (width - 1, height - 1)) * (1 << SHIFT)))
+        exact = np.array([(x * width - 0.5, y * height - 0.5) for x, y in stroke.points])
+        inside = np.clip(exact, 0, (width - 1, height - 1)) * (1 << SHIFT)
+        places = np.round(inside).astype(np.int32)
         thick = max(1, round(2 * radius))
         for start, end in zip(places[:-1], places[1:], strict=True):
             cv2.line(mask, start.tolist(), end.tolist(), 1, thick, shift=SHIFT)
@@ -91,12 +92,12 @@ def seen(picture: np.ndarray, height: int, width: int) -> np.ndarray:
             f"({width} x {height}); draw over the whole photo"
         )
     full = np.iinfo(picture.dtype).max
-    solid = np.float32(picture[..., 3] >= SOLID * full)
+    solid = (picture[..., 3] >= SOLID * full).astype(np.float32)
     if not solid.any():
         raise ValueError("nothing is drawn in it: every pixel is transparent")
     if solid.all():
         raise ValueError("covers the whole photo; leave transparent where you know no colour")
-    own = color.rgb_to_lab(np.float32(picture[..., :3]) / full)[..., 1:]
+    own = color.rgb_to_lab(picture[..., :3].astype(np.float32) / full)[..., 1:]
     both = np.concatenate([own * solid[..., None], solid[..., None]], -1)
     how = cv2.INTER_AREA if tall >= height else cv2.INTER_NEAREST
     both = cv2.resize(both, (width, height), interpolation=how)

@@ -228,7 +228,7 @@ class Colorize(Task):
     def metrics(self, batch: Batch, prediction: Batch) -> dict[str, Any]:
         """Of whole photos: PSNR, error in the plane of a and b, colourfulness of both."""
         photo, target = prediction["photo"], batch["target"]
-        told = {}
+        told: dict[str, Any] = {}
         if self.hints is not None:
             told["hinted ab"] = color_metrics.ab_error(photo, target)
             photo = prediction[f"{MEASURED}unhinted"]
