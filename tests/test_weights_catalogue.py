@@ -273,7 +273,7 @@ def test_another_file_given_by_hand_is_refused_and_nothing_is_written(toy, tmp_p
 
 @pytest.fixture
 def trusted(toy, monkeypatch):
-    """The row as of a publisher who states neither checksum nor size, nor knows anybody the arrays."""
+    """The row as if its publisher stated neither checksum nor size."""
     source = dataclasses.replace(toy.source, sha256="", size=None)
     row = dataclasses.replace(toy, source=source, arrays="")
     monkeypatch.setattr(catalogue, "ROWS", (row,))

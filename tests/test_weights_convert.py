@@ -41,7 +41,7 @@ def test_the_stages_of_the_articles_segmenter_take_a_converted_encoder(published
 
 
 def mmagic():
-    """The tensors of OpenMMLab's partial convolution, but for those of masks; all but norms are 0."""
+    """The tensors of OpenMMLab's partial convolution, but for those of masks."""
     channels, kernels, state = [64, 128, 256, *[512] * 4], [7, 5, 5, *[3] * 4], {}
     for i, (c, kernel) in enumerate(zip(channels, kernels, strict=True)):
         below = channels[i - 1] if i else 3

@@ -119,7 +119,7 @@ def _told(name: str, path: pathlib.Path) -> int:
 
     print(path)
     if waiting := catalogue.find(name).waiting:
-        kept = "They are kept under their authors' names of tensors; a later version goes on from there"
+        kept = "They are kept by their authors' names; a later version goes on from there"
         print(f"{waiting}. {kept}", file=sys.stderr)
     return 0
 

@@ -1,15 +1,14 @@
-"""Published files that users bring: as they are, in a folder or zip, or from an address of theirs."""
+"""Published files that users bring: as they are, in a folder or zip, or from another address."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import pathlib
-import tempfile
 import urllib.parse
 from collections.abc import Iterator
 
-from oldphoto_jax.weights import archived, cache, fetch
+from oldphoto_jax.weights import archived, cache, fetch, transfer
 from oldphoto_jax.weights.sources import AnySource
 from oldphoto_jax.weights.store import WeightsError
 
@@ -34,15 +33,14 @@ def brought(source: AnySource, given: str | os.PathLike) -> Iterator[pathlib.Pat
     if not isinstance(source, archived.Member) or not archived.holds(path, source):
         yield path
         return
-    room = cache.folder("weights")
-    try:
-        room.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".unpacked-", dir=room) as folder:
-            target = pathlib.Path(folder) / source.file
+    kept = cache.folder("weights") / source.file
+    with transfer.room(kept, source.size):
+        target = kept.with_name(f".{kept.name}.brought")
+        try:
             archived.unpack(path, source, target)
             yield target
-    except OSError as error:
-        raise WeightsError(cache.unwritable(room, error, source.size)) from error
+        finally:
+            target.unlink(missing_ok=True)
 
 
 def is_address(given: str | os.PathLike) -> bool:

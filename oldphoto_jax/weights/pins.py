@@ -65,8 +65,8 @@ def warning(source: Published) -> str:
     """What to tell before a file is taken on trust."""
     told = f"but the first {len(source.sha256)} digits of the" if source.sha256 else "no"
     return (
-        f"warning: the publisher of {source.file} states {told} SHA-256. What comes now is taken on "
-        "trust, and from then on no other file"
+        f"warning: the publisher of {source.file} states {told} SHA-256. What comes now is taken "
+        "on trust, and from then on no other file"
     )
 
 
@@ -75,13 +75,16 @@ def problem(source: Published, checksum: str) -> str:
     if not checksum.startswith(source.sha256):
         return f"is not {source.file} as it was published ({_differ(checksum, source.sha256)})"
     if not checksum.startswith(first := pinned(source)):
-        return f"is not the {source.file} that came first ({_differ(checksum, first)}). {accept(source)}"
+        words = f"is not the {source.file} that came first ({_differ(checksum, first)})"
+        return f"{words}. {accept(source)}"
     return ""
 
 
 def accept(source: Published) -> str:
     """What to do where another file than the first one is right."""
-    return f"If you know that it is right, delete {place(source)} and run this again"
+    old = place(source).with_suffix("")  # the file itself, if it was kept
+    both = f"{place(source)} and {old}" if old.is_file() else f"{place(source)}"
+    return f"If you know that it is right, delete {both} and run this again"
 
 
 def keep(source: Published, checksum: str) -> None:

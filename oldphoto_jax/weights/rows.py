@@ -15,8 +15,8 @@ class Row:
     """Weights of the zoo: they come along with a `card`, or a published file is turned into them.
 
     That file is what `source` knows; `kind`, a key of `convert.KINDS`, turns it into these
-    `arrays`, by the SHA-256 that `store.digest` computes, where they are known. `rough` tells people
-    how large the file is, in bytes, where `source` does not know.
+    `arrays`, by the SHA-256 that `store.digest` computes, where they are known. `rough` tells
+    people how large the file is, in bytes, where `source` does not know.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Row:
 
     @property
     def waiting(self) -> str:
-        """Why they can only be kept, by their authors' names of tensors; nothing if they are used."""
+        """Why they can only be kept, by their authors' names; nothing if they can be used."""
         waits = self.kind == convert.AS_PUBLISHED
         return f"{self.name}: this version has no network for these weights yet" if waits else ""
 

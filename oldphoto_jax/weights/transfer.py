@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import errno
 import hashlib
-import http.client
 import io
 import os
 import pathlib
@@ -42,7 +41,7 @@ class Wanted:
 
 @contextlib.contextmanager
 def room(path: pathlib.Path, size: int | None) -> Iterator[pathlib.Path]:
-    """The file in which `path`, of that size if it is known, is put together; one process at a time.
+    """The file in which `path`, of that size if known, is put together, by one process at a time.
 
     Raises WeightsError where it can't be written; a full disk gets back what it took.
     """
@@ -155,7 +154,7 @@ def _wish(wanted: Wanted, partial: pathlib.Path, start: int) -> dict[str, str]:
     return wish
 
 
-def _extent(answer: http.client.HTTPResponse, wanted: Wanted, start: int) -> tuple[int, int]:
+def _extent(answer: web.Answer, wanted: Wanted, start: int) -> tuple[int, int]:
     """Which of the wanted bytes the answer begins with, and how many there are altogether.
 
     That is `start` where the server goes on from there, else 0.
@@ -183,7 +182,7 @@ def _version(partial: pathlib.Path) -> pathlib.Path:
     return partial.with_name(f"{partial.name}.version")
 
 
-def _keep_version(answer: http.client.HTTPResponse, partial: pathlib.Path) -> None:
+def _keep_version(answer: web.Answer, partial: pathlib.Path) -> None:
     tag = answer.headers["ETag"] or ""
     name = tag if tag.startswith('"') else answer.headers["Last-Modified"]  # W/"..." is too weak
     if name:

