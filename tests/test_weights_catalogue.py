@@ -289,7 +289,7 @@ def test_what_has_no_checksum_is_taken_on_trust_once(trusted, capsys):
     assert last == f"SHA-256 {whole}: kept in {pin}" and pin.read_text() == f"{whole}  toy.tgz\n"
     assert catalogue.get("toy") == trusted.path and capsys.readouterr().err == ""
     pin.write_text("1" * 64)  # as if another had come first
-    accept = f"If you know that it is right, delete {pin} and run this again"
+    accept = f"If you know that it is right, delete {pin} and {file} and run this again"
     assert "made of another file" in catalogue.trouble(trusted)
     with pytest.raises(store.WeightsError, match=f"not the toy.tgz that came first .*{accept}"):
         catalogue.bring("toy", file)

@@ -197,12 +197,12 @@ def test_what_scripts_save_beside_the_weights_is_left_alone(tmp_path, fake_torch
         "state_dict": stored(STATE),
     }
     write(tmp_path / "net.pt", content, fake_torch, old)
+    write(tmp_path / "none.pt", content | {"state_dict": 1}, fake_torch, old)
     monkeypatch.delitem(sys.modules, "somebodys.package")
     arrays = torch.read(tmp_path / "net.pt")
     assert list(arrays) == [key.removeprefix("module.") for key in STATE]
-    write(tmp_path / "net.pt", content | {"state_dict": 1}, fake_torch, old)
     with pytest.raises(WeightsError, match=r"not tensors: .*'args'"):
-        torch.read(tmp_path / "net.pt")
+        torch.read(tmp_path / "none.pt")
 
 
 def test_a_parameter_is_its_tensor_and_a_dict_within_itself_ends(tmp_path, fake_torch):

@@ -8,6 +8,7 @@ unless it is one of Python itself, of which only `PLAIN` ones belong to data.
 
 from __future__ import annotations
 
+import _compat_pickle
 import functools
 import pickle
 import sys
@@ -30,23 +31,22 @@ BROKEN = (
     ValueError,
 )
 
-# What scripts save beside weights, of Python's own: options, paths, times, sets, text of Python 2
+# What scripts save beside weights, of Python's own: options, paths, times, sets
 PLAIN = {
     "argparse": {"Namespace"},
+    "builtins": {"bool", "bytearray", "bytes", "complex", "dict", "float", "frozenset", "int"}
+    | {"list", "object", "range", "set", "slice", "str", "tuple"},
     "collections": {"Counter", "OrderedDict", "defaultdict", "deque"},
     "copyreg": {"_reconstructor"},
-    "copy_reg": {"_reconstructor"},
     "datetime": {"date", "datetime", "time", "timedelta", "timezone"},
+    "decimal": {"Decimal"},
+    "functools": {"partial"},
     "pathlib": {"Path", "PosixPath", "PurePath", "PurePosixPath", "PureWindowsPath", "WindowsPath"},
     "types": {"SimpleNamespace"},
+    "typing": {"Any"},
+    "uuid": {"UUID"},
     "_codecs": {"encode"},
 }
-BUILT_IN = (
-    "bool bytearray bytes complex dict float frozenset int list object range set slice str tuple"
-)
-PLAIN |= dict.fromkeys(
-    ("builtins", "__builtin__"), {*BUILT_IN.split(), "long", "unicode", "xrange"}
-)
 
 
 class Opaque:
@@ -114,7 +114,9 @@ class Unpickler(pickle.Unpickler):
 
 def _harmless(module: str, name: str) -> bool:
     """Whether a file of weights may hold objects that this names: no means of a program's."""
+    module, name = _compat_pickle.NAME_MAPPING.get((module, name), (module, name))
+    module = _compat_pickle.IMPORT_MAPPING.get(module, module)  # what Python 2 called it
     top = module.partition(".")[0]
-    if not top or top in PLAIN or top in sys.stdlib_module_names:
-        return name in PLAIN.get(module, ())
+    if top in sys.stdlib_module_names or not top:
+        return name in PLAIN.get(top, ())
     return True  # of a package's that needn't be installed, and is never looked for
