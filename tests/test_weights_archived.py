@@ -97,8 +97,8 @@ class Handler(served.Handler):
     def listing(self):
         """Names a list of members that is as long as the file."""
         end = ZIP[-22:]
-        size = (1 << 25).to_bytes(4, "little")
-        self.part(bytes(1 << 25) + end[:12] + size + bytes(4) + end[20:])
+        size = (1 << 23).to_bytes(4, "little")
+        self.part(bytes(1 << 23) + end[:12] + size + bytes(4) + end[20:])
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +163,7 @@ BAD = {
     "encrypted": "encrypted",
     "headless": "no member begins at byte",
     "lying": "says now that it has",
-    "listing": "lists its members in 33",
+    "listing": "lists its members in 8388608 bytes",
 }
 
 
@@ -229,3 +229,11 @@ def test_what_the_disk_has_no_room_for_is_not_begun(get, tmp_path, monkeypatch):
     with pytest.raises(WeightsError, match=r"needs 0\.\d MB more"):
         get("ranged")
     assert left(tmp_path) == set()
+
+
+def test_a_zip_of_no_such_bytes_is_told(get, tmp_path):
+    at = ZIP.index(b"PK\1\2", ZIP.index(b"PK\1\2", HALF) + 8)  # the second member in the list
+    (tmp_path / "all.zip").write_bytes(ZIP[: at + 42] + b"\xff" * 4 + ZIP[at + 46 :])
+    with pytest.raises(WeightsError, match=r"all\.zip: "):
+        get()
+    assert left(tmp_path) == {"all.zip"}

@@ -70,8 +70,11 @@ def test_what_others_published_has_no_card_but_a_line(document):
     assert PUBLISHED
     for row in PUBLISHED:
         [line] = [line for line in document.splitlines() if line.startswith(f"| {row.name} |")]
-        assert all(text in line for text in (row.use, row.licence, row.source.sha256))
-        assert row.source.file in line and row.source.origin in line
+        assert all(text in line for text in (row.purpose, row.licence, row.source.sha256))
+        source = getattr(row.source, "archive", row.source)
+        assert source.file in line and getattr(row.source, "inside", source.file) in line
+        places = getattr(source, "places", None) or [source.origin]
+        assert all(place in line for place in places)
 
 
 def test_addresses_are_links():

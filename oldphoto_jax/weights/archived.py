@@ -23,7 +23,7 @@ from oldphoto_jax.weights.readers import members
 from oldphoto_jax.weights.store import WeightsError
 
 BLOCK = 1 << 16  # bytes
-DIRECTORY = 1 << 24  # bytes in which a zip of weights lists what it holds; it is kilobytes
+DIRECTORY = 1 << 22  # bytes in which a zip of weights lists what it holds; it is kilobytes
 LOCAL = struct.Struct("<4s22xHH")  # signature, ..., how long the name is and what comes after it
 BROKEN = (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, ValueError)
 
@@ -100,11 +100,20 @@ def unpack(path: pathlib.Path, member: Member, target: pathlib.Path) -> None:
         info = _only(archive, member)
         members.check([info], path.stat().st_size)
         transfer.check_room(target, info.file_size)
-        with archive.open(info) as source, _beside(target) as temporary:
-            if not _write(iter(lambda: source.read(BLOCK), b""), info, temporary):
+        with _beside(target) as temporary:
+            if not _write(_read(archive, info), info, temporary):
                 raise WeightsError(f"{info.filename} in it is broken")
             if problem := pins.problem(member, store.checksum(temporary)):
                 raise WeightsError(f"{info.filename} in it {problem}")
+
+
+def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
+    try:
+        with archive.open(info) as source:
+            while block := source.read(BLOCK):
+                yield block
+    except OSError as error:  # no such byte, or a stick that was pulled out
+        raise WeightsError(f"{info.filename} in it can't be read ({error})") from error
 
 
 def _alone(

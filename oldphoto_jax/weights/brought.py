@@ -23,7 +23,7 @@ def brought(source: AnySource, given: str | os.PathLike) -> Iterator[pathlib.Pat
     folder in which it lies under its published name. Raises WeightsError where there is none.
     """
     if is_address(given):
-        yield _fetched(source, urllib.parse.quote(os.fspath(given), SAFE))
+        yield _fetched(source, os.fspath(given))
         return
     path = pathlib.Path(given)
     if path.is_dir():
@@ -58,7 +58,11 @@ def name(given: str | os.PathLike) -> str:
 
 def _fetched(source: AnySource, address: str) -> pathlib.Path:
     """The file, or its zip where the address ends in .zip."""
-    zipped = urllib.parse.urlsplit(address).path.lower().endswith(".zip")
+    try:
+        zipped = urllib.parse.urlsplit(address).path.lower().endswith(".zip")
+    except ValueError as error:
+        raise WeightsError(f"{address}: no address ({error})") from error
+    address = urllib.parse.quote(address, SAFE)
     if isinstance(source, archived.Member) and zipped:
         return archived.take(source, places=(address,))
     facts = {name: getattr(source, name) for name in ("file", "sha256", "size")}

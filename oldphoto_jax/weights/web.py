@@ -7,6 +7,7 @@ the environment has OLDPHOTO_OFFLINE=1, nobody asks for anything.
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.client
 import os
 import re
@@ -51,7 +52,7 @@ def opened(place: str, headers: Mapping[str, str], timeout: float) -> Iterator[A
         if not _allowed(place):
             raise Failed("only https is used")
         request = urllib.request.Request(place, headers=ours | dict(headers))
-        answer = urllib.request.build_opener(_Redirect).open(request, timeout=timeout)
+        answer = _opener().open(request, timeout=timeout)
     except urllib.error.HTTPError as error:
         error.close()
         kind = Wrong if error.code == 416 else Failed
@@ -120,6 +121,12 @@ class _Redirect(urllib.request.HTTPRedirectHandler):
         if not _allowed(newurl) or (req.type == "https" and not newurl.startswith("https:")):
             raise urllib.error.HTTPError(newurl, code, "leads away from https", headers, fp)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+@functools.cache
+def _opener() -> urllib.request.OpenerDirector:
+    """Made once: it reads all certificates that this machine trusts."""
+    return urllib.request.build_opener(_Redirect)
 
 
 def _allowed(place: str) -> bool:
