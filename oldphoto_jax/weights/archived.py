@@ -198,7 +198,7 @@ def _add(
     """Adds to `partial` what it lacks of the member as it is packed, and unpacks it to `path`."""
     distant = _Distant(place, timeout)
     try:
-        with zipfile.ZipFile(distant) as archive:  # type: ignore[arg-type]
+        with zipfile.ZipFile(distant) as archive:
             info = _only(archive, member)
         members.check([info], info.compress_size)
         distant.seek(info.header_offset)

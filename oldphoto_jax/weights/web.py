@@ -92,10 +92,9 @@ def look(place: str, first: int, count: int, timeout: float) -> tuple[bytes, int
     with opened(place, {"Range": wish}, timeout) as answer:
         if answer.status != 206:
             raise Rangeless
-        found = span(answer)
-        if not found or found[2] is None or found[:2] != (first, min(first + count, found[2]) - 1):
+        begin, last, total = span(answer) or (0, 0, None)
+        if total is None or (begin, last) != (first, min(first + count, total) - 1):
             raise Failed(f"asked for {wish}, it sends {answer.headers['Content-Range']}")
-        _, last, total = found
         data = bytearray()
         for block in blocks(answer, timeout):
             data += block
