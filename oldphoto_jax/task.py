@@ -48,6 +48,13 @@ class Task:
         Such as a folder of textures; a run asks before it begins.
         """
 
+    def published(self) -> dict[str, str]:
+        """What frozen networks are useless without: network or part -> as in `Config.weights`.
+
+        The configuration's own `weights` go before it.
+        """
+        return {}
+
     def losses(self) -> dict[str, Loss]:
         """The loss of each player: (networks, batch) -> named scalar terms, summed by the step."""
         raise NotImplementedError

@@ -22,7 +22,7 @@ QUICK = {
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
 }
-NO_RUNNER = "has no runner in tests/golden_runners.py"
+NO_RUNNER = "has no runner in tests/golden_*.py"
 
 
 def pytest_addoption(parser):

@@ -4,6 +4,7 @@ State dicts, inputs and outputs keep the original layout (OIHW, NCHW); a runner 
 and counts come from the fixture, so that another of the same name and other sizes runs as well.
 """
 
+import dataclasses
 import functools
 import itertools
 import re
@@ -15,7 +16,7 @@ import numpy as np
 from flax import nnx
 
 from oldphoto_jax.layers import attention, gated, norm, partial, spectral
-from oldphoto_jax.losses import adversarial, bins, feature, pixel
+from oldphoto_jax.losses import adversarial, balance, bins, feature, pixel
 from oldphoto_jax.losses import mask as mask_losses
 from oldphoto_jax.metrics import color as color_metrics
 from oldphoto_jax.metrics import frechet, perceptual, ranking
@@ -31,6 +32,7 @@ from oldphoto_jax.models import (
     vgg,
 )
 from oldphoto_jax.photo import color, image
+from oldphoto_jax.photo.ab_bins import AbBins
 from oldphoto_jax.weights import names
 from oldphoto_jax.weights.readers import critics, torch
 
@@ -115,6 +117,26 @@ def run_colour_spaces(state, inputs, notes):
             f"{name}_back_pil": as_bytes(back),
             f"{name}_colourfulness": color_metrics.cf_hs2003(photo[None])[0],
         }
+    return outputs
+
+
+@runs("ab_bins")
+def run_ab_bins(state, inputs, notes):
+    logits, colours = nhwc(inputs["logits"]), inputs["ab"]
+    whole = logits.shape[-1] != len(AbBins())  # else all squares of the plane
+    palette = AbBins(whole=whole, sigma=noted(notes, r"exp\(-d\^2/\(2\*", 5))
+    cold = noted(notes, r"softmax\(logits/", 0.38)
+    outputs = {
+        "centres": np.int32(palette.centres),
+        "hard": palette.nearest(colours),
+        "annealed_mean": nchw(palette.decode(logits, cold)),
+        "mean": nchw(palette.decode(logits)),
+        "mode": nchw(palette.mode(logits)),
+        "rebalance_weights": balance.rebalanced(inputs["prior"], noted(notes, r" 1/\(", 0.5)),
+    }
+    for (count,) in parts(notes, r"soft_nn(\d+)"):
+        soft = dataclasses.replace(palette, neighbours=int(count))
+        outputs[f"soft_nn{count}"] = jax.jit(soft.encode)(colours)
     return outputs
 
 

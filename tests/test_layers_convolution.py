@@ -123,3 +123,14 @@ def test_gradient_under_shard_map_is_that_of_one_device(check_vma):
         check_vma=check_vma,
     )
     np.testing.assert_allclose(jax.jit(spread)(w, x), jax.grad(loss)(w, x), atol=1e-6)
+
+
+def test_what_is_sparse_is_not_lost_among_what_says_nothing():
+    x = jax.random.normal(jax.random.key(0), (2, 8, 12, 3)).at[..., 2].set(1.0)
+    np.testing.assert_allclose(blocks.gather(x, 4), blocks.shrink(x, 4), atol=1e-6)
+    single = jnp.zeros((1, 8, 8, 3)).at[0, 1, 6].set(jnp.array([0.5, -2.0, 1.0]))
+    single = single.at[0, 7, 7, :2].set(9.0)  # it has no say
+    found = np.zeros((1, 2, 2, 3))
+    found[0, 0, 1] = 0.5, -2, 1
+    np.testing.assert_allclose(blocks.gather(single, 4), found, rtol=1e-5)
+    assert blocks.gather(single.astype(jnp.bfloat16), 4).dtype == jnp.bfloat16

@@ -17,6 +17,10 @@ def weight(cb, cr, share=0.5):
     return float(balance.rarity(jnp.array([[[[0.5 + cb, 0.5 + cr]]]]), share)[0, 0, 0, 0])
 
 
+def weighed(chroma, target):
+    return balance.balanced_l1(chroma, target, balance.rarity(target))
+
+
 def common(count, scale=balance.SCALE, core=balance.CORE):
     """Chroma [1,count,1,2] drawn as the formula says that photos have it."""
     rng = np.random.default_rng(11)
@@ -32,9 +36,8 @@ def common(count, scale=balance.SCALE, core=balance.CORE):
 def test_all_colours_alike_is_plain_l1(chroma):
     target = chroma[::-1].copy()
     np.testing.assert_allclose(balance.rarity(chroma, 1), 1, rtol=1e-6)
-    np.testing.assert_allclose(
-        balance.balanced_l1(chroma, target, 1), pixel.l1(chroma, target), rtol=1e-6
-    )
+    one = balance.balanced_l1(chroma, target, balance.rarity(target, 1))
+    np.testing.assert_allclose(one, pixel.l1(chroma, target), rtol=1e-6)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
@@ -69,36 +72,50 @@ def test_the_gamut_is_the_area_of_all_colours():
 
 def test_the_target_weighs_and_both_channels_are_averaged(chroma):
     target = np.full((1, 1, 1, 2), 0.5, np.float32)
-    loss = balance.balanced_l1(target + np.float32([0.2, -0.1]), target)
+    loss = weighed(target + np.float32([0.2, -0.1]), target)
     assert loss == pytest.approx(weight(0, 0) * 0.15, rel=1e-5)
     gray = np.full_like(chroma, 0.5)
-    assert balance.balanced_l1(gray, chroma) > balance.balanced_l1(chroma, gray)
+    assert weighed(gray, chroma) > weighed(chroma, gray)
 
 
 def test_right_colours_feel_no_pull_and_weights_send_no_gradient(chroma):
     gray = jnp.full((2, 6, 5, 2), 0.5)
     for target in (gray, jnp.asarray(chroma)):
-        value, slope = jax.jit(jax.value_and_grad(balance.balanced_l1))(target, target)
+        value, slope = jax.jit(jax.value_and_grad(weighed))(target, target)
         assert value == 0 and not slope.any()
     slope = jax.grad(lambda x: balance.rarity(x).sum())(gray)
     assert not slope.any()
-    slope = jax.grad(balance.balanced_l1)(gray, jnp.asarray(chroma))
+    slope = jax.grad(weighed)(gray, jnp.asarray(chroma))
     wanted = balance.rarity(chroma) * np.sign(0.5 - chroma) / chroma.size
     np.testing.assert_allclose(slope, wanted, rtol=1e-5)
 
 
 def test_half_precision_is_computed_in_full(chroma):
     half = jnp.asarray(chroma, jnp.bfloat16)
-    weights, loss = balance.rarity(half), balance.balanced_l1(half, half[::-1])
+    weights, loss = balance.rarity(half), weighed(half, half[::-1])
     assert weights.shape == (2, 6, 5, 1) and weights.dtype == loss.dtype == jnp.float32
     np.testing.assert_array_equal(weights, balance.rarity(half.astype(jnp.float32)))
+
+
+def test_a_table_balances_as_the_formula_does():
+    prior = np.random.default_rng(2).exponential(size=50) ** 4
+    shares = prior / prior.sum()
+    for share, power in ((0.5, 1.0), (0.9, 1.0), (0.5, 0.5)):
+        weights = balance.rebalanced(prior, share, power)
+        assert (shares * weights).sum() == pytest.approx(1)
+        assert (np.diff(weights[np.argsort(prior)]) <= 0).all()  # the rarer the larger
+        bound = ((1 - share) * shares.max() / (share / 50) + 1) ** power
+        assert 1 < weights.max() / weights.min() <= bound
+    np.testing.assert_allclose(balance.rebalanced(prior, 1), 1)
 
 
 def test_bad_input_is_refused(chroma):
     for share in (0, -0.1, 1.1, float("nan")):
         with pytest.raises(ValueError, match=f"share={share}"):
             balance.rarity(chroma, share)
+        with pytest.raises(ValueError, match=f"share={share}"):
+            balance.rebalanced(np.ones(3), share)
     with pytest.raises(ValueError, match=r"\[N,H,W,2\] \(Cb, Cr\), got \(2, 6, 5, 1\)"):
         balance.rarity(chroma[..., :1])
     with pytest.raises(ValueError, match=r"\(2, 6, 5, 2\).*\(1, 6, 5, 2\)"):
-        balance.balanced_l1(chroma, chroma[:1])
+        weighed(chroma, chroma[:1])

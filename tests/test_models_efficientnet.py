@@ -37,7 +37,7 @@ def test_parameters_are_as_many_as_published():
 )
 def test_taps_halve_the_photo_as_often_as_there_are_channels(stages, channels):
     net = abstract(stages=stages)
-    assert tuple(net.channels) == channels
+    assert net.channels == channels
     photo = jax.ShapeDtypeStruct((2, 64, 96, 3), jnp.float32)
     taps = nnx.eval_shape(lambda net, photo: net.features(photo), net, photo)
     sides = [(2, 64 >> i, 96 >> i, c) for i, c in enumerate(channels, 1)]

@@ -87,7 +87,7 @@ def wheel(tmp_path_factory):
 def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     assert {path.name.partition("-")[0] for path in wheel.iterdir()} == {"oldphoto_jax"}
     package = ROOT / "oldphoto_jax"
-    kinds = ("*.py", "py.typed", "weights/files/*")
+    kinds = ("*.py", "py.typed", "metrics/imagenet.txt", "photo/prior.csv", "weights/files/*")
     expected = {path.relative_to(package) for kind in kinds for path in package.rglob(kind)}
     inside = wheel / "oldphoto_jax"
     assert {p.relative_to(inside) for p in inside.rglob("*") if p.is_file()} == expected

@@ -110,3 +110,52 @@ def test_colours_that_fit_already_stay_and_black_and_white_have_none(photo, wild
 def test_a_luma_that_no_photo_has_is_cut():
     fitted = color.fit_gamut(np.float32([[[-0.5, 0.9, 0.2]], [[1.5, 0.9, 0.2]]]))
     np.testing.assert_allclose(fitted, [[[0, 0.5, 0.5]], [[1, 0.5, 0.5]]], atol=1e-6)
+
+
+# --- a colour of known luma, a and b ---
+
+
+@pytest.mark.parametrize("array", [np.asarray, jnp.asarray], ids=["numpy", "jax"])
+def test_luma_with_a_and_b_gives_back_the_colour_that_has_them(array):
+    photo = np.random.default_rng(5).random((40, 50, 3)).astype(np.float32)
+    ycbcr, ab = color.rgb_to_ycbcr(photo), color.rgb_to_lab(photo)[..., 1:]
+    again = color.luma_ab_to_ycbcr(array(ycbcr[..., :1]), array(ab))
+    assert type(again) is type(array(photo)) and again.dtype == np.float32
+    np.testing.assert_array_equal(again[..., 0], ycbcr[..., 0])
+    np.testing.assert_allclose(again, ycbcr, atol=1e-4)
+
+
+def test_what_a_person_wants_at_some_luma_comes_out_as_wanted_where_srgb_has_it():
+    """Any a and b at any luma: off by nothing, unless the gamut takes its part."""
+    luma, a, b = np.meshgrid(np.linspace(0, 1, 9), [-40, 0, 25, 60], [-60, 0, 40], indexing="ij")
+    luma, ab = np.float32(luma[..., None]), np.float32(np.stack([a, b], -1))
+    ycbcr = color.luma_ab_to_ycbcr(luma, ab)
+    fitted = color.fit_gamut(ycbcr)
+    np.testing.assert_allclose(fitted[..., :1], luma, atol=1e-6)
+    own = np.abs(fitted - ycbcr).max(-1) < 1e-6
+    assert 0.2 < own.mean() < 0.6
+    found = color.rgb_to_lab(color.ycbcr_to_rgb(fitted))[..., 1:]
+    np.testing.assert_allclose(found[own], ab[own], atol=0.05)
+    length = np.linalg.norm(found, axis=-1) - np.linalg.norm(ab, axis=-1)
+    assert (length < 3).all()  # hue bends a little on the way to gray, which is in another plane
+
+
+def test_the_slope_by_a_and_b_is_that_of_the_colour_found():
+    luma, ab = jnp.full((1, 1), 0.5), jnp.array([[20.0, 30.0]])
+
+    @jax.jit
+    @jax.value_and_grad
+    def both(ab):
+        return color.luma_ab_to_ycbcr(luma, ab)[0, 1]
+
+    (_, slope), step = both(ab), 0.5
+    for i, way in enumerate(np.float32([[[step, 0]], [[0, step]]])):
+        steep = (both(ab + way)[0] - both(ab - way)[0]) / (2 * step)
+        assert slope[0, i] == pytest.approx(float(steep), abs=2e-5)
+    assert np.isfinite(both(0 * ab)[1]).all()
+
+
+def test_luma_of_other_places_than_a_and_b_is_refused():
+    for luma, ab in (((2, 3, 1), (2, 4, 2)), ((2, 3, 3), (2, 3, 2)), ((2, 3, 1), (2, 3, 3))):
+        with pytest.raises(ValueError, match="luma_ab_to_ycbcr wants luma"):
+            color.luma_ab_to_ycbcr(np.zeros(luma, np.float32), np.zeros(ab, np.float32))

@@ -7,6 +7,8 @@ from flax import nnx
 
 from oldphoto_jax.damage.recipe import Damage
 from oldphoto_jax.models import lite_unet, partial_unet, unet
+from oldphoto_jax.photo.ab_bins import AbBins
+from oldphoto_jax.photo.palette import Grid
 from oldphoto_jax.predictors import metadata, older
 from oldphoto_jax.predictors.colors import ColorPredictor
 from oldphoto_jax.predictors.defects import DefectPredictor
@@ -14,6 +16,7 @@ from oldphoto_jax.predictors.filling import FillingPredictor
 from oldphoto_jax.predictors.predictor import Predictor
 from oldphoto_jax.restore import stage
 from oldphoto_jax.tasks.colorize import Colorize
+from oldphoto_jax.tasks.hints import Hints
 from oldphoto_jax.tasks.inpaint import Inpaint
 from oldphoto_jax.tasks.segment import Segment
 from oldphoto_jax.weights import catalogue, store
@@ -22,7 +25,8 @@ from tests import untrained
 TASKS = (
     Segment(network=lite_unet.Blueprint(widths=(8, 8, 8, 8)), damage=Damage(exclude=("tear",))),
     Inpaint(space="signed", draft=True, network=partial_unet.Blueprint(levels=3, form="sum")),
-    Colorize(network=unet.imagenet(depth=18), palette=5, temperature=0.5, gain=1.3),
+    Colorize(network=lite_unet.Blueprint(), palette=AbBins(neighbours=10), hints=Hints()),
+    Colorize(network=unet.imagenet(depth=18), palette=Grid(side=5), temperature=0.5, gain=1.3),
 )
 
 
@@ -135,6 +139,15 @@ def test_other_networks_of_older_files_are_understood_and_their_defaults_known()
     assert metadata.read(old("colorize", filled=0.3)) == Colorize().predictor()
     lite = metadata.read(old("colorize", network="lite", stride=4))
     assert lite.network == lite_unet.Blueprint(widths=lite_unet.WIDTHS[:3], out_stride=4)
+
+
+@pytest.mark.parametrize(("side", "palette"), [(19, Grid(side=19)), (0, None)])
+def test_a_palette_that_was_a_number_is_a_grid_of_so_many_a_side(side, palette):
+    text = json.loads(ColorPredictor(palette=palette).metadata()["predictor"])
+    for new in ("hints", "plane"):
+        del text[new]
+    found = metadata.read({"predictor": json.dumps(text | {"palette": side})})
+    assert found == ColorPredictor(palette=palette)
 
 
 def test_older_files_of_somebody_else_are_refused():

@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from oldphoto_jax.losses import adversarial, feature, pixel
+from oldphoto_jax.losses import adversarial, balance, feature, pixel
 from oldphoto_jax.models import lite_unet, resnet, unet
-from oldphoto_jax.photo import color, palette
+from oldphoto_jax.photo import color, prior
+from oldphoto_jax.photo.ab_bins import AbBins
+from oldphoto_jax.photo.palette import Grid
 from oldphoto_jax.tasks import colorize
 from oldphoto_jax.tasks.colorize import Colorize
+from oldphoto_jax.tasks.hints import Hints
 from oldphoto_jax.train import state as states
 from oldphoto_jax.train.optimizer import Adam
 from oldphoto_jax.train.step import Rules, train_step
@@ -28,7 +31,7 @@ PHASES = {
     "perceptual": {"perceptual": 3.0, "fool": 0.5},
     "bins": {"bins": 1.5, "pixel": 2.0, "fool": 0.5},
 }
-SIDE = 5  # of the palette
+GRID = Grid(side=5)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -55,7 +58,7 @@ def batch(record):
 
 
 def small(phase="l1", **options):
-    colors = dict(palette=SIDE, temperature=0.4) if phase == "bins" else {}
+    colors = dict(palette=GRID, temperature=0.4) if phase == "bins" else {}
     return Colorize(**SMALL | CRITIC | colors | {"weight": PHASES[phase]} | options)
 
 
@@ -152,10 +155,12 @@ def test_settings_that_make_no_sense_are_refused():
     for wrong, told in (
         (dict(weight={"pixl": 1.0}), r"weight names \['pixl'\]"),
         (dict(rivalry="duel"), "rivalry 'duel' is unknown"),
-        (dict(palette=4), "a palette of 4 colours a side: give an odd number"),
-        (dict(weight={"bins": 1.0}), "palette is 0, but the weight of bins is 1.0"),
-        (dict(temperature=0.5), "palette is 0, but the temperature 0.5: give a palette its"),
-        (dict(temperature=0.0, palette=5), "temperature 0.0: give a number of 0.001 or more"),
+        (dict(palette=Grid(side=4)), "a palette of 4 colours a side: give an odd number"),
+        (dict(prior="packaged"), "there is no palette, but prior='packaged'"),
+        (dict(plane="uv"), "plane 'uv' is unknown"),
+        (dict(weight={"bins": 1.0}), "there is no palette, but the weight of bins is 1.0"),
+        (dict(temperature=0.5), "there is no palette, but the temperature 0.5: give a palette"),
+        (dict(temperature=0.0, palette=GRID), "temperature 0.0: give a number of 0.001 or more"),
     ):
         with pytest.raises(ValueError, match=told):
             Colorize(**SMALL, **wrong).networks(nnx.Rngs(0))
@@ -163,11 +168,11 @@ def test_settings_that_make_no_sense_are_refused():
 
 def test_the_light_network_answers_at_a_quarter_of_the_sides():
     network = lite_unet.Blueprint(widths=(8, 8, 8), out_stride=4)
-    task = Colorize(network=network, palette=SIDE)
+    task = Colorize(network=network, palette=GRID)
     nets = nnx.eval_shape(lambda: task.networks(nnx.Rngs(0)))
     x = jax.ShapeDtypeStruct((1, 64, 96, 3), jnp.float32)
     answer = nnx.eval_shape(lambda net, x: net(x), nets["generator"], x)
-    assert answer.shape == (1, 16, 24, SIDE**2) and task.predictor().multiple == 32
+    assert answer.shape == (1, 16, 24, len(GRID)) and task.predictor().multiple == 32
     with pytest.raises(ValueError, match="out_stride is 2"):
         Colorize(network=lite_unet.Blueprint(out_stride=2)).networks(nnx.Rngs(0))
 
@@ -216,6 +221,33 @@ def test_only_the_luma_of_the_photo_is_looked_at(batch):
     np.testing.assert_allclose(predict(batch["photo"]), predict(batch["target"]), atol=1e-4)
 
 
+@pytest.mark.parametrize("network", [NETWORK, lite_unet.Blueprint(widths=(8, 8, 8), out_stride=4)])
+def test_hints_are_unheard_at_first_and_then_move_the_colours_around_them(batch, network):
+    task = small(network=network, hints=Hints(none=0.0))
+    told = task.example(scene.record(), np.random.default_rng(0))
+    assert told["hints"].shape == (64, 64, 3)
+    hints = np.zeros((2, 64, 64, 3), np.float32)
+    hints[0, 30:34, 30:34] = 60, 40, 1
+    nets = trained(task)
+    predict = jax.jit(lambda hints: task.predictor()(nets, batch | {"hints": hints})["photo"])
+    without, marked = (np.asarray(predict(x)) for x in (np.zeros_like(hints), hints))
+    moved = np.abs(marked - without).max(-1)
+    assert moved[0, 20:44, 20:44].mean() > 1e-3 and moved[1].max() < 1e-6
+    silent = jax.jit(
+        lambda: [conv.kernel[...] for conv in task.networks(nnx.Rngs(0))["generator"].more]
+    )()
+    assert len(silent) == 3 and not any(kernel.any() for kernel in silent)
+
+
+def test_bins_of_a_and_b_colour_as_a_grid_does(batch):
+    """Luma stays, all is in gamut; decoding ends where the colours of the palette are."""
+    task = small(palette=AbBins(), temperature=0.4, weight={"bins": 1.0, "pixel": 2.0})
+    nets = trained(task)
+    photo = np.asarray(jax.jit(lambda: task.predictor()(nets, batch))()["photo"])
+    assert photo.min() > -1e-5 and photo.max() < 1 + 1e-5 and np.ptp(photo, axis=-1).mean() > 0.05
+    np.testing.assert_allclose(color.rgb_to_gray(photo), batch["photo"][..., :1], atol=1e-5)
+
+
 # --- losses ---
 
 
@@ -230,11 +262,11 @@ def test_the_terms_are_the_published_ones_times_their_weights(batch, phase):
     answer = nets["generator"](resnet.normalize(color.gray_to_rgb(luma), "keras"))
     chroma = shown = 0.5 + 0.5 * jnp.tanh(answer)
     if phase == "bins":
-        chroma, shown = palette.mean(answer), palette.mean(answer, 0.4)
+        chroma, shown = GRID.decode(answer), GRID.decode(answer, 0.4)
     fake = jnp.concatenate([real[..., :1], shown], -1)
     wanted = {"pixel": pixel.l1(chroma, real[..., 1:])}
     if "bins" in weight:
-        shares = palette.shares(real[..., 1:], SIDE)
+        shares = GRID.encode(real[..., 1:])
         wanted["bins"] = -(shares * jax.nn.log_softmax(answer)).sum(-1).mean()
     if "fool" in weight:
         seen = (fake - 0.5) * jnp.array([2.0, 5.0, 5.0])
@@ -251,6 +283,39 @@ def test_the_terms_are_the_published_ones_times_their_weights(batch, phase):
         wanted["perceptual"] = sum(pixel.mse(*pair) for pair in zip(*maps, strict=True))
     for name, value in terms.items():
         assert float(value) == pytest.approx(weight[name] * float(wanted[name]), rel=1e-3), name
+
+
+def test_a_prior_weighs_by_its_table_and_photos_without_colour_not_at_all(batch, tmp_path):
+    bins = AbBins(neighbours=1)
+    options = dict(palette=bins, balance=0.5, picked=True, weight={"bins": 1.0})
+    task = small(**options, prior="packaged", colourless=5.0)
+    like = np.zeros((2, 16, 16, 313))
+    colours = task._colours(batch, like)
+    lab = color.rgb_to_lab(batch["target"])[:, ::4, ::4, 1:]
+    np.testing.assert_allclose(colours, lab, atol=1e-3)
+    shares = bins.smoothed(prior.read("packaged", bins))
+    table = balance.rebalanced(shares, 0.5)
+    expected = table[np.asarray(bins.nearest(lab))]
+    np.testing.assert_allclose(task._weight(batch, colours)[..., 0], expected, rtol=1e-5)
+    half = {"photo": batch["photo"], "target": batch["target"].copy()}
+    half["target"][1] = batch["photo"][1]
+    weight = task._weight(half, task._colours(half, like))
+    assert weight[0].min() > 0 and not weight[1].any()
+    task.ready()
+    prior.write(tmp_path / "p.csv", GRID, np.ones(len(GRID)))
+    for file, told in ((tmp_path / "p.csv", "a prior of this palette"), ("no", "No such file")):
+        with pytest.raises(ValueError, match=told):
+            small(**options, prior=str(file)).ready()
+
+
+def test_figures_are_of_photos_without_hints_but_for_the_one_that_is_not(batch):
+    task = small(hints=Hints())
+    prediction = {"photo": batch["target"], "measured/unhinted": batch["photo"]}
+    figures = task.metrics(batch, prediction)
+    np.testing.assert_allclose(figures["hinted ab"], 0, atol=1e-6)
+    plain = small().metrics(batch, {"photo": batch["photo"]})
+    for name, value in plain.items():
+        np.testing.assert_array_equal(figures[name], value)
 
 
 def test_rare_colours_may_count_for_more(batch):
@@ -312,6 +377,41 @@ def test_both_players_learn_and_the_encoder_stays_where_it_is_told_to(batch):
     old, new = first.parts["critic"], second.parts["critic"]
     assert np.mean(moved(old.params, new.params)) > 0.5
     assert np.mean(moved(old.rest, new.rest)) > 0.5  # the vectors of spectral norm follow
+
+
+class Reddest(nnx.Module):
+    """A classifier of two classes: what is more red than blue is a tench, else a goldfish."""
+
+    def __init__(self, name, *, rngs):
+        self.network = nnx.Linear(1, 1, rngs=rngs)
+
+    def __call__(self, photo):
+        return photo[..., ::2].mean((1, 2))
+
+
+def test_a_classifier_stands_by_and_tells_what_photos_show(record, batch, monkeypatch):
+    monkeypatch.setattr(colorize.classifier, "Classifier", Reddest)
+    task = small(classifier="resnet50")
+    nets = nnx.eval_shape(lambda: task.networks(nnx.Rngs(0)))
+    assert set(nets) == {"generator", "classifier"} and set(task.losses()) == {"generator"}
+    assert states.asked(task) == ("generator",)
+    assert task.published() == {"classifier.network": "resnet50-classifier"}
+    assert small().published() == {}
+    labels = [
+        task.example(record | named, np.random.default_rng(0))["label"]
+        for named in ({"class": "n01443537"}, {"class": "my aunt"}, {})
+    ]
+    assert labels == [1, -1, -1]
+    red = batch["photo"] + np.float32([0.01, 0, -0.01])
+    blue = batch["photo"] + np.float32([-0.01, 0, 0.01])
+    asked = {"photo": batch["photo"], "target": np.stack([red[0], blue[1]]), "label": [1, 1]}
+    given = {"photo": red}
+    told = task.measure({"classifier": Reddest("", rngs=nnx.Rngs(0))}, asked, given)
+    measured = {f"{colorize.MEASURED}{name}": value for name, value in told.items()}
+    figures = task.metrics(asked, given | measured)
+    assert figures["top-1"].compute() == 0
+    assert figures["top-1 of the truth"].compute() == figures["agreement"].compute() == 0.5
+    assert "top-1" not in task.metrics(asked, given)  # as the judge of a task that asks nobody
 
 
 def test_gray_has_an_error_and_no_colours_and_the_truth_the_opposite(batch):

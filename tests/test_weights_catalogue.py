@@ -29,8 +29,8 @@ from oldphoto_jax.weights import (
     wanted,
     web,
 )
-from tests.golden import golden
 from tests.test_weights_keras import state
+from tests.test_weights_torch import keys_of
 
 ZOO = pathlib.Path(__file__).parents[1] / "MODEL_ZOO.md"
 
@@ -312,7 +312,7 @@ def test_what_is_no_weights_file_is_not_kept_to(trusted):
 
 
 def test_a_later_version_goes_on_from_what_an_earlier_one_kept(toy, monkeypatch, capsys, tmp_path):
-    state = {key: np.ones([1] * len(shape), np.float32) for key, shape in keys("resnet18")}
+    state = keys_of("resnet18")
     published = tmp_path / "net.safetensors"
     store.save(published, state, {})
     source = fetch.Source(file="net.safetensors", places=("https://one.invalid/",))
@@ -338,14 +338,6 @@ def test_a_later_version_goes_on_from_what_an_earlier_one_kept(toy, monkeypatch,
     assert "stem.kernel" in arrays and catalogue.here("toy") == later.path
     same = ("origin", "licence", "source_sha256")
     assert [metadata[name] for name in same] == [about[name] for name in same]
-
-
-def keys(fixture):
-    """The names and shapes of a published state dict."""
-    with np.load(f"{golden.FOLDER}/{fixture}.npz") as data:
-        return [
-            (key, shape) for key, shape, _ in json.loads(bytes(data["spec"]).decode())["params"]
-        ]
 
 
 def test_what_npm_has_is_told_with_every_way_to_it(toy, monkeypatch):

@@ -1,16 +1,21 @@
 """Published files become ours once, and then fill a network of ours."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 from flax import nnx
 
-from oldphoto_jax.models import unet
+from oldphoto_jax.models import colorful, unet
+from oldphoto_jax.predictors import metadata
+from oldphoto_jax.predictors.colors import ColorPredictor
 from oldphoto_jax.predictors.filling import FillingPredictor
 from oldphoto_jax.restore import stage
 from oldphoto_jax.weights import cache, catalogue, convert, names, store
+from tests import pickled
 from tests.golden import golden
+from tests.test_weights_colorful import COLOURS
 
 
 @pytest.fixture(scope="module")
@@ -58,12 +63,20 @@ def mmagic():
     return state
 
 
+def shapes(fixture):
+    """The names and shapes of a published state dict."""
+    with np.load(f"{golden.FOLDER}/{fixture}.npz") as data:
+        return [
+            (key, shape) for key, shape, _ in json.loads(bytes(data["spec"]).decode())["params"]
+        ]
+
+
 def naoto():
     """The tensors of naoto0804's file; those of masks, which are ignored, have one number."""
-    with np.load(f"{golden.FOLDER}/pconv_unet.npz") as data:
-        spec = json.loads(bytes(data["spec"]).decode())
-    masks = {key: [1] * 4 for key, *_ in spec["params"] if "mask_conv" in key}
-    return {key: np.zeros(masks.get(key, shape), np.float32) for key, shape, _ in spec["params"]}
+    return {
+        key: np.zeros([1] * 4 if "mask_conv" in key else shape, np.float32)
+        for key, shape in shapes("pconv_unet")
+    }
 
 
 @pytest.mark.parametrize("tensors", [naoto, mmagic])
@@ -85,6 +98,39 @@ def test_a_published_inpainter_becomes_a_stage(tensors, tmp_path, monkeypatch):
     assert loaded.predictor.multiple == 128
     assert loaded.predictor.network.form == {"naoto": "sum"}.get(family, "ratio")
     assert loaded.predictor.space == {"naoto": "imagenet", "mmagic": "signed"}[family]
+
+
+@pytest.mark.parametrize(
+    ("kind", "network"),
+    [("eccv16", colorful.ECCV16Blueprint()), ("siggraph17", colorful.SIGGRAPH17Blueprint())],
+)
+def test_published_colours_have_a_predictor_of_their_network(kind, network):
+    name, text = convert.PREDICTORS[kind]
+    found = metadata.read({"predictor": json.dumps(text)})
+    assert isinstance(found, ColorPredictor) and found.network == network
+    nets = nnx.eval_shape(lambda: found.networks(nnx.Rngs(0)))
+    assert [*nets] == [name] and found.told_in == "ab" and found.multiple == 8
+    assert found.hints == (kind == "siggraph17")
+
+
+@pytest.mark.parametrize("name", ["eccv16", "siggraph17"])
+def test_what_colours_is_imported_by_name(name, tmp_path, monkeypatch):
+    """A file as PyTorch wrote it, of the real names and shapes."""
+    monkeypatch.setattr(cache, "folder", lambda room: tmp_path / "cache")
+    state = {key: np.zeros(shape, np.float32) for key, shape in shapes(name)}
+    if name == "eccv16":
+        state["model_out.weight"] = np.float32(COLOURS.T[..., None, None] / 110)
+    file = tmp_path / "published.pth"
+    pickled.write(file, pickled.stored(state), pickled.fake_torch(monkeypatch), old=True)
+    row = catalogue.row(name)
+    source = dataclasses.replace(row.source, sha256=store.checksum(file))
+    monkeypatch.setattr(catalogue, "ROWS", (dataclasses.replace(row, source=source),))
+    assert catalogue.bring(name, tmp_path / "published.pth") == row.path
+    file.unlink()
+    loaded = stage.load(name, kind=ColorPredictor)
+    assert loaded.predictor.hints == (name == "siggraph17")
+    numbers = sum(array.size for key, array in state.items() if "num_batches" not in key)
+    assert sum(array.size for array in loaded.params.values()) == numbers
 
 
 def test_a_file_of_another_kind_is_refused_and_nothing_is_written(published, tmp_path, capsys):

@@ -8,6 +8,8 @@ processes of its own, as a user would start them. With --results the rows that t
 not measured again, so the same command goes on where it was stopped. The parts:
 
     batch    photos a second for one-megapixel photos at several --batch, programs compiled before
+    many     seconds a photo for photos of one megapixel, each of another size, programs compiled
+             before
     sizes    seconds and memory of one photo of 1, 6, 24 (JPEG) and 100 megapixels (TIFF without
              compression), with an empty cache of compiled programs and then with a full one
     shapes   programs for photos of all sizes, in a first process and in a second. The filler and
@@ -51,7 +53,7 @@ SIDES = (100, 1400)  # pixels, of the photos of all sizes
 SMALL = ((160, 240), (240, 160))  # height and width of photos whose figures are no seconds
 DEVICES = 8
 SIMULATED = "--xla_force_host_platform_device_count"
-PARTS = ("batch", "sizes", "shapes", "start", "devices")
+PARTS = ("batch", "many", "sizes", "shapes", "start", "devices")
 TELL = r"programs for (\d+) shapes"  # what `oldphoto restore` says at its end
 
 
@@ -109,6 +111,23 @@ class Measurements:
         return {
             "photos/s": photos / seen.seconds,
             "photos/s without start-up": photos / working,
+            "seconds": seen.seconds,
+            "anonymous MiB": seen.anonymous,
+            "peak MiB": seen.peak,
+        }
+
+    def many(self, photos: int) -> dict:
+        """Photos of about one megapixel, none as high or as wide as another."""
+        source, (height, width) = self.folder / "many", MEGAPIXELS[1]
+        grown = [aged(self.photo(number), MEGAPIXELS[1], number) for number in range(DISTINCT)]
+        for number in range(photos):
+            size = width + 2 * number, height - number
+            piece = cv2.resize(grown[number % DISTINCT], size, interpolation=cv2.INTER_LINEAR)
+            save(source / f"{number:03}.jpg", piece)
+        self.restore(source / "000.jpg", "many")
+        seen, _ = self.restore(source, "many")
+        return {
+            "seconds a photo": seen.seconds / photos,
             "seconds": seen.seconds,
             "anonymous MiB": seen.anonymous,
             "peak MiB": seen.peak,
@@ -217,6 +236,7 @@ def plan(options: argparse.Namespace) -> dict[str, list[dict]]:
     """What each row of the parts is about."""
     return {
         "batch": [{"photos": options.count, "batch": number} for number in options.batch],
+        "many": [{"photos": options.count}],
         "sizes": [
             {"megapixels": size, "file": options.ending or (".jpg" if size < 100 else ".tif")}
             for size in options.megapixels

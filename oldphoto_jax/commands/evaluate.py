@@ -14,6 +14,7 @@ from oldphoto_jax.commands import options
 from oldphoto_jax.restore.options import CHOICES, COLORIZER, DETECTOR, INPAINTER
 
 Seen = TypeVar("Seen")
+CLASSIFIERS = ("efficientnet-lite0", "resnet50")  # of `metrics.classifier`
 
 
 def add(commands: options.Commands, shared: ArgumentParser) -> None:
@@ -57,6 +58,8 @@ def add(commands: options.Commands, shared: ArgumentParser) -> None:
     colorize = tasks.add_parser("colorize", parents=[shared], help=text, description=text)
     _add_exam(colorize, size=256, count="how many photos, spread over the source (all)")
     _add_lpips(colorize)
+    text = "also what this network of ImageNet's classes takes the photos for, top-1"
+    colorize.add_argument("--classifier", choices=CLASSIFIERS, help=text)
     colorize.set_defaults(command=_colorize)
 
 
@@ -65,7 +68,8 @@ def _add_exam(
 ) -> None:
     add = task.add_argument
     options.add_weights(task, action="append", default=[], help="may be given several times")
-    add("--photos", default="samples:val", metavar="WHERE", help="samples, FOLDER or LIST.txt")
+    where = "samples, FOLDER, classes:FOLDER or LIST.txt (%(default)s)"
+    add("--photos", default="samples:val", metavar="WHERE", help=where)
     add("--count", type=int, metavar="N", help=count)
     add("--size", type=int, default=size, metavar="PX", help="side of a crop (%(default)s)")
     add("--json", type=pathlib.Path, metavar="FILE", help="also write the figures there")
@@ -171,7 +175,7 @@ def _inpaint(args: Namespace) -> int:
 
 
 def _colorize(args: Namespace) -> int:
-    from oldphoto_jax.exams import color_figures, colors
+    from oldphoto_jax.exams import class_figures, color_figures, colors
     from oldphoto_jax.predictors.colors import ColorPredictor
     from oldphoto_jax.restore import stage
 
@@ -183,7 +187,8 @@ def _colorize(args: Namespace) -> int:
     ]
     blank = "LPIPS and Fréchet distance stay blank"
     perception = _perception(color_figures.perception, args.lpips, blank)
-    result = colors.evaluate(exam, [*methods, *colors.BASELINES], perception)
+    recognition = class_figures.recognition(args.classifier) if args.classifier else None
+    result = colors.evaluate(exam, [*methods, *colors.BASELINES], perception, recognition)
     return _show(result, color_figures.table(result), args.json)
 
 

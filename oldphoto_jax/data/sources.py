@@ -1,4 +1,4 @@
-"""Where photos come from: a folder, a list of files, a TFDS data set, pairs, a few samples.
+"""Where photos come from: a folder, classes, a list, a TFDS data set, pairs, a few samples.
 
 A source is anything with `__len__` and `__getitem__(i) -> {"photo": uint8 [H,W,3], "name": str}`
 that gives the same record for the same index every time and can be pickled (it travels to the
@@ -17,6 +17,7 @@ from typing import Any
 
 from absl import logging
 
+from oldphoto_jax.data.classes import Classes
 from oldphoto_jax.data.pairs import Pairs
 from oldphoto_jax.data.several import Joined, Mixed
 from oldphoto_jax.data.source import Broken, Photos, Source, find
@@ -39,6 +40,7 @@ FORMS = """one of
   samples, samples:train, samples:val      a few public-domain photos that come with a dependency
   path/to/folder                           all photos in a folder and below
   path/to/list.txt                         one photo a line, relative to the list or a parent of it
+  classes:FOLDER                           photos of classes, FOLDER/CLASS/PHOTO, as of ImageNet
   pairs:FOLDER, pairs:PHOTOS@MASKS         photos with true masks, NAME_mask.png for each NAME
   tfds:NAME, tfds:NAME/SPLIT[@DATA_DIR]    a prepared TFDS data set (array_record)
   2*SOURCE + 1*SOURCE                      several of these, in which each has its share of photos
@@ -240,6 +242,8 @@ def open_photos(where: str | os.PathLike[str] | Photos) -> Photos:
         address, _, data_dir = rest.partition("@")
         name, _, split = address.rpartition("/")
         return Tfds(name or split, split if name else "train", data_dir or None)
+    if kind == "classes" and rest:
+        return Classes(rest)
     if kind == "pairs" and rest:
         return Pairs.named(rest)
     path = Path(text).expanduser()

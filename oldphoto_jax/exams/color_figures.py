@@ -16,7 +16,7 @@ import jax
 import numpy as np
 from flax import nnx
 
-from oldphoto_jax.exams import skin_figures
+from oldphoto_jax.exams import class_figures, skin_figures
 from oldphoto_jax.exams.exam import cell, markdown, plain
 from oldphoto_jax.exams.skin_figures import Skin
 from oldphoto_jax.metrics import color, frechet, perceptual
@@ -197,6 +197,7 @@ def table(result: Mapping[str, Any]) -> str:
         f"{counted['photos']} photos, {counted['left_out']} almost without colour left out; "
         f"networks on {result['device']}",
         *skin_figures.note(result),
+        *class_figures.note(result),
     ]
     if counted["photos"] < FEW and any(method["frechet"] is not None for method in methods):
         lines.append(
@@ -205,7 +206,8 @@ def table(result: Mapping[str, Any]) -> str:
         )
     lines += [f"weights of {m['method']}: {m['weights']}" for m in methods if m["weights"]]
     tables = [rows, colors, skin] if result["usual"] else [rows, colors]
-    return "\n\n".join([*map(markdown, tables), "\n".join(lines), result["protocol"]])
+    classes = [told] if (told := class_figures.table(result)) else []
+    return "\n\n".join([*map(markdown, tables), *classes, "\n".join(lines), result["protocol"]])
 
 
 def _row(name: str, values: Mapping[str, Any], columns: Mapping[str, tuple[str, int]]) -> list[str]:

@@ -16,6 +16,7 @@ import numpy as np
 
 import oldphoto_jax
 from oldphoto_jax.exams import skin_figures
+from oldphoto_jax.exams.class_figures import Recognition, Told
 from oldphoto_jax.exams.color_figures import WINDOW, Answer, Look, Perception, figures, truth
 from oldphoto_jax.exams.exam import plain
 from oldphoto_jax.metrics.color import cf_hs2003
@@ -61,8 +62,11 @@ class Exam:
         """How many photos of the source are taken."""
         return len(self.photos) if self.count is None else self.count
 
-    def examples(self) -> Iterator[tuple[str, np.ndarray]]:
-        """Name and truth uint8 [size,size,3]: the middle of the photo, its short side resized."""
+    def examples(self) -> Iterator[tuple[str, np.ndarray, str]]:
+        """Name, truth uint8 [size,size,3], and class, "" where the source has none.
+
+        The truth is the middle of the photo, its short side resized.
+        """
         for index in range(self.total):
             record = self.photos[index * len(self.photos) // self.total]
             rows, columns = record["photo"].shape[:2]
@@ -70,11 +74,15 @@ class Exam:
             rows, columns = (round(side * self.size / short) for side in (rows, columns))
             photo = image.resize(record["photo"], rows, columns)
             top, left = (rows - self.size) // 2, (columns - self.size) // 2
-            yield record["name"], image.crop(photo, top, left, self.size, self.size)
+            middle = image.crop(photo, top, left, self.size, self.size)
+            yield record["name"], middle, record.get("class", "")
 
-    def protocol(self, digest: str, perception: Perception | None) -> str:
+    def protocol(
+        self, digest: str, perception: Perception | None, recognition: Recognition | None = None
+    ) -> str:
         """All that the figures depend on, in one line; `digest` is that of the examples."""
         seen = perception.name if perception else "no LPIPS, no Fréchet distance"
+        seen += f"; classes: by {recognition.name}" if recognition else ""
         return (
             f"oldphoto_jax {oldphoto_jax.__version__} colorize: {self.count} of "
             f"{len(self.photos)} photos, resized by area (smaller ones cubic) to a short side of "
@@ -123,19 +131,24 @@ BASELINES = (Method("gray", lambda photo: photo), Method("tint", tint))
 
 
 def evaluate(
-    exam: Exam, methods: Sequence[Method], perception: Perception | None = None
+    exam: Exam,
+    methods: Sequence[Method],
+    perception: Perception | None = None,
+    recognition: Recognition | None = None,
 ) -> dict[str, Any]:
     """`protocol`, what the figures depend on; `counts`; `truth`; `figures`, a dict for each method.
 
     `usual` are the ends of the hues of skin that count as plausible, None where no photo shows any.
-    See `color_figures` and `skin_figures` for truth and figures. Everything is plain JSON, and the
-    same every time. Raises ValueError when no photo has colour.
+    See `color_figures` and `skin_figures` for truth and figures; where `recognition` is given also
+    `class_figures`, whose facts are `classes`. Everything is plain JSON, and the same every time.
+    Raises ValueError when no photo has colour.
     """
     digest = hashlib.sha256()
     left_out = 0
     looks: list[Look] = []
     answers: list[list[Answer]] = [[] for _ in methods]
-    for name, pixels in exam.examples():
+    told = Told(recognition, [[] for _ in methods]) if recognition else None
+    for name, pixels, kind in exam.examples():
         target = image.to_float(pixels)[None]
         if cf_hs2003(target)[0] < LEAST:
             left_out += 1
@@ -144,8 +157,11 @@ def evaluate(
         digest.update(pixels.tobytes())
         looks.append(Look.of(target, target, perception))
         photo = _rounded(color.gray_to_rgb(color.rgb_to_gray(target)))
-        for method, given in zip(methods, answers, strict=True):
-            given.append(Answer.of(_rounded(method.colorize(photo)), target, perception))
+        made = [_rounded(method.colorize(photo)) for method in methods]
+        for colored, given in zip(made, answers, strict=True):
+            given.append(Answer.of(colored, target, perception))
+        if told:
+            told.add(kind, target, made)
     if not looks:
         raise ValueError(
             f"none of the {exam.count} photos has colour (cf_hs2003 of {LEAST} or more): their "
@@ -153,8 +169,9 @@ def evaluate(
         )
     skins = [look.skin for look in looks]
     complexions, ends = skin_figures.counts(skins), skin_figures.usual(skins)
+    original, taken = told.figures() if told else ({}, [{} for _ in methods])
     return {
-        "protocol": exam.protocol(digest.hexdigest()[:16], perception),
+        "protocol": exam.protocol(digest.hexdigest()[:16], perception, recognition),
         "device": jax.devices()[0].device_kind,
         "counts": {
             "photos": len(looks),
@@ -163,10 +180,11 @@ def evaluate(
             **{f"skin_{name}": count for name, count in complexions.items()},
         },
         "usual": [plain(end) for end in ends] if ends else None,
-        "truth": truth(looks),
+        **({"classes": told.facts()} if told else {}),
+        "truth": truth(looks) | original,
         "figures": [
-            {"method": method.name, "weights": method.weights} | figures(given, looks)
-            for method, given in zip(methods, answers, strict=True)
+            {"method": method.name, "weights": method.weights} | figures(given, looks) | classes
+            for method, given, classes in zip(methods, answers, taken, strict=True)
         ],
     }
 

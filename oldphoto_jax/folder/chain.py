@@ -33,6 +33,7 @@ from oldphoto_jax.restore.restorer import (
 )
 
 BESIDE = 2  # small photos in work at a time: one is read or written while another is computed
+SMALL = "small"  # the key of photos that are worked on so
 QUALITY = 95  # of JPEG and HEIC files; colours are kept at full size
 
 
@@ -101,7 +102,7 @@ class Chain:
         except batch.FAULTS:
             return batch.ALONE  # reading it will say what is wrong
         if self.restorer.together.count == 1:
-            return BESIDE if header.height * header.width <= detect.NEAR else batch.ALONE
+            return SMALL if header.height * header.width <= detect.NEAR else batch.ALONE
         where = self.restorer.place(header.height, header.width)
         detected = self.infrared or job.name in self.maps
         # Of what size a photo will be when it is cropped, nobody knows.

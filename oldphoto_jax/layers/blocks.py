@@ -1,4 +1,4 @@
-"""Small parts that several networks are made of: convolutions, pooling, doubling."""
+"""Small parts that several networks are made of: convolutions, shrinking, doubling."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from oldphoto_jax.layers.biased import Conv
+from oldphoto_jax.layers.biased import Conv, ConvTranspose
 from oldphoto_jax.layers.convolution import convolve
+from oldphoto_jax.layers.precision import wide
 from oldphoto_jax.photo.types import Features
 
 HE_FAN_OUT = nnx.initializers.variance_scaling(2.0, "fan_out", "normal")
 HE_FAN_IN = nnx.initializers.variance_scaling(2.0, "fan_in", "normal")
+# Of `enlarging`, whose kernel is HWOI and each of whose results meets a quarter of it
+HE_ENLARGING = nnx.initializers.variance_scaling(8.0, "fan_in", "normal", in_axis=-1, out_axis=-2)
 
 
 def conv(
@@ -23,21 +26,57 @@ def conv(
     kernel: int = 3,
     stride: int = 1,
     *,
+    dilation: int = 1,
     bias: bool = True,
     init: jax.nn.initializers.Initializer = HE_FAN_IN,
     rngs: nnx.Rngs,
 ) -> Conv:
-    """A square convolution padded as PyTorch does: (kernel - 1) // 2 zeros on each side."""
-    pad = ((kernel - 1) // 2,) * 2
+    """A square convolution padded as PyTorch's are: (kernel - 1) // 2 zeros on each side.
+
+    `dilation` spreads the kernel's taps, and so many times as many zeros are on each side.
+    """
+    pad = (dilation * ((kernel - 1) // 2),) * 2
     return Conv(
         c_in,
         c_out,
         (kernel, kernel),
         stride,
         padding=(pad, pad),
+        kernel_dilation=dilation,
         use_bias=bias,
         kernel_init=init,
         conv_general_dilated=convolve,
+        rngs=rngs,
+    )
+
+
+def shrink(x: Features, times: int) -> Features:
+    """Means of blocks: [N,H,W,C] to [N,H/times,W/times,C]."""
+    return nnx.avg_pool(wide(x), (times, times), (times, times)).astype(x.dtype)
+
+
+def gather(x: Features, times: int) -> Features:
+    """Means of blocks over the pixels that count, [N,H,W,C] to [N,H/times,W/times,C].
+
+    The last channel, 0 or 1, says which do; of a block it says whether any does. So a single pixel
+    is not lost among many that say nothing.
+    """
+    counts = wide(x[..., -1:])
+    share = shrink(counts, times)
+    mean = shrink(wide(x[..., :-1]) * counts, times) / jnp.maximum(share, 1e-6)
+    return jnp.concatenate([mean, jnp.sign(share)], -1).astype(x.dtype)
+
+
+def enlarging(c_in: int, c_out: int, *, rngs: nnx.Rngs) -> ConvTranspose:
+    """The transposed 4x4 convolution that doubles height and width, as PyTorch's padded by 1."""
+    return ConvTranspose(
+        c_in,
+        c_out,
+        (4, 4),
+        (2, 2),
+        padding="SAME",
+        transpose_kernel=True,
+        kernel_init=HE_ENLARGING,
         rngs=rngs,
     )
 

@@ -2,7 +2,7 @@
 
 Most of a photo is nearly gray. A network that is unsure of a colour and pays for every pixel alike
 does best with a dull one. Zhang et al., 2016, https://arxiv.org/abs/1603.08511, weigh colours by
-how rare they are; here the same is done for regression, with a formula in place of their table.
+how rare they are, by a table (`rebalanced`); `rarity` has a formula in place of it.
 """
 
 from __future__ import annotations
@@ -39,8 +39,7 @@ def rarity(
     kind. Float32; no gradient flows through. Raises ValueError for other shapes and other shares.
     Zhang et al., 2016, https://arxiv.org/abs/1603.08511, whose share is 0.5.
     """
-    if not 0 < share <= 1:
-        raise ValueError(f"share={share}: must be above 0 (else weights have no bound), at most 1")
+    _check(share)
     if len(chroma.shape) != 4 or chroma.shape[-1] != 2:
         raise ValueError(f"chroma must be [N,H,W,2] (Cb, Cr), got {chroma.shape}")
     radius = _radius(jax.lax.stop_gradient(jnp.float32(chroma)))
@@ -48,18 +47,37 @@ def rarity(
     return (_level(share, scale, core) / mixed)[..., None]
 
 
-def balanced_l1(chroma: Array, target: Array, share: float = 0.5) -> jax.Array:
-    """Mean over pixels and both channels of |chroma - target|, times the `rarity` of the target.
+def rebalanced(prior: np.ndarray, share: float = 0.5, power: float = 1.0) -> np.ndarray:
+    """What K colours should count that are as common as `prior` [K] says, [K]; its mean is 1.
 
-    Chroma and target are [N,H,W,2] in 0..1, gray at 0.5. With share 1 it is `pixel.l1`. A scalar.
-    Not knowing the colour, a network does best with the weighted median of all it might be. Over
-    the photos of the fit that is (0.488, 0.505) at share 1, nearly gray, (0.450, 0.525) at 0.9 and
-    (0.421, 0.544) at 0.5, which is brown: small shares trade one dullness for the other.
+    As in `rarity`: one over a mixture of the prior and of all colours alike (share), to a power.
+    The mean is that over the colours as common as they are. Zhang et al., 2016, whose share is 0.5
+    and power 1; they smooth the prior first (`Palette.smoothed`).
     """
-    if chroma.shape != target.shape:  # broadcasting would hide the mistake
-        raise ValueError(f"the chroma is {chroma.shape} but its target is {target.shape}")
-    difference = rarity(target, share) * (jnp.float32(chroma) - jnp.float32(target))
+    _check(share)
+    prior = np.asarray(prior, np.float64) / np.sum(prior)
+    weights = ((1 - share) * prior + share / len(prior)) ** -power
+    return weights / (prior * weights).sum()
+
+
+def balanced_l1(colours: Array, target: Array, weight: Array) -> jax.Array:
+    """Mean over pixels and both channels of |colours - target|, times a weight such as `rarity`.
+
+    Colours and target are [N,H,W,2], the weight [N,H,W,1]; ones make it `pixel.l1`. A scalar.
+    Not knowing the colour, a network does best with the weighted median of all it might be. With
+    the `rarity` of chroma, over the photos of its fit, that is (0.488, 0.505) at share 1, nearly
+    gray, (0.450, 0.525) at 0.9 and (0.421, 0.544) at 0.5, which is brown: small shares trade one
+    dullness for the other.
+    """
+    if colours.shape != target.shape:  # broadcasting would hide the mistake
+        raise ValueError(f"the colours are {colours.shape} but their target is {target.shape}")
+    difference = weight * (jnp.float32(colours) - jnp.float32(target))
     return pixel.l1(difference, jnp.zeros_like(difference))
+
+
+def _check(share: float) -> None:
+    if not 0 < share <= 1:
+        raise ValueError(f"share={share}: must be above 0 (else weights have no bound), at most 1")
 
 
 def _radius(chroma: AnyArray) -> AnyArray:

@@ -49,6 +49,41 @@ class Gaussian(Stream):
         return {"count": float(self.count), "variance": variance}
 
 
+@dataclasses.dataclass
+class Between(Stream):
+    """The Fréchet distance of two sets of features, such as those of photos made and of true ones.
+
+    As sums, which are those of `Gaussian`.
+    """
+
+    total: np.ndarray  # [D]
+    products: np.ndarray  # [D,D]
+    count: np.ndarray
+    true_total: np.ndarray
+    true_products: np.ndarray
+    true_count: np.ndarray
+
+    @classmethod
+    def of(cls, features: Array, truth: Array) -> Between:
+        """The stream of features [M,D] and of true ones. Raises ValueError for NaN."""
+        both = (Gaussian.of(features), Gaussian.of(truth))
+        return cls(*(array for one in both for array in one.arrays().values()))
+
+    def compute(self) -> dict[str, float]:
+        """The squared distance, and of each set the sum of the variances; NaN of one example.
+
+        A generator that makes the same photo again and again has less variance than the truth.
+        """
+        one = Gaussian(self.total, self.products, self.count)
+        true = Gaussian(self.true_total, self.true_products, self.true_count)
+        few = min(one.count, true.count) < 2
+        return {
+            "distance": float("nan") if few else distance(one, true),
+            "variance": one.compute()["variance"],
+            "true variance": true.compute()["variance"],
+        }
+
+
 def distance(one: Array | Gaussian, other: Array | Gaussian) -> float:
     """The squared distance of the Gaussians of two sets of features [M,D], or of two streams.
 

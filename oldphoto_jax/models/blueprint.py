@@ -1,8 +1,9 @@
 """THE CONTRACT of blueprints: what a network is built from, kept apart from how it is trained.
 
-Each network that a configuration chooses has one, called Blueprint, beside the model. Its fields
-are those of the network alone. What goes in and out (channels, and what they mean) is known by the
-predictor that asks the network, and is told to `build`.
+Each network that a configuration chooses has one beside the model, called Blueprint, or by the
+network's name where a module has two. Its fields are those of the network alone. What goes in and
+out (channels, and what they mean) is known by the predictor that asks the network, and is told to
+`build`.
 """
 
 import dataclasses

@@ -54,7 +54,7 @@ class EfficientNetLite(nnx.Module):
             raise ValueError(f"a classifier needs all {len(STAGES)} stages, not {stages}")
         self.early = Early(rngs=rngs)
         self.late = nnx.List(_stages(STAGES[2:stages], STAGES[1][1], rngs))
-        self.channels = _tapped([stage[1] for stage in STAGES[:stages]])
+        self.channels = tuple(_tapped([stage[1] for stage in STAGES[:stages]]))
         self.head = Head(STAGES[-1][1], classes, rngs=rngs) if classes else None
 
     def __call__(self, x: Features) -> Logits:

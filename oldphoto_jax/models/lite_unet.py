@@ -17,7 +17,6 @@ from flax import nnx
 
 from oldphoto_jax.layers import blocks
 from oldphoto_jax.layers.norm import BatchNorm
-from oldphoto_jax.layers.precision import wide
 from oldphoto_jax.models import blueprint, efficientnet
 from oldphoto_jax.photo.types import Features, Logits, Photo
 
@@ -30,9 +29,11 @@ class LiteUNet(nnx.Module):
 
     `widths` are the decoder's channels, from the deepest scale to the finest (WIDTHS). Input: see
     `efficientnet.normalize`; `c_more` channels beside the photo, such as a mask, pass by the
-    encoder, which knows photos alone, and go to every scale of the decoder. `out_stride` 4 ends
-    at a quarter of the sides. Raises ValueError for another stride than 1 and 4 and unless there
-    is a width for each scale.
+    encoder, which knows photos alone, and go to every scale of the decoder. With `sparse` the last
+    of them is 1 where the others say something, which may be a single pixel: a coarse place then
+    sees their mean over the pixels that say something, and whether any does. `out_stride` 4 ends at
+    a quarter of the sides. Raises ValueError for another stride than 1 and 4 and unless there is a
+    width for each scale.
     """
 
     stride = 32
@@ -42,6 +43,7 @@ class LiteUNet(nnx.Module):
         *,
         c_out: int = 1,
         c_more: int = 0,
+        sparse: bool = False,
         widths: Sequence[int] | None = None,
         out_stride: int = 1,
         rngs: nnx.Rngs,
@@ -55,6 +57,7 @@ class LiteUNet(nnx.Module):
             told = f"{', '.join(more)} and {last}"
             raise ValueError(f"widths are {widths}; give one for each of {told}")
         conv = functools.partial(blocks.conv, rngs=rngs)
+        self.sparse = sparse
         self.encoder = efficientnet.EfficientNetLite(stages=6, rngs=rngs)
         *skips, deepest = self.encoder.channels
         fine = out_stride == 1
@@ -80,7 +83,8 @@ class LiteUNet(nnx.Module):
         y = self.center(deepest)
         more: list[Features | None] = [None] * len(self.levels)
         for i, conv in enumerate(self.more):
-            more[i] = conv(_shrunk(x[..., 3:], SCALES[1][i]))
+            shrink = blocks.gather if self.sparse else blocks.shrink
+            more[i] = conv(shrink(x[..., 3:], SCALES[1][i]))
         if self.fine is not None and self.fine_norm is not None:
             more[-1] = self.fine_norm(self.fine(to_depth(x)))
         skips = skips[::-1][: len(self.levels)]
@@ -101,14 +105,37 @@ class Blueprint(blueprint.Blueprint):
     out_stride: int = 1
 
     def build(
-        self, *, c_out: int = 1, c_more: int = 0, silent: bool = False, rngs: nnx.Rngs
+        self,
+        *,
+        c_out: int = 1,
+        c_more: int = 0,
+        c_sparse: int = 0,
+        silent: bool = False,
+        rngs: nnx.Rngs,
     ) -> LiteUNet:
-        """The network; `c_more` channels come in beside the photo."""
+        """The network; `c_more` channels come in beside the photo, or `c_sparse` sparse ones.
+
+        The latter (see `LiteUNet`) change nothing at first, so that it may go on from weights that
+        knew of none.
+        """
+        if c_more and c_sparse:
+            raise ValueError(f"{c_more} channels and {c_sparse} sparse ones: it takes one kind")
         net = LiteUNet(
-            c_out=c_out, c_more=c_more, widths=self.widths, out_stride=self.out_stride, rngs=rngs
+            c_out=c_out,
+            c_more=c_more or c_sparse,
+            sparse=c_sparse > 0,
+            widths=self.widths,
+            out_stride=self.out_stride,
+            rngs=rngs,
         )
         if silent:
             blueprint.silence(net.final.kernel)
+        if c_sparse:
+            for conv in net.more:
+                blueprint.silence(conv.kernel)
+            if net.fine is not None:
+                kernel = net.fine.kernel[...].reshape(3, 3, 4, 3 + c_sparse, -1)
+                net.fine.kernel[...] = kernel.at[:, :, :, 3:].set(0).reshape(net.fine.kernel.shape)
         return net
 
     def normalize(self, photo: Photo) -> Features:
@@ -138,11 +165,6 @@ class Level(nnx.Module):
         y = y if more is None else y + more
         y = self.norm1(self.conv1(y))
         return self.norm2(self.conv2(y))
-
-
-def _shrunk(x: Features, times: int) -> Features:
-    """Means of blocks: [N,H,W,C] to [N,H/times,W/times,C]."""
-    return nnx.avg_pool(wide(x), (times, times), (times, times)).astype(x.dtype)
 
 
 def to_depth(x: Features) -> Features:

@@ -39,7 +39,8 @@ class AlbuNet(nnx.Module):
     PyTorch did before 0.4, which the published weights were trained with. `norm` is the kind of
     `layers.norm`, `pool`, `variant` and `again` are those of the encoder; the decoder's stages are
     computed anew with it, too. Input is normalized, by
-    `resnet.normalize` if the encoder comes from ImageNet.
+    `resnet.normalize` if the encoder comes from ImageNet. `c_sparse` channels beside the photo (see
+    `blocks.gather`) pass by the encoder and go to the decoder, which at first doesn't hear them.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class AlbuNet(nnx.Module):
         align_corners: bool = False,
         norm: str = "batch",
         c_in: int = 3,
+        c_sparse: int = 0,
         again: bool = False,
         rngs: nnx.Rngs,
     ):
@@ -84,8 +86,11 @@ class AlbuNet(nnx.Module):
             again=again,
             rngs=rngs,
         )
-        self.again = again
+        self.again, self.c_in = again, c_in
         self.stride = 2**stages * shrink
+        heard = self.encoder.channels[1:] if c_sparse else ()
+        silent = nnx.initializers.zeros
+        self.more = nnx.List([blocks.conv(c_sparse, c, init=silent, rngs=rngs) for c in heard])
         _, e2, e3, e4, *e5 = self.encoder.channels
         c, grow = decoder_width or width // 2, shrink // out_stride
         decoder = functools.partial(
@@ -106,8 +111,9 @@ class AlbuNet(nnx.Module):
         self.final = blocks.conv(c, c_out, 1, rngs=rngs)
 
     def __call__(self, x: Features) -> Logits:
-        """Maps [N,H,W,C] to float32 logits [N,H,W,c_out], or of H and W over `out_stride`.
+        """Maps [N,H,W,c_in + c_sparse] to float32 logits [N,H,W,c_out].
 
+        With `out_stride` of H and W over that.
         Raises ValueError unless both sides are multiples of `stride`.
         """
         if x.ndim != 4 or x.shape[1] % self.stride or x.shape[2] % self.stride:
@@ -115,7 +121,11 @@ class AlbuNet(nnx.Module):
                 f"input is {x.shape}, but this network takes [N,H,W,C] with sides that are "
                 f"multiples of {self.stride}: pad the photo"
             )
-        _, e2, e3, e4, *e5 = taps = self.encoder.features(x)
+        _, *taps = self.encoder.features(x[..., : self.c_in])
+        for i, conv in enumerate(self.more):
+            beside = blocks.gather(x[..., self.c_in :], x.shape[1] // taps[i].shape[1])
+            taps[i] = taps[i] + conv(beside.astype(taps[i].dtype))
+        e2, e3, e4, *e5 = taps
         y = self._decode(self.center, nnx.max_pool(taps[-1], (2, 2), (2, 2)))
         if self.dec5 is not None:
             y = self._decode(self.dec5, y, *e5)
@@ -150,11 +160,14 @@ class Blueprint(blueprint.Blueprint):
     norm: str = "batch"  # of the encoder; or "inplace"
     remat: bool = False  # blocks are computed anew for the gradient, which saves memory
 
-    def build(self, *, c_out: int = 1, silent: bool = False, rngs: nnx.Rngs) -> AlbuNet:
-        """The network, which sees photos of three channels."""
+    def build(
+        self, *, c_out: int = 1, c_sparse: int = 0, silent: bool = False, rngs: nnx.Rngs
+    ) -> AlbuNet:
+        """The network, which sees photos of three channels and `c_sparse` beside (`AlbuNet`)."""
         net = AlbuNet(
             self.depth,
             c_out=c_out,
+            c_sparse=c_sparse,
             width=self.width,
             decoder_width=self.decoder_width or None,
             stem_kernel=self.stem_kernel,

@@ -12,6 +12,9 @@ reduced precision by default.
 from __future__ import annotations
 
 from types import ModuleType
+from typing import Any
+
+import numpy as np
 
 from oldphoto_jax.photo.types import AnyArray
 
@@ -34,6 +37,7 @@ RGB_FROM_ICC_XYZ = (  # whose white is D50, by Bradford's matrix (Lindbloom, www
     (0.0719453, -0.2289914, 1.4052427),
 )
 ICC_WHITE = (0.96422, 1.0, 0.82521)
+HALVINGS = 10  # of the range of L, in which a colour of known luma is looked for
 LINEAR_BELOW = 0.008856  # where Lab's cube root gives way to a straight line
 
 
@@ -104,6 +108,43 @@ def lab_to_rgb(lab: AnyArray) -> AnyArray:
     """The inverse of `rgb_to_lab`. Colours that sRGB does not have leave 0..1, unclipped."""
     xp, xyz = _lab_to_xyz(lab, "lab_to_rgb", WHITE)
     return xp.stack([_to_srgb(xp, _weigh(row, xyz)) for row in RGB_FROM_XYZ], axis=-1)
+
+
+def luma_ab_to_ycbcr(luma: AnyArray, ab: AnyArray) -> AnyArray:
+    """The colour of that luma whose a and b are these: [..,1] and [..,2] to Y, Cb, Cr in 0..1.
+
+    Luma comes back as it is; L, which no formula gives from the three, is found by halving. Where
+    no colour has this luma with these a and b, it is one of L 0 or 100; colours that sRGB does not
+    have leave 0..1, see `fit_gamut`. The gradient by a and b is that of the colour found.
+    """
+    if luma.shape[-1:] != (1,) or ab.shape[-1:] != (2,) or luma.shape[:-1] != ab.shape[:-1]:
+        raise ValueError(
+            f"luma_ab_to_ycbcr wants luma [..,H,W,1] and ab [..,H,W,2], got {tuple(luma.shape)} "
+            f"and {tuple(ab.shape)}"
+        )
+    xp = ab.__array_namespace__()
+
+    def at(light: AnyArray) -> AnyArray:
+        return rgb_to_ycbcr(lab_to_rgb(xp.concatenate([light, ab], axis=-1)))
+
+    def halve(_: Any, ends: tuple[AnyArray, AnyArray]) -> tuple[AnyArray, AnyArray]:
+        low, high = ends
+        middle = (low + high) / 2
+        dark = at(middle)[..., :1] < luma
+        return xp.where(dark, middle, low), xp.where(dark, high, middle)
+
+    low, high = xp.zeros_like(ab[..., :1]), xp.full_like(ab[..., :1], 100)
+    if xp is np:
+        for step in range(HALVINGS):
+            low, high = halve(step, (low, high))
+    else:  # a loop for XLA, too, which compiles it in a fraction of the time
+        from jax import lax
+
+        low, high = lax.fori_loop(0, HALVINGS, halve, (low, high))
+    under, over = at(low)[..., :1], at(high)[..., :1]
+    share = (luma - under) / xp.maximum(over - under, 1e-6)  # nearly straight in so small a part
+    light = low + xp.clip(share, 0, 1) * (high - low)
+    return xp.concatenate([luma, at(light)[..., 1:]], axis=-1)
 
 
 def icc_lab_to_rgb(lab: AnyArray) -> AnyArray:

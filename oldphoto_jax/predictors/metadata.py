@@ -16,7 +16,7 @@ def read(metadata: Mapping[str, str]) -> Predictor | None:
     """
     if KEY not in metadata:
         return older.read(metadata[older.KEY]) if older.KEY in metadata else None
-    predictor = described.restore(json.loads(metadata[KEY]))
+    predictor = described.restore(older.mended(json.loads(metadata[KEY])))
     if not isinstance(predictor, Predictor):
         raise ValueError(f"the text describes a {type(predictor).__name__}, not a predictor")
     return predictor

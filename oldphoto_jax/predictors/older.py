@@ -1,4 +1,4 @@
-"""Weights files from before there were predictors: their metadata describe a task.
+"""Weights files of before: their metadata describe a task, or a predictor's palette by its size.
 
 A later version may drop this module, and with it what `metadata.read` asks of it.
 """
@@ -8,7 +8,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from oldphoto_jax import described
 from oldphoto_jax.models import lite_unet, partial_unet, unet
+from oldphoto_jax.photo.palette import Grid
 from oldphoto_jax.predictors.colors import ColorPredictor
 from oldphoto_jax.predictors.defects import DefectPredictor
 from oldphoto_jax.predictors.filling import FillingPredictor
@@ -59,11 +61,23 @@ def read(text: str) -> Predictor:
             stem = {"stem_kernel": 7, "stem_stride": 2, "pool": "max3"}
             usual = {"depth": 50, "variant": "keras", "decoder_width": 32}
             network = _picked(unet.Blueprint, usual | task | stem | stride)
-        return _picked(ColorPredictor, task | {"network": network})
+        colours = {"palette": _palette(task.get("palette", 0))}
+        return _picked(ColorPredictor, task | {"network": network} | colours)
     raise ValueError(
         f"the metadata describe a {kind!r}, which is no task of oldphoto_jax; build its predictor "
         "in Python and pass it instead of a file"
     )
+
+
+def mended(description: Any) -> Any:
+    """A predictor's description as this version writes it: a palette was the side of its grid."""
+    if isinstance(description, dict) and isinstance(description.get("palette"), int):
+        return description | {"palette": described.describe(_palette(description["palette"]))}
+    return description
+
+
+def _palette(side: int) -> Grid | None:
+    return Grid(side=side) if side else None
 
 
 def _picked(kind: type, values: Mapping[str, Any]) -> Any:

@@ -62,6 +62,11 @@ class Config:
         """Who makes and measures the validation examples."""
         return self.judge or self.task
 
+    @property
+    def filled(self) -> dict[str, str]:
+        """What networks are filled with at first: what the task asks for, then `weights`."""
+        return self.task.published() | self.weights
+
     def check(self) -> None:
         """Raises ValueError, naming the field, on settings that can't make a run."""
         positive = ["batch_size", "accumulate", "validation_batch", "steps"]

@@ -99,7 +99,7 @@ class _Run:
         self.checkpoints = Checkpoints(self.work.checkpoints, config.best, config.best_is)
         closing.callback(self.checkpoints.close)
         averaged = {name for name, o in config.optimizers.items() if o.ema}
-        weights = {} if self.resumes else config.weights
+        weights = {} if self.resumes else config.filled
         fresh = states.create(config.task, self.rules.transforms, config.seed, averaged, weights)
         self._check_names(fresh)
         self.asked = states.asked(config.task)

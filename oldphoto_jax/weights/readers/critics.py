@@ -1,4 +1,7 @@
-"""Published PyTorch weights of critics under our names, by the tables of `readers.torch`."""
+"""Published PyTorch weights of critics, and of the generator that SAGAN's judges, under our names.
+
+By the tables of `readers.torch`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from oldphoto_jax.weights.readers.torch import Renaming, convert
+from oldphoto_jax.weights.readers.torch import Renaming, convert, layer_rows, norm_rows
 from oldphoto_jax.weights.store import WeightsError
 
 RAW = ("weight_orig", "weight_bar")  # PyTorch's name of a raw kernel, and heykeetae's
@@ -25,7 +28,25 @@ def attention_discriminator(
         rows += _spectral(f"l{i + 1}.0.module", f"convs.{i}", "weight_bar")
     for i in range(len(attention)):
         rows += _attention(f"attn{i + 1}", f"attentions.{i}")
-    rows += _layer("last.0", "score")
+    rows += layer_rows("last.0", "score", "conv")
+    return convert(_turned(state), rows)
+
+
+def attention_generator(
+    state: Mapping[str, np.ndarray], attention: tuple[int, ...] = (3, 4)
+) -> dict[str, np.ndarray]:
+    """The weights of heykeetae's SAGAN generator for `models.generators.AttentionGenerator`.
+
+    Any number of levels; `attention` names those that its `attn1`, `attn2`, ... follow. Raises
+    WeightsError.
+    """
+    rows: list[Renaming] = []
+    for i in range(sum(key.endswith(".module.weight_bar") for key in state)):
+        rows += _spectral(f"l{i + 1}.0.module", f"convs.{i}", "weight_bar", "deconv")
+        rows += norm_rows(f"l{i + 1}.1", f"norms.{i}")
+    for i in range(len(attention)):
+        rows += _attention(f"attn{i + 1}", f"attentions.{i}")
+    rows += layer_rows("last.0", "last", "deconv")
     return convert(_turned(state), rows)
 
 
@@ -53,14 +74,19 @@ def multiscale_discriminator(
     for i in range(scales):
         for j in range(layers):
             there, ours = f"scale{scales - 1 - i}_layer{j}.0", f"critics.{i}.convs.{j}"
-            rows += _spectral(there, ours, "weight_orig") if spectral else _layer(there, ours)
+            rows += (
+                _spectral(there, ours, "weight_orig")
+                if spectral
+                else layer_rows(there, ours, "conv")
+            )
     return convert(_turned(state), rows)
 
 
 def _turned(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """`state` with the right singular vectors of its convolutions in our order.
 
-    They go as the flattened kernel goes: [in, height, width] there, [height, width, in] here.
+    They go as the flattened kernel goes: [in, height, width] there, [height, width, in] here, and
+    of transposed ones [out, height, width] and [height, width, out].
     """
     turned = dict(state)
     for key in state:
@@ -79,9 +105,9 @@ def _turned(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return turned
 
 
-def _spectral(theirs: str, ours: str, raw: str) -> Iterator[Renaming]:
+def _spectral(theirs: str, ours: str, raw: str, layout: str = "conv") -> Iterator[Renaming]:
     """A convolution with bias and spectral normalization."""
-    yield Renaming(f"{theirs}.{raw}", f"{ours}.layer.kernel", "conv")
+    yield Renaming(f"{theirs}.{raw}", f"{ours}.layer.kernel", layout)
     yield Renaming(f"{theirs}.bias", f"{ours}.layer.bias")
     yield Renaming(f"{theirs}.weight_u", f"{ours}.u")
     yield Renaming(f"{theirs}.weight_v", f"{ours}.v")
@@ -92,10 +118,4 @@ def _attention(theirs: str, ours: str) -> Iterator[Renaming]:
     theirs, ours = (f"{prefix}." if prefix else "" for prefix in (theirs, ours))
     yield Renaming(f"{theirs}gamma", f"{ours}gamma")
     for name in ("query", "key", "value"):
-        yield from _layer(f"{theirs}{name}_conv", f"{ours}{name}")
-
-
-def _layer(theirs: str, ours: str) -> Iterator[Renaming]:
-    """A convolution with bias."""
-    yield Renaming(f"{theirs}.weight", f"{ours}.kernel", "conv")
-    yield Renaming(f"{theirs}.bias", f"{ours}.bias")
+        yield from layer_rows(f"{theirs}{name}_conv", f"{ours}{name}", "conv")

@@ -21,6 +21,8 @@ __all__ = [
     "alexnet",
     "convert",
     "efficientnet_lite",
+    "layer_rows",
+    "norm_rows",
     "partial_unet",
     "read",
     "resnet",
@@ -61,7 +63,7 @@ def resnet(
     """
     rows = list(_resnet(depth))
     if head:
-        rows += _layer("fc", "head", "linear")
+        rows += layer_rows("fc", "head", "linear")
     return convert(state, rows, ignored=() if head else ("fc.",))
 
 
@@ -76,9 +78,9 @@ def albunet(
     rows = [*_resnet(depth, "encoder.", "encoder.")]
     first, second = ("block.0.conv", "block.1") if deconv else ("block.1.conv", "block.2.conv")
     for name in ("center", "dec5", "dec4", "dec3", "dec2", "dec1"):
-        rows += _layer(f"{name}.{first}", f"{name}.conv1", "conv")
-        rows += _layer(f"{name}.{second}", f"{name}.conv2", "deconv" if deconv else "conv")
-    rows += [*_layer("dec0.conv", "dec0", "conv"), *_layer("final", "final", "conv")]
+        rows += layer_rows(f"{name}.{first}", f"{name}.conv1", "conv")
+        rows += layer_rows(f"{name}.{second}", f"{name}.conv2", "deconv" if deconv else "conv")
+    rows += [*layer_rows("dec0.conv", "dec0", "conv"), *layer_rows("final", "final", "conv")]
     aliases = {"conv1.0.": "encoder.conv1.", "conv1.1.": "encoder.bn1."}
     aliases |= {f"conv{i + 1}.": f"encoder.layer{i}." for i in (1, 2, 3, 4)}
     return convert(_without_aliases(state, aliases), rows, ignored=("encoder.fc.",))
@@ -108,7 +110,7 @@ def partial_unet(state: Mapping[str, np.ndarray], family: str) -> dict[str, np.n
         for there, ours in pairs.items():
             rows.append(Renaming(f"{there}.{kernel}.weight", f"{ours}.conv.conv.kernel", "conv"))
             if i:
-                rows += _norm(f"{there}.bn", f"{ours}.norm")
+                rows += norm_rows(f"{there}.bn", f"{ours}.norm")
             elif mmagic or there.startswith(decoder):
                 rows.append(Renaming(f"{there}.{kernel}.bias", f"{ours}.conv.bias"))
     masks = [key for key in state if ".mask_conv." in key or "weight_mask_updater" in key]
@@ -129,7 +131,7 @@ def vgg(
     for i, count in enumerate(VGG_BLOCKS[depth]):
         for j in range(count):
             if wanted:
-                rows += _layer(f"features.{place}", f"stages.{i}.{j}", "conv")
+                rows += layer_rows(f"features.{place}", f"stages.{i}.{j}", "conv")
             else:
                 ignored.append(f"features.{place}.")
             wanted &= until != f"relu{i + 1}_{j + 1}"
@@ -148,7 +150,7 @@ def alexnet(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """
     rows: list[Renaming] = []
     for i, place in enumerate((0, 3, 6, 8, 10)):
-        rows += _layer(f"features.{place}", f"convs.{i}", "conv")
+        rows += layer_rows(f"features.{place}", f"convs.{i}", "conv")
     return convert(state, rows, ignored=("classifier.",))
 
 
@@ -168,7 +170,7 @@ def efficientnet_lite(
     ignored = [f"_blocks.{i}." for i in range(block, sum(LITE_BLOCKS))]
     if head:
         rows += [*_conv_norm("_conv_head", "_bn1", "head.conv", "head.norm")]
-        rows += _layer("_fc", "head.linear", "linear")
+        rows += layer_rows("_fc", "head.linear", "linear")
     else:
         ignored += ["_conv_head.", "_bn1.", "_fc."]
     return convert(state, rows, ignored=tuple(ignored))
@@ -247,7 +249,7 @@ def _inverted(theirs: str, ours: str, *, expanded: bool) -> Iterator[Renaming]:
             f"{theirs}._expand_conv", f"{theirs}._bn0", f"{ours}.expand", f"{ours}.expand_norm"
         )
     yield Renaming(f"{theirs}._depthwise_conv.weight", f"{ours}.depthwise.kernel", "depthwise")
-    yield from _norm(f"{theirs}._bn1", f"{ours}.depthwise_norm")
+    yield from norm_rows(f"{theirs}._bn1", f"{ours}.depthwise_norm")
     yield from _conv_norm(
         f"{theirs}._project_conv", f"{theirs}._bn2", f"{ours}.project", f"{ours}.project_norm"
     )
@@ -256,10 +258,10 @@ def _inverted(theirs: str, ours: str, *, expanded: bool) -> Iterator[Renaming]:
 def _conv_norm(conv: str, norm: str, our_conv: str, our_norm: str) -> Iterator[Renaming]:
     """A convolution without bias and the batch norm after it."""
     yield Renaming(f"{conv}.weight", f"{our_conv}.kernel", "conv")
-    yield from _norm(norm, our_norm)
+    yield from norm_rows(norm, our_norm)
 
 
-def _norm(theirs: str, ours: str) -> Iterator[Renaming]:
+def norm_rows(theirs: str, ours: str) -> Iterator[Renaming]:
     """A batch norm."""
     yield Renaming(f"{theirs}.weight", f"{ours}.scale")
     yield Renaming(f"{theirs}.bias", f"{ours}.bias")
@@ -267,7 +269,7 @@ def _norm(theirs: str, ours: str) -> Iterator[Renaming]:
     yield Renaming(f"{theirs}.running_var", f"{ours}.var")
 
 
-def _layer(theirs: str, ours: str, layout: str) -> Iterator[Renaming]:
+def layer_rows(theirs: str, ours: str, layout: str) -> Iterator[Renaming]:
     """A layer with a kernel and a bias."""
     yield Renaming(f"{theirs}.weight", f"{ours}.kernel", layout)
     yield Renaming(f"{theirs}.bias", f"{ours}.bias")
