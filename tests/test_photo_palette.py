@@ -179,6 +179,17 @@ def test_a_prior_comes_back_from_its_file_and_fits_no_other_palette(colours, tmp
             prior.read(tmp_path / "p.csv", Grid(side=SIDE + 2))
 
 
+def test_what_is_no_table_of_a_prior_is_told_with_its_name(tmp_path):
+    for text, words in (
+        ("", "columns"),
+        ("a,b,share\n1,2\n", "three numbers"),
+        ("a,b,share\nx,0,1", "three numbers"),
+    ):
+        (tmp_path / "p.csv").write_text(text, "utf-8")
+        with pytest.raises(ValueError, match=f"p.csv: .*{words}"):
+            prior.read(tmp_path / "p.csv", BINS)
+
+
 def test_the_packaged_prior_has_gray_most_of_all_and_serves_the_whole_grid_too():
     shares = prior.read(prior.PACKAGED, BINS)
     assert shares.sum() == pytest.approx(1) and (BINS.centres[shares.argmax()] == 0).all()

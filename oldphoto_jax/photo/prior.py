@@ -36,13 +36,16 @@ def read(name: str | os.PathLike[str], palette: Palette) -> np.ndarray:
     such table, or one of another palette, and FileNotFoundError.
     """
     heads = (*HEADS[palette.plane], "share")
-    first, *rows = csv.reader(file_of(name).read_text(encoding="utf-8").splitlines())
-    if tuple(first) != heads:
+    lines = [*csv.reader(file_of(name).read_text(encoding="utf-8").splitlines())]
+    if not lines or tuple(lines[0]) != heads:
         raise ValueError(
-            f"{name}: the columns are {first}, but a prior of this palette has {list(heads)}; "
+            f"{name}: the columns are {lines[:1]}, but a prior of this palette has {list(heads)}; "
             "count one by python -m oldphoto_jax.data.prior"
         )
-    known = {(float(one), float(other)): float(share) for one, other, share in rows}
+    try:
+        known = {(float(one), float(other)): float(share) for one, other, share in lines[1:]}
+    except ValueError as error:
+        raise ValueError(f"{name}: not every line is three numbers ({error})") from error
     keys = [(round(float(one), DIGITS), round(float(two), DIGITS)) for one, two in palette.centres]
     shares = np.array([known.pop(key, 0.0) for key in keys])
     lacking = sum(share > 0 for share in known.values())
