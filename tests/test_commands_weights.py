@@ -11,7 +11,7 @@ import pytest
 
 from oldphoto_jax import cli
 from oldphoto_jax.restore import stage
-from oldphoto_jax.weights import cache, catalogue, fetch, installed, npm, rows, sources, store, web
+from oldphoto_jax.weights import cache, catalogue, fetch, installed, npm, rows, store, web
 from tests import pickled
 
 
@@ -108,7 +108,7 @@ def test_verify_tells_of_every_wrong_file(capsys, row, folder):
 
 
 def test_verify_looks_into_installed_packages(capsys, monkeypatch, tmp_path):
-    [row] = [row for row in catalogue.ROWS if row.source == sources.LITE0]
+    row = catalogue.row("efficientnet-lite0-imagenet")
     monkeypatch.setattr(catalogue, "ROWS", (row,))
     assert cli.main(["weights", "verify"]) == 0
     assert capsys.readouterr().out == f"{row.name}: whole\n"

@@ -40,7 +40,7 @@ def test_the_zoo_names_the_file_and_the_file_its_predictor(file):
     text = ZOO.read_text("utf-8")
     assert f"## {file.stem}" in text and store.checksum(file) in text
     _, metadata = store.load(file)
-    written = json.loads(metadata["predictor"])
+    written = older.mended(json.loads(metadata["predictor"]))
     now = described.describe(stage.load(file).predictor)
     assert kept(written, now) == written  # fields may have come since
     assert not [value for value in metadata.values() if '"/' in value], "a path of one machine"
@@ -81,7 +81,10 @@ def today(text):
     module, _, name = task["class"].partition(":")
     names = {f.name for f in dataclasses.fields(getattr(importlib.import_module(module), name))}
     predictor = older.read(json.dumps(task))
-    moved = {n: described.describe(getattr(predictor, n)) for n in {"network", "draft"} & names}
+    moved = {
+        n: described.describe(getattr(predictor, n))
+        for n in {"network", "draft", "palette"} & names
+    }
     if "finder" in task:
         moved["finder"] = described.describe(older.read(json.dumps(task["finder"])))
     run["task"] = {n: v for n, v in task.items() if n in names | {"class"}} | moved

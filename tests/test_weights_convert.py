@@ -119,7 +119,9 @@ def test_what_colours_is_imported_by_name(name, tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "folder", lambda room: tmp_path / "cache")
     state = {key: np.zeros(shape, np.float32) for key, shape in shapes(name)}
     if name == "eccv16":
-        state["model_out.weight"] = np.float32(COLOURS.T[..., None, None] / 110)
+        state["model_out.weight"] = np.ascontiguousarray(
+            COLOURS.T[..., None, None] / 110, np.float32
+        )
     file = tmp_path / "published.pth"
     pickled.write(file, pickled.stored(state), pickled.fake_torch(monkeypatch), old=True)
     row = catalogue.row(name)
