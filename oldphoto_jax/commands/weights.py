@@ -52,7 +52,7 @@ def list_all(args: Namespace) -> int:
     if args.json:
         print(json.dumps([_facts(row) for row in catalogue.ROWS], indent=1))
         return 0
-    layout = "{:27} {:>8}  {:10}  {:>6}  {:12}  {}"
+    layout = "{:29} {:>8}  {:10}  {:>6}  {:12}  {}"
     print(layout.format("name", "MB", "where", "max px", "SHA-256", "what for; licence; origin"))
     for row in catalogue.ROWS:
         start = pins.expected(row.source)[:12] or "not stated"

@@ -58,7 +58,8 @@ def here(name: str) -> pathlib.Path:
     if known.waiting:
         raise WeightsError(known.waiting)
     if problem := trouble(known):
-        raise WeightsError(f"{problem}; `oldphoto weights get {name}` makes it")
+        ways = f"`oldphoto weights get {name}` makes it, or `oldphoto weights import {name} FILE`"
+        raise WeightsError(f"{problem}; {ways}")
     return known.path
 
 
