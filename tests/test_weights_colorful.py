@@ -5,16 +5,13 @@ import pytest
 from flax import nnx
 
 from oldphoto_jax.models import colorful as networks
+from oldphoto_jax.photo import ab_bins
 from oldphoto_jax.weights import convert, store
 from oldphoto_jax.weights.readers import colorful
 from oldphoto_jax.weights.store import WeightsError
 from tests.test_weights_torch import abstract, keys_of
 
-LAST = {-90: (50, 90), -80: (20, 90), -70: (0, 90), -60: (-20, 90), -50: (-30, 100)}
-LAST |= {-40: (-40, 100), -30: (-50, 100), -20: (-50, 100), -10: (-60, 100), 0: (-70, 100)}
-LAST |= {10: (-80, 90), 20: (-80, 90), 30: (-90, 90), 40: (-100, 90), 50: (-100, 80)}
-LAST |= {60: (-110, 80), 70: (-110, 80), 80: (-110, 70), 90: (-110, 70), 100: (-90, 0)}
-COLOURS = np.array([(a, b) for a, (low, high) in LAST.items() for b in range(low, high + 1, 10)])
+COLOURS = ab_bins.AbBins().centres
 
 
 def published(colours):
