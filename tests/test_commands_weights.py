@@ -1,16 +1,18 @@
-"""`oldphoto weights`: list, card, verify, get."""
+"""`oldphoto weights`: list, card, verify, get, import."""
 
 import dataclasses
 import json
 import pathlib
 import shutil
+import zipfile
 
 import numpy as np
 import pytest
 
 from oldphoto_jax import cli
 from oldphoto_jax.restore import stage
-from oldphoto_jax.weights import cache, catalogue, fetch, installed, npm, sources, store
+from oldphoto_jax.weights import cache, catalogue, fetch, installed, npm, rows, store, web
+from tests import pickled
 
 
 @pytest.fixture(autouse=True)
@@ -18,7 +20,7 @@ def folder(tmp_path, monkeypatch):
     """An empty cache folder, and no network."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(cache.sys, "platform", "linux")
-    monkeypatch.setenv(fetch.OFFLINE, "1")
+    monkeypatch.setenv(web.OFFLINE, "1")
     folder = cache.folder("weights")
     folder.mkdir(parents=True)
     return folder
@@ -32,7 +34,7 @@ def row(monkeypatch):
     source = fetch.Source(
         file="net.tgz", sha256="0" * 64, size=9, places=("https://one.invalid/n",)
     )
-    row = dataclasses.replace(row, source=source, arrays=catalogue.digest(arrays))
+    row = dataclasses.replace(row, source=source, arrays=store.digest(arrays))
     along = tuple(row for row in catalogue.ROWS if row.card)
     monkeypatch.setattr(catalogue, "ROWS", (*along, row))
     return row
@@ -42,14 +44,21 @@ def test_the_list_has_every_row(capsys):
     assert cli.main(["weights", "list"]) == 0
     head, *lines = capsys.readouterr().out.splitlines()
     assert head.split()[:3] == ["name", "MB", "where"]
-    places = {fetch.Source: "package", installed.Installed: "installed", npm.Packed: "to pack"}
+    places = {installed.Installed: "installed", npm.Packed: "to pack"}
     for row, line in zip(catalogue.ROWS, lines, strict=True):
-        where = places[type(row.source)]
-        assert line.startswith(row.name) and f"{row.source.size / 1e6:.1f}  {where}" in line
-        assert all(word in line for word in (row.source.sha256[:12], row.use, row.licence))
+        where = "package" if row.card else places.get(type(row.source), "to fetch")
+        assert line.startswith(row.name) and f"{row.megabytes}  {where}" in line
+        known = row.source.sha256[:12] or "not stated"
+        assert all(word in line for word in (known, row.purpose, row.licence))
         assert line.endswith(row.source.origin)
         thick = row.card.trained_max if row.card else None
-        assert line.split(row.source.sha256[:12])[0].split()[-1] == str(thick or "-")
+        assert line.split(known)[0].split()[-1] == str(thick or "-")
+    for name, size in {
+        "eccv16": "~129",
+        "bopbtl-detector": "~452",
+        "pconv-mmagic-places": "?",
+    }.items():
+        assert catalogue.row(name).megabytes == size
 
 
 def test_the_list_as_json(capsys, row):
@@ -62,6 +71,7 @@ def test_the_list_as_json(capsys, row):
     assert fetched["where"] == "cache" and fetched["path"] == str(row.path)
     assert fetched["source"]["places"] == list(row.source.places)
     assert fetched["origin"] == "https://one.invalid/n" and along["origin"] == "this package"
+    assert fetched["waiting"] == fetched["pinned"] == ""
 
 
 def test_a_card_is_the_part_of_the_zoo(capsys):
@@ -98,7 +108,7 @@ def test_verify_tells_of_every_wrong_file(capsys, row, folder):
 
 
 def test_verify_looks_into_installed_packages(capsys, monkeypatch, tmp_path):
-    [row] = [row for row in catalogue.ROWS if row.source == sources.LITE0]
+    row = catalogue.row("efficientnet-lite0-imagenet")
     monkeypatch.setattr(catalogue, "ROWS", (row,))
     assert cli.main(["weights", "verify"]) == 0
     assert capsys.readouterr().out == f"{row.name}: whole\n"
@@ -118,7 +128,7 @@ def test_verify_misses_a_packaged_file(capsys, tmp_path, monkeypatch):
     for file in catalogue.all_packaged()[1:]:
         shutil.copy(file, tmp_path)
     gone = catalogue.all_packaged()[0]
-    monkeypatch.setattr(catalogue, "FILES", tmp_path)
+    monkeypatch.setattr(rows, "FILES", tmp_path)
     assert cli.main(["weights", "verify"]) == 1
     assert f"{gone.stem}: {tmp_path / gone.name}: is not what was" in capsys.readouterr().out
 
@@ -130,9 +140,49 @@ def test_get_prints_the_path_alone(capsys, row):
         assert capsys.readouterr().out == f"{known.path}\n"
 
 
-def test_get_takes_a_file_by_hand(capsys, row, tmp_path):
+@pytest.mark.parametrize("way", ["the file", "the zip", "a folder", "a folder with the zip"])
+def test_what_lies_on_a_stick_is_imported_without_a_network(capsys, monkeypatch, tmp_path, way):
+    """A member of a zip as its authors have it, for which this version has no network yet."""
+    torch, stick = pickled.fake_torch(monkeypatch), tmp_path / "a stick"
+    member, zipped = stick / "checkpoints/detection/FT_Epoch_latest.pt", stick / "any name.zip"
+    member.parent.mkdir(parents=True)
+    other = pickled.Stored("of another", np.zeros(9, np.float32))
+    state = pickled.stored(
+        {"first.1.weight": np.float32([[1, 2]]), "first.1.bias": np.float32([3])}
+    )
+    content = {"model_state": state, "optimizer_state": pickled.stored({"m": other})}
+    pickled.write(member, content, torch, old=True)
+    checksum = store.checksum(member)
+    if way == "a folder with the zip":
+        zipped = stick / "global_checkpoints.zip"
+    if "zip" in way:
+        with zipfile.ZipFile(zipped, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.write(member, member.relative_to(stick))
+        member.unlink()
+    row = catalogue.row("bopbtl-detector")
+    source = dataclasses.replace(row.source, sha256=checksum)
+    monkeypatch.setattr(catalogue, "ROWS", (dataclasses.replace(row, source=source),))
+    given = {"the file": member, "the zip": zipped}.get(way, stick)
+    assert cli.main(["weights", "import", row.name, str(given)]) == 0
+    told = capsys.readouterr()
+    assert told.out == f"{row.path}\n"
+    assert "no network for these weights yet. They are kept by their authors' names" in told.err
+    arrays, metadata = store.load(row.path)
+    assert {name: array.tolist() for name, array in arrays.items()} == {
+        "first.1.weight": [[1, 2]],
+        "first.1.bias": [3],
+    }
+    assert metadata["licence"] == row.licence and metadata["source_sha256"] == checksum
+    assert metadata["origin"] == given.name
+    left = [path.name for path in row.path.parent.iterdir() if path.suffix != ".lock"]
+    assert left == [row.path.name]
+    assert cli.main(["weights", "verify"]) == 0
+    assert capsys.readouterr().out == "bopbtl-detector: whole\n"
+
+
+def test_import_takes_no_other_file(capsys, row, tmp_path):
     (tmp_path / "net.tgz").write_bytes(b"other")
-    assert cli.main(["weights", "get", row.name, "--from", str(tmp_path / "net.tgz")]) == 2
+    assert cli.main(["weights", "import", row.name, str(tmp_path / "net.tgz")]) == 2
     assert "net.tgz: is not net.tgz as it was published" in capsys.readouterr().err
     assert not row.path.exists()
 

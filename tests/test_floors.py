@@ -148,7 +148,7 @@ FOREIGN = ("tensorflow", "torch", "torchvision", "keras", "onnx", "onnxruntime",
 NETWORK = ("ftplib", "http", "requests", "smtplib", "ssl", "urllib.request", "socket")
 LOCAL = {"socket", "socket.gethostname"}  # the name of this machine
 UNPICKLING = {"weights.readers.unpickler"}
-CONNECTED = {"weights.fetch"}  # all else stays on this machine
+CONNECTED = {"weights.web"}  # all else stays on this machine
 COMPARED = {  # measured against, by nobody needed
     "experiments.speed.inpaint_torch": {"torch"},
     "experiments.speed.lite_unet_torch": {"torch"},

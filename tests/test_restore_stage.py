@@ -13,7 +13,7 @@ from oldphoto_jax.predictors.defects import DefectPredictor
 from oldphoto_jax.predictors.filling import FillingPredictor
 from oldphoto_jax.predictors.predictor import Predictor
 from oldphoto_jax.restore import detect, stage
-from oldphoto_jax.weights import catalogue, store
+from oldphoto_jax.weights import catalogue, rows, store
 from tests import untrained
 from tests.tiled import run
 
@@ -122,7 +122,7 @@ def test_weights_that_say_nothing_or_do_not_fit_are_refused(tmp_path):
 
 
 def test_without_weights_the_packaged_ones_are_taken(tmp_path, monkeypatch):
-    monkeypatch.setattr(catalogue, "FILES", tmp_path)
+    monkeypatch.setattr(rows, "FILES", tmp_path)
     with pytest.raises(store.WeightsError, match="none.*--config=configs/lite.py"):
         stage.load(None, "lite")
     untrained.save(tmp_path / "lite.safetensors", FINDER)

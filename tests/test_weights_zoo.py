@@ -13,7 +13,7 @@ import pytest
 
 from oldphoto_jax import cli
 from oldphoto_jax.predictors import metadata as kept
-from oldphoto_jax.weights import catalogue, fetch, store, zoo
+from oldphoto_jax.weights import catalogue, fetch, rows, store, zoo
 
 ROOT = pathlib.Path(__file__).parents[1]
 PACKAGED = [row for row in catalogue.ROWS if row.card]
@@ -70,8 +70,11 @@ def test_what_others_published_has_no_card_but_a_line(document):
     assert PUBLISHED
     for row in PUBLISHED:
         [line] = [line for line in document.splitlines() if line.startswith(f"| {row.name} |")]
-        assert all(text in line for text in (row.use, row.licence, row.source.sha256))
-        assert row.source.file in line and row.source.origin in line
+        assert all(text in line for text in (row.purpose, row.licence, row.source.sha256))
+        source = getattr(row.source, "archive", row.source)
+        assert source.file in line and getattr(row.source, "inside", source.file) in line
+        places = getattr(source, "places", None) or [source.origin]
+        assert all(place in line for place in places)
 
 
 def test_addresses_are_links():
@@ -167,7 +170,7 @@ def test_links_and_pictures_of_the_zoo_are_there(document):
 
 def test_a_missing_card_and_a_damaged_file_are_told(tmp_path, monkeypatch, capsys):
     row = PACKAGED[0]
-    monkeypatch.setattr(catalogue, "FILES", tmp_path)
+    monkeypatch.setattr(rows, "FILES", tmp_path)
     with pytest.raises(store.WeightsError, match=rf"{row.name}\.md: .*install the package again"):
         zoo.prose(row)
     (tmp_path / f"{row.name}.md").write_text("What it does.\n\nMore.\n", "utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import pathlib
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
@@ -12,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 from oldphoto_jax.commands import options
 
 if TYPE_CHECKING:
-    from oldphoto_jax.weights.catalogue import Row
+    from oldphoto_jax.weights.rows import Row
 
 NAME = "see oldphoto weights list"
 
 
 def add(commands: options.Commands, shared: ArgumentParser) -> None:
     """The command's part of the command line."""
-    text = "list the weights that come along or can be had; show one's card; verify; get"
+    text = "list the weights that come along or can be had; show one's card; verify; get; import"
     weights = commands.add_parser("weights", help=text, description=text)
     actions = weights.add_subparsers(required=True, metavar="ACTION")
 
@@ -35,27 +36,29 @@ def add(commands: options.Commands, shared: ArgumentParser) -> None:
     text = "print what is known of one: how it was trained, what it reaches, where it fails"
     action("card", card, text).add_argument("name", metavar="NAME", help=NAME)
     action("verify", verify, "compare every file here with its published checksum")
-    text = "make safetensors of published weights in the user's cache folder; print their path"
-    got = action("get", get, text)
-    got.add_argument("name", metavar="NAME", help=NAME)
-    text = "the published file itself, where it can't be had from here"
-    got.add_argument("--from", dest="given", metavar="FILE", help=text)
+    text = "fetch published weights, make safetensors of them in the user's cache; print their path"
+    action("get", get, text).add_argument("name", metavar="NAME", help=NAME)
+    text = "the same of the published file that you have, or of another address that has it"
+    brought = action("import", bring, text)
+    brought.add_argument("name", metavar="NAME", help=NAME)
+    text = "the file; a folder or zip with it; or https://..."
+    brought.add_argument("given", metavar="FILE_OR_ADDRESS", help=text)
 
 
 def list_all(args: Namespace) -> int:
     """Prints the catalogue; returns the exit status."""
-    from oldphoto_jax.weights import catalogue
+    from oldphoto_jax.weights import catalogue, pins
 
     if args.json:
         print(json.dumps([_facts(row) for row in catalogue.ROWS], indent=1))
         return 0
-    layout = "{:27} {:>8}  {:10}  {:>6}  {:12}  {}"
+    layout = "{:29} {:>8}  {:10}  {:>6}  {:12}  {}"
     print(layout.format("name", "MB", "where", "max px", "SHA-256", "what for; licence; origin"))
     for row in catalogue.ROWS:
-        size, start = f"{row.source.size / 1e6:.1f}", row.source.sha256[:12]
+        start = pins.expected(row.source)[:12] or "not stated"
         thick = (row.card and row.card.trained_max) or "-"
-        words = f"{row.use}; {row.licence}; {row.source.origin}"
-        print(layout.format(row.name, size, _where(row), thick, start, words))
+        words = f"{row.purpose}; {row.licence}; {row.source.origin}"
+        print(layout.format(row.name, row.megabytes, _where(row), thick, start, words))
     return 0
 
 
@@ -82,7 +85,7 @@ def verify(args: Namespace) -> int:
             continue
         wrong += bool(problem)
         print(f"{row.name}: {problem or 'whole'}")
-    for source in {row.source for row in catalogue.ROWS if not row.card}:
+    for source in dict.fromkeys(row.source for row in catalogue.ROWS if not row.card):
         path = cache.folder("weights") / source.file
         if path.is_file():
             whole = fetch.whole(path, source)
@@ -101,7 +104,23 @@ def get(args: Namespace) -> int:
     """Prints the path of the weights, which are there then; returns the exit status."""
     from oldphoto_jax.weights import catalogue
 
-    print(catalogue.get(args.name, args.given))
+    return _told(args.name, catalogue.get(args.name))
+
+
+def bring(args: Namespace) -> int:
+    """Prints the path of the weights made of what the user has; returns the exit status."""
+    from oldphoto_jax.weights import catalogue
+
+    return _told(args.name, catalogue.bring(args.name, args.given))
+
+
+def _told(name: str, path: pathlib.Path) -> int:
+    from oldphoto_jax.weights import catalogue
+
+    print(path)
+    if waiting := catalogue.find(name).waiting:
+        kept = "They are kept by their authors' names; a later version goes on from there"
+        print(f"{waiting}. {kept}", file=sys.stderr)
     return 0
 
 
@@ -119,5 +138,12 @@ def _where(row: Row) -> str:
 
 
 def _facts(row: Row) -> dict[str, Any]:
-    more = {"where": _where(row), "path": str(row.path), "origin": row.source.origin}
-    return dataclasses.asdict(row) | more
+    from oldphoto_jax.weights import pins
+
+    return dataclasses.asdict(row) | {
+        "where": _where(row),
+        "path": str(row.path),
+        "origin": row.source.origin,
+        "waiting": row.waiting,
+        "pinned": pins.pinned(row.source),
+    }

@@ -16,6 +16,7 @@ if sys.platform == "win32":
 else:
     import fcntl
 
+MEND = "Make room, or move the cache folder (on Linux by XDG_CACHE_HOME in the environment)"
 TAKEN = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)  # what systems say of a lock that is held
 
 
@@ -34,12 +35,10 @@ def folder(room: str) -> pathlib.Path:
     return pathlib.Path(base) / "oldphoto_jax" / room
 
 
-def unwritable(path: pathlib.Path, error: OSError, size: int) -> str:
-    """What to tell of a file of that many bytes that can't be written in the cache."""
-    return (
-        f"{path}: can't be written ({error}); it takes {size / 1e6:.1f} MB. Make room, or move the "
-        "cache folder (on Linux by XDG_CACHE_HOME in the environment)"
-    )
+def unwritable(path: pathlib.Path, error: OSError, size: int | None) -> str:
+    """What to tell of a file, of that many bytes if known, that can't be written in the cache."""
+    takes = f"it takes {size / 1e6:.1f} MB. " if size else ""
+    return f"{path}: can't be written ({error}); {takes}{MEND}"
 
 
 @contextlib.contextmanager

