@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 from flax import nnx
 
-from oldphoto_jax.layers import blocks
+from oldphoto_jax.layers import blocks, told
 from oldphoto_jax.layers.norm import BatchNorm
 from oldphoto_jax.models import blueprint, efficientnet
 from oldphoto_jax.photo.types import Features, Logits, Photo
@@ -30,10 +30,9 @@ class LiteUNet(nnx.Module):
     `widths` are the decoder's channels, from the deepest scale to the finest (WIDTHS). Input: see
     `efficientnet.normalize`; `c_more` channels beside the photo, such as a mask, pass by the
     encoder, which knows photos alone, and go to every scale of the decoder. With `sparse` the last
-    of them is 1 where the others say something, which may be a single pixel: a coarse place then
-    sees their mean over the pixels that say something, and whether any does. `out_stride` 4 ends at
-    a quarter of the sides. Raises ValueError for another stride than 1 and 4 and unless there is a
-    width for each scale.
+    of them is 1 where the others say something, which may be a single pixel: see `layers.told`.
+    `out_stride` 4 ends at a quarter of the sides. Raises ValueError for another stride than 1 and 4
+    and unless there is a width for each scale.
     """
 
     stride = 32
@@ -54,8 +53,8 @@ class LiteUNet(nnx.Module):
         widths = WIDTHS[: len(scales)] if widths is None else widths
         if len(widths) != len(scales) or min(widths) < 1:
             *more, last = (f"1/{scale}" for scale in scales)
-            told = f"{', '.join(more)} and {last}"
-            raise ValueError(f"widths are {widths}; give one for each of {told}")
+            listed = f"{', '.join(more)} and {last}"
+            raise ValueError(f"widths are {widths}; give one for each of {listed}")
         conv = functools.partial(blocks.conv, rngs=rngs)
         self.sparse = sparse
         self.encoder = efficientnet.EfficientNetLite(stages=6, rngs=rngs)
@@ -70,7 +69,8 @@ class LiteUNet(nnx.Module):
             self.levels.append(Level(c, c_skip, width, rngs=rngs))
             c = width
         coarse = widths[:-1] if fine else widths  # the finest scale has `fine`
-        self.more = nnx.List([conv(c_more, width) for width in coarse] if c_more else [])
+        beside = functools.partial(told.Told, rngs=rngs) if sparse else conv
+        self.more = nnx.List([beside(c_more, width) for width in coarse] if c_more else [])
         self.final = conv(c, 4 * c_out if fine else c_out, 1)
 
     def __call__(self, x: Features) -> Logits:
@@ -82,9 +82,9 @@ class LiteUNet(nnx.Module):
         x = x.astype(deepest.dtype)
         y = self.center(deepest)
         more: list[Features | None] = [None] * len(self.levels)
-        for i, conv in enumerate(self.more):
-            shrink = blocks.gather if self.sparse else blocks.shrink
-            more[i] = conv(shrink(x[..., 3:], SCALES[1][i]))
+        for i, layer in enumerate(self.more):
+            beside, times = x[..., 3:], SCALES[1][i]
+            more[i] = layer(beside, times) if self.sparse else layer(blocks.shrink(beside, times))
         if self.fine is not None and self.fine_norm is not None:
             more[-1] = self.fine_norm(self.fine(to_depth(x)))
         skips = skips[::-1][: len(self.levels)]
@@ -130,12 +130,9 @@ class Blueprint(blueprint.Blueprint):
         )
         if silent:
             blueprint.silence(net.final.kernel)
-        if c_sparse:
-            for conv in net.more:
-                blueprint.silence(conv.kernel)
-            if net.fine is not None:
-                kernel = net.fine.kernel[...].reshape(3, 3, 4, 3 + c_sparse, -1)
-                net.fine.kernel[...] = kernel.at[:, :, :, 3:].set(0).reshape(net.fine.kernel.shape)
+        if c_sparse and net.fine is not None:
+            kernel = net.fine.kernel[...].reshape(3, 3, 4, 3 + c_sparse, -1)
+            net.fine.kernel[...] = kernel.at[:, :, :, 3:].set(0).reshape(net.fine.kernel.shape)
         return net
 
     def normalize(self, photo: Photo) -> Features:

@@ -15,6 +15,7 @@ from flax import nnx
 from oldphoto_jax.layers import blocks, remat
 from oldphoto_jax.layers.biased import ConvTranspose
 from oldphoto_jax.layers.norm import BatchNorm
+from oldphoto_jax.layers.told import Told
 from oldphoto_jax.models import blueprint, resnet
 from oldphoto_jax.models.resnet import Pool, ResNet
 from oldphoto_jax.photo.types import Features, Logits, Photo
@@ -89,8 +90,7 @@ class AlbuNet(nnx.Module):
         self.again, self.c_in = again, c_in
         self.stride = 2**stages * shrink
         heard = self.encoder.channels[1:] if c_sparse else ()
-        silent = nnx.initializers.zeros
-        self.more = nnx.List([blocks.conv(c_sparse, c, init=silent, rngs=rngs) for c in heard])
+        self.more = nnx.List([Told(c_sparse, c, rngs=rngs) for c in heard])
         _, e2, e3, e4, *e5 = self.encoder.channels
         c, grow = decoder_width or width // 2, shrink // out_stride
         decoder = functools.partial(
@@ -122,9 +122,9 @@ class AlbuNet(nnx.Module):
                 f"multiples of {self.stride}: pad the photo"
             )
         _, *taps = self.encoder.features(x[..., : self.c_in])
-        for i, conv in enumerate(self.more):
-            beside = blocks.gather(x[..., self.c_in :], x.shape[1] // taps[i].shape[1])
-            taps[i] = taps[i] + conv(beside.astype(taps[i].dtype))
+        for i, layer in enumerate(self.more):
+            beside = x[..., self.c_in :].astype(taps[i].dtype)
+            taps[i] = taps[i] + layer(beside, x.shape[1] // taps[i].shape[1])
         e2, e3, e4, *e5 = taps
         y = self._decode(self.center, nnx.max_pool(taps[-1], (2, 2), (2, 2)))
         if self.dec5 is not None:
