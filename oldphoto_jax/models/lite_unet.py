@@ -56,7 +56,6 @@ class LiteUNet(nnx.Module):
             listed = f"{', '.join(more)} and {last}"
             raise ValueError(f"widths are {widths}; give one for each of {listed}")
         conv = functools.partial(blocks.conv, rngs=rngs)
-        self.sparse = sparse
         self.encoder = efficientnet.EfficientNetLite(stages=6, rngs=rngs)
         *skips, deepest = self.encoder.channels
         fine = out_stride == 1
@@ -84,7 +83,10 @@ class LiteUNet(nnx.Module):
         more: list[Features | None] = [None] * len(self.levels)
         for i, layer in enumerate(self.more):
             beside, times = x[..., 3:], SCALES[1][i]
-            more[i] = layer(beside, times) if self.sparse else layer(blocks.shrink(beside, times))
+            if isinstance(layer, told.Told):
+                more[i] = layer(beside, times)
+            else:
+                more[i] = layer(blocks.shrink(beside, times))
         if self.fine is not None and self.fine_norm is not None:
             more[-1] = self.fine_norm(self.fine(to_depth(x)))
         skips = skips[::-1][: len(self.levels)]
