@@ -182,7 +182,10 @@ def test_another_input_makes_other_outputs(scans, tmp_path):
         assert batch.run([job], batch.Report(out, "inpaint"), work, {}) == {expected: 1}
     write(mask, PIXELS[:4])
     assert batch.run([job], batch.Report(out, "inpaint"), work, {}) == {"failed": 1}
-    assert "was made with another mask; choose another --out" in lines(out)[-1]["reason"]
+    assert (
+        "was made with another mask or other hints; choose another --out"
+        in lines(out)[-1]["reason"]
+    )
     assert batch.run([job], batch.Report(out, "inpaint"), work, {}, force=True) == {"ok": 1}
 
 

@@ -9,7 +9,7 @@ from oldphoto_jax.folder.jobs import Job, lossless
 from oldphoto_jax.photo import encoding, scratch, tone
 from oldphoto_jax.photo.content import PhotoFile
 from oldphoto_jax.photo.disk import files
-from oldphoto_jax.restore import colorize, detect, holes
+from oldphoto_jax.restore import colorize, detect, holes, painted
 from oldphoto_jax.restore.colorize import Colorizer
 from oldphoto_jax.restore.detect import Detector
 from oldphoto_jax.restore.inpaint import Inpainter
@@ -68,11 +68,11 @@ def test_filling_in_linear_numbers(tmp_path, linear):
 def test_colouring_in_linear_numbers(tmp_path, linear, monkeypatch):
     seen = []
     found = np.full((20, 24, 1), 0.4, np.float32), np.full((20, 24, 2), 0.55, np.float32)
-    monkeypatch.setattr(colorize, "guess", lambda _, pixels, size: seen.append(pixels) or found)
+    monkeypatch.setattr(colorize, "guess", lambda _, pixels, *__: seen.append(pixels) or found)
     told = single.Coloring(Colorizer(stage=Tint()))(of_linear(tmp_path, "color"))
     np.testing.assert_array_equal(seen[0], encoding.view(linear))
     made = files.read(tmp_path / "a_color.png")
-    expected = colorize.paint(seen[0], *found)
+    expected = painted.paint(seen[0], *found)
     assert made.encoding == (LINEAR,) and made.pixels.shape == (40, 48, 3)
     assert np.abs(encoding.view(made).astype(int) - expected).max() <= 8
     assert told["colorfulness"] == colorize.colorfulness(expected)

@@ -103,15 +103,33 @@ def test_a_picture_that_gives_no_hints_is_refused(picture, words):
 def test_files_of_hints_are_read_and_what_is_wrong_is_told_with_the_path(tmp_path):
     told = tmp_path / "a_hints.json"
     told.write_text('{"hints": [{"points": [[0.5, 0.5]], "color": "#ff0000"}]}', "utf-8")
-    np.testing.assert_allclose(hint_files.read(told, 9, 9)[4, 4], [*RED, 1], atol=1e-4)
+    np.testing.assert_allclose(hint_files.read(told, 9, 9).at(9, 9)[4, 4], [*RED, 1], atol=1e-4)
     drawn = tmp_path / "a_hints.png"
     picture = np.zeros((9, 9, 4), np.uint8)
     picture[4, 4] = (0, 0, 255, 255)  # OpenCV writes blue, green, red
     cv2.imwrite(str(drawn), picture)
-    np.testing.assert_allclose(hint_files.read(drawn, 9, 9)[4, 4], [*RED, 1], atol=1e-4)
+    np.testing.assert_allclose(hint_files.read(drawn, 9, 9).at(9, 9)[4, 4], [*RED, 1], atol=1e-4)
     cv2.imwrite(str(drawn), picture[..., :3])
     for path, text in ((told, "{"), (told, "[" * 99999), (told, "[]"), (drawn, None)):
         if text:
             path.write_text(text, "utf-8")
         with pytest.raises(ValueError, match=re.escape(str(path))):
             hint_files.read(path, 9, 9)
+
+
+def test_rows_of_hints_are_those_of_the_whole():
+    rng = np.random.default_rng(0)
+    picture = rng.integers(0, 256, (40, 60, 4), np.uint8)
+    strokes = (
+        hints.Stroke(((0.1, 0.9), (0.8, 0.2), (0.95, 0.97)), (1, 0, 0), 0.05),
+        hints.Stroke(((0.5, 0.5),), (0, 0, 1), 0.2),
+    )
+    for one, (height, width) in (
+        (hints.Hints(strokes), (83, 121)),
+        (hints.Hints(picture=picture), (80, 120)),
+        (hints.Hints(strokes, picture), (40, 60)),
+    ):
+        whole = one.at(height, width)
+        parts = [one.rows(top, min(top + 7, height), height, width) for top in range(0, height, 7)]
+        np.testing.assert_allclose(np.concatenate(parts), whole, atol=1e-4)
+        assert 0 < whole[..., 2].mean() < 1 and {*np.unique(whole[..., 2])} == {0, 1}

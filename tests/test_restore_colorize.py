@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from oldphoto_jax.photo import color, guided, image
-from oldphoto_jax.restore import colorize
+from oldphoto_jax.restore import colorize, painted
 from tests.stages import Tint, luma_of, ramp, sepia
 
 RNG = np.random.default_rng(0)
@@ -48,7 +48,7 @@ def test_luma_stays_whatever_the_network_says(photo, chroma, sides, dtype):
     pixels = PHOTOS[photo](dtype)
     luma = colorize.shrink(pixels, *sides)
     for strength in (1.0, 0.4):
-        result = colorize.paint(pixels, luma, CHROMA[chroma](*sides), strength)
+        result = painted.paint(pixels, luma, CHROMA[chroma](*sides), strength)
         assert result.dtype == dtype and result.shape == (*pixels.shape[:2], 3)
         assert np.abs(luma_of(result) - luma_of(pixels)).max() <= 1
         assert np.ptp(result.astype(int), axis=-1).max() > np.iinfo(dtype).max / 20
@@ -64,9 +64,9 @@ def test_no_hue_jumps_where_a_colour_is_not_to_be_had(chroma):
     pixels = ramp(np.uint16)
     luma = colorize.shrink(pixels, 16, 24)
     field = CHROMA[chroma](16, 24)
-    wanted = colorize.Enlarged(luma, field, *pixels.shape[:2])(image.to_float(pixels), 0)
+    wanted = painted.Enlarged(luma, field, *pixels.shape[:2])(image.to_float(pixels), 0)
     wanted = color.ycbcr_to_rgb(np.concatenate([image.to_float(pixels), wanted], axis=-1))
-    result = image.to_float(colorize.paint(pixels, luma, field))
+    result = image.to_float(painted.paint(pixels, luma, field))
     beyond = (wanted.min(axis=-1) < 0) | (wanted.max(axis=-1) > 1)
     lively = np.ptp(result, axis=-1) > 0.01
     assert (beyond & lively).mean() > 0.1
@@ -81,9 +81,9 @@ def test_strength_goes_from_the_photos_own_colours_to_the_networks(photo):
     pixels = PHOTOS[photo](np.uint16)
     luma, chroma = colorize.shrink(pixels, 16, 24), CHROMA["far out"](16, 24)
     own = np.broadcast_to(pixels, (*pixels.shape[:2], 3)).astype(float)
-    full = colorize.paint(pixels, luma, chroma, 1.0) - own
+    full = painted.paint(pixels, luma, chroma, 1.0) - own
     for strength in (0.001, 0.25, 0.5, 0.9):
-        moved = colorize.paint(pixels, luma, chroma, strength) - own
+        moved = painted.paint(pixels, luma, chroma, strength) - own
         assert np.abs(moved - strength * full).max() <= 1
 
 
@@ -105,14 +105,14 @@ def test_rows_may_be_worked_on_in_strips_of_any_height(painter, monkeypatch):
 def test_chroma_is_enlarged_by_the_guided_filter(shape):
     pixels = noise(np.uint16, 1, *shape)
     luma, chroma = colorize.shrink(pixels, 64, 90), RNG.random((64, 90, 2), np.float32)
-    enlarged = colorize.Enlarged(luma, chroma, *shape)
+    enlarged = painted.Enlarged(luma, chroma, *shape)
     full = image.to_float(pixels)
     parts = [enlarged(full[top : top + 7], top) for top in range(0, len(full), 7)]
     slope, offset = (
         cv2.resize(field, shape[::-1], interpolation=cv2.INTER_LINEAR)
-        for field in guided.fit(luma, chroma, colorize.RADIUS, colorize.EPSILON)
+        for field in guided.fit(luma, chroma, painted.RADIUS, painted.EPSILON)
     )
-    window = np.ones((2 * colorize.RADIUS + 1,) * 2, np.uint8)
+    window = np.ones((2 * painted.RADIUS + 1,) * 2, np.uint8)
     low, high = (
         cv2.resize(extreme(chroma, window), shape[::-1], interpolation=cv2.INTER_LINEAR)
         for extreme in (cv2.erode, cv2.dilate)
@@ -128,7 +128,7 @@ def test_colours_end_where_luma_ends():
     pixels = np.where(disc, np.uint8(190), np.uint8(70))
     true = np.where(disc, np.float32([0.4, 0.7]), np.float32([0.6, 0.45]))
     chroma = image.resize(true, 64, 64)
-    enlarged = colorize.Enlarged(colorize.shrink(pixels, 64, 64), chroma, 768, 768)
+    enlarged = painted.Enlarged(colorize.shrink(pixels, 64, 64), chroma, 768, 768)
     errors = [
         np.abs(found - true).mean()
         for found in (enlarged(image.to_float(pixels), 0), image.resize(chroma, 768, 768))
@@ -234,5 +234,8 @@ def test_settings_that_cannot_be_are_refused_before_any_photo(painter, options, 
 def test_settings_name_what_changes_a_photo(painter):
     own = {field.name for field in dataclasses.fields(colorize.Colorizer)}
     settings = colorize.Colorizer(stage=painter).settings
-    assert set(settings) == own - {"stage", "recolor"} | {"weights"}
+    assert set(settings) == own - {"stage", "recolor", "candidates", "reference"} | {
+        "weights",
+        "like",
+    }
     assert settings == colorize.Colorizer(stage=painter, recolor=True).settings

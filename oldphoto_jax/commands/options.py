@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from oldphoto_jax.folder.report import Report
     from oldphoto_jax.folder.single import Single
 
+COLORING = "colorize-lite, eccv16, siggraph17, a training run or a safetensors file"
+
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 Group: TypeAlias = "argparse.ArgumentParser | argparse._ArgumentGroup"
 
@@ -29,12 +31,32 @@ def add_photos(command: argparse.ArgumentParser, sample: str) -> None:
     photos.add_argument("--sample", action="store_true", help=sample)
 
 
-def add_weights(command: argparse.ArgumentParser, **more: Any) -> None:
-    """The option that names trained weights."""
+def add_weights(command: argparse.ArgumentParser, *names: str, **more: Any) -> None:
+    """The option that names trained weights, and other names of it."""
     where: dict[str, Any] = dict(
         metavar="WORKDIR_OR_FILE", help="a training run or a safetensors file"
     )
-    command.add_argument("--weights", "-w", type=pathlib.Path, **(where | more))
+    command.add_argument("--weights", "-w", *names, type=pathlib.Path, **(where | more))
+
+
+def add_colors(group: Group) -> None:
+    """What people know of the colours: hints, and a photo that has them."""
+    add = group.add_argument
+    where: dict[str, Any] = dict(type=pathlib.Path, metavar="FILE_OR_FOLDER")
+    told = "colours of some places: JSON, or a transparent PNG drawn over the photo (NAME_hints)"
+    add("--hints", **where, help=told)
+    text = "take the colours of this photo, where they are likely"
+    add("--like", type=pathlib.Path, metavar="PHOTO", help=text)
+
+
+def hinted(jobs: list[Job], path: pathlib.Path | None) -> list[Job]:
+    """The jobs with the hints that there are for them at a path."""
+    from oldphoto_jax.folder import masks
+    from oldphoto_jax.photo.disk import hint_files
+
+    if path is None:
+        return jobs
+    return masks.pair(jobs, path, hint_files.HINTS, hint_files.SUFFIX, needed=False)
 
 
 def add_flags(group: Group, kind: type[Options], chained: bool = False) -> None:

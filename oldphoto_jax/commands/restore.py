@@ -21,7 +21,11 @@ if TYPE_CHECKING:
     from oldphoto_jax.restore.restorer import Restorer
 
 PICTURES = "restored,restored_color,color"
-WEIGHTS = ("detector", "inpainter", "colorizer")
+WEIGHTS = {  # and what else their flags are called
+    "detector": ("--weights-detect",),
+    "inpainter": ("--weights-inpaint",),
+    "colorizer": ("--weights-color",),
+}
 FORMATS = ("same", "lossless", "png", "tif", "webp", "jpg")
 
 
@@ -66,6 +70,7 @@ def _add_looks(group: argparse._ArgumentGroup) -> None:
         help="inpaint=0.5, colorize=0.7: from 0, the photo as it is, to 1",
     )
     options.add_flags(group, Colorizing, chained=True)
+    options.add_colors(group)
     add("--sheet", action="store_true", help="also write NAME_sheet.jpg, before and after")
     add("--page", action="store_true", help="also write index.html, to look through them all")
     seed = "damage the sample otherwise; the networks draw no numbers"
@@ -91,7 +96,8 @@ def _add_machine(group: argparse._ArgumentGroup) -> None:
         type=pathlib.Path, metavar="WORKDIR_OR_FILE", help="other weights"
     )
     for name in WEIGHTS:
-        add(f"--{name}", **weights)
+        others = {"help": options.COLORING} if name == "colorizer" else {}
+        add(f"--{name}", *WEIGHTS[name], **(weights | others))
     add("--device", choices=("auto", "cpu", "gpu", "tpu"), default="auto", help="(%(default)s)")
     batch = "photos of one size at once (one a CPU, eight a GPU)"
     add("--batch", type=int, metavar="N", help=batch)
@@ -108,17 +114,18 @@ def run(args: Namespace) -> int:
     from oldphoto_jax.folder import apart, batch, browse, chain, outputs, written
     from oldphoto_jax.folder.jobs import closing, plan
     from oldphoto_jax.restore import stage
+    from oldphoto_jax.restore.request import picture_of
     from oldphoto_jax.restore.status import FAILED
 
     if args.ray:  # workers have another working directory
-        for name in ("out", *WEIGHTS):
+        for name in ("out", "like", *WEIGHTS):
             path = getattr(args, name)
-            if path and (path.exists() or name == "out"):  # else a name of packaged weights
+            if path and (path.exists() or name == "out"):  # else a name of weights
                 setattr(args, name, path.absolute())
     stage.use(args.device)
     pictures = [name.strip() for name in args.outputs.split(",") if name.strip()]
-    kinds = outputs.kinds(pictures, args.sheet, args.mask is not None)
-    _check(args, outputs.MASK in kinds)
+    kinds = outputs.kinds(pictures, args.sheet, args.mask is not None, args.candidates)
+    _check(args, pictures, outputs.MASK in kinds)
     count = stage.photos_at_once() if args.batch is None else args.batch
     restoring = _restoring(args, pictures, count)
     factory = functools.partial(chain.build, restoring, _filing(args), args.device)
@@ -126,7 +133,7 @@ def run(args: Namespace) -> int:
     photos = _sample(args) if args.sample else args.photos
     endings = functools.partial(outputs.suffix, form=args.format)
     pages = functools.partial(written.pages, max_pixels=args.max_pixels)
-    copied = [kind for kind in pictures if args.format == FORMATS[0]]
+    copied = [kind for kind in kinds if picture_of(kind) in pictures and args.format == FORMATS[0]]
     jobs = plan(photos, args.out, kinds, endings, pages, copied)
     jobs = _given(args, jobs)
     report = batch.Report(args.out, outputs.STAGE)
@@ -177,6 +184,7 @@ def _restoring(args: Namespace, pictures: list[str], count: int) -> dict[str, An
     given = {name: getattr(args, name) for name in (*WEIGHTS, "tile")}
     for kind in STEPS.values():
         given |= options.chosen(args, kind, chained=True)
+    given["like"] = args.like
     return given | {"outputs": pictures, "strength": dict(args.strength), "count": count}
 
 
@@ -187,7 +195,7 @@ def _filing(args: Namespace) -> dict[str, Any]:
     return own | {"infrared": args.infrared is not None}
 
 
-def _check(args: Namespace, fills: bool) -> None:
+def _check(args: Namespace, pictures: list[str], fills: bool) -> None:
     """Raises ValueError for options that would be without effect beside others."""
     if args.batch is not None and args.batch < 1:
         raise ValueError(f"--batch {args.batch}: give 1 or more")
@@ -203,6 +211,17 @@ def _check(args: Namespace, fills: bool) -> None:
             raise ValueError(
                 f"{option}: `color` fills nothing; ask for another of the --outputs too"
             )
+    colors = [f"--{name}" for name in ("hints", "like") if getattr(args, name)]
+    colors += ["--candidates"] if args.candidates != 1 else []
+    if colors and pictures == ["restored"]:
+        raise ValueError(
+            f"{colors[0]}: `restored` is not coloured; ask for another of the --outputs"
+        )
+    if args.hints and args.margin == "crop":
+        raise ValueError(
+            "--hints: are about places of the whole scan; crop it first (--margin crop), then "
+            "give hints for what was cropped"
+        )
     if args.infrared and args.probability:
         raise ValueError("--infrared: makes a map of its own; leave out --probability")
     idle = [f"--{name}" for name in ("infrared", "probability") if getattr(args, name) is not None]
@@ -229,7 +248,7 @@ def _given(args: Namespace, jobs: list[Job]) -> list[Job]:
     for kind, path in (("add", args.mask_add), ("remove", args.mask_remove)):
         if path:
             jobs = masks.pair(jobs, path, kind, needed=False)
-    return jobs
+    return options.hinted(jobs, args.hints)
 
 
 def _strength(text: str) -> tuple[str, float]:

@@ -26,7 +26,7 @@ from oldphoto_jax.restore.status import BEYOND, FAILED, NOTHING, OK
 SAME = {  # what tells whether a photo needs no other outputs, and how to say that it differs
     "settings": "with other settings",
     "source": "of the photo before it was changed",
-    "inputs": "with another mask",
+    "inputs": "with another mask or other hints",
 }
 FOLLOWING = ("sheet",)  # outputs that show the others, and are made again with any of them
 FAULTS = (OSError, ValueError, MemoryError)  # of a photo or of its surroundings; others are bugs

@@ -21,9 +21,9 @@ from oldphoto_jax.folder.outputs import MASK, PROBABILITY, SHEET
 from oldphoto_jax.folder.report import Entry
 from oldphoto_jax.photo import encoding, margin, scratch
 from oldphoto_jax.photo.content import PHOTO, Page, PhotoFile
-from oldphoto_jax.photo.disk import contained, files
+from oldphoto_jax.photo.disk import contained, files, hint_files
 from oldphoto_jax.photo.margin import Margin
-from oldphoto_jax.restore import colorize, detect, stage
+from oldphoto_jax.restore import detect, painted, stage
 from oldphoto_jax.restore.restorer import (
     PICTURES,
     RESTORED,
@@ -191,7 +191,9 @@ class Chain:
             )
         if self.margin == known.FILL and (lid := known.beside(pixels)) is not None:
             given[known.ADD] = np.maximum(lid, given.get(known.ADD, 0))
-        request = Request(pixels=pixels, **given)
+        told = job.inputs.get(hint_files.HINTS)
+        hints = hint_files.read(told, *pixels.shape[:2]) if told else None
+        request = Request(pixels=pixels, hints=hints, **given)
         outputs.check(job.outputs, photo, self._colored(request), self.quality)
         return photo, request
 
@@ -226,11 +228,11 @@ class Chain:
                 rows = detect.white(restored.mask, self.out)
                 writes[kind] = functools.partial(files.write_png, path, rows)
             elif kind == SHEET:
-                made = {name: getattr(restored, name) for name in PICTURES}
+                made = {name: restored.pictures[name] for name in PICTURES}
                 sheet.write(path, [*browse.captioned(shown, restored.mask, made)])
             else:
                 changes = self._changes(kind, request, restored)
-                back = encoding.returned(photo, request.pixels, getattr(restored, kind))
+                back = encoding.returned(photo, request.pixels, restored.pictures[kind])
                 if kind in books:
                     books[kind].add(*back, **changes)
                 else:
@@ -269,13 +271,13 @@ class Chain:
 
 def _settled(restored: Restored) -> Restored:
     """With pictures that are looked at several times made once, where they are small."""
-    rows = {kind: getattr(restored, kind) for kind in PICTURES}
     small: dict[str, Any] = {
         kind: one[0 : one.shape[0]]
-        for kind, one in rows.items()
-        if isinstance(one, colorize.Painted) and math.prod(one.shape) < scratch.SMALL
+        for kind, one in restored.pictures.items()
+        if isinstance(one, painted.Painted) and math.prod(one.shape) < scratch.SMALL
     }
-    return dataclasses.replace(restored, **small)
+    more = {kind: small.pop(kind, one) for kind, one in restored.candidates.items()}
+    return dataclasses.replace(restored, **small, candidates=more)
 
 
 def _caught(function: Callable[..., Any]) -> Callable[..., Any]:

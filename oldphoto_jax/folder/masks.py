@@ -12,7 +12,7 @@ import numpy as np
 
 from oldphoto_jax.folder.jobs import Job
 from oldphoto_jax.photo.content import PHOTO
-from oldphoto_jax.photo.disk import contained, files, mask_files, names
+from oldphoto_jax.photo.disk import contained, files, hint_files, mask_files, names
 
 SUFFIX = mask_files.SUFFIX
 PROBABILITY = "_prob"  # NAME_prob.png is what `oldphoto detect` writes
@@ -23,6 +23,7 @@ WORDS = {
     "add": "mask to add",
     "remove": "mask to remove",
     "probability": "probability map",
+    hint_files.HINTS: "file of hints",
 }
 MOST = mask_files.MOST
 
@@ -91,7 +92,7 @@ def pair(
     home = masks.resolve()
     outside = [job for job in jobs if home not in job.photo.resolve().parents]
     jobs = outside or jobs  # unless the masks lie among the photos or above them
-    index = mask_files.by_place(masks)
+    index = (hint_files if kind == hint_files.HINTS else mask_files).by_place(masks)
     called = {job.name: job.called for job in jobs if job.called} | names.earlier(masks)
     labels = names.labels(
         [pathlib.Path(job.name) for job in jobs],
@@ -112,12 +113,13 @@ def pair(
 
 
 def _stems(job: Job, label: str, suffix: str) -> list[str]:
-    """What the mask may be called, the likeliest name first; infra-red is always called so.
+    """What the mask may be called, the likeliest name first; some are always called so.
 
     For a file that bears the photo's own name is often the same photo in another format.
     """
     stems = mask_files.stems(pathlib.PurePosixPath(job.name).name, label, suffix)
-    return [stem for stem in stems if stem.endswith(suffix)] if suffix == INFRARED else stems
+    strict = suffix in (INFRARED, hint_files.SUFFIX)
+    return [stem for stem in stems if stem.endswith(suffix)] if strict else stems
 
 
 def _of_one_page(job: Job) -> Job:

@@ -15,7 +15,13 @@ from oldphoto_jax.folder.report import Report
 from oldphoto_jax.photo.codecs import encode
 from oldphoto_jax.photo.content import PhotoFile
 from oldphoto_jax.photo.disk import names
-from oldphoto_jax.restore.request import PICTURES, RESTORED, RESTORED_COLOR
+from oldphoto_jax.restore.request import (
+    PICTURES,
+    RESTORED,
+    RESTORED_COLOR,
+    further,
+    picture_of,
+)
 
 STAGE = "restore"  # what the report calls it
 MASK, PROBABILITY, SHEET = "mask", "prob", "sheet"
@@ -37,10 +43,13 @@ def suffix(photo: pathlib.Path, kind: str, form: str = FORMATS[0]) -> str:
     return photo.suffix if keeps else ".png"
 
 
-def kinds(pictures: Sequence[str], with_sheet: bool = False, masked: bool = False) -> list[str]:
+def kinds(
+    pictures: Sequence[str], with_sheet: bool = False, masked: bool = False, candidates: int = 1
+) -> list[str]:
     """The files to be made of a photo, pictures last; `masked` says that masks are given.
 
-    Raises ValueError for other names than PICTURES, and for none.
+    Of pictures in colour there are so many `candidates`. Raises ValueError for other names than
+    PICTURES, and for none.
     """
     unknown = [name for name in pictures if name not in PICTURES]
     if unknown or not pictures:
@@ -49,7 +58,8 @@ def kinds(pictures: Sequence[str], with_sheet: bool = False, masked: bool = Fals
     pictures = [name for name in PICTURES if name in pictures]
     damage = [MASK] if masked else [PROBABILITY, MASK]
     fills = {RESTORED, RESTORED_COLOR} & {*pictures}
-    return [*([SHEET] if with_sheet else []), *(damage if fills else []), *pictures]
+    more = [one for name in pictures if name != RESTORED for one in further(name, candidates)]
+    return [*([SHEET] if with_sheet else []), *(damage if fills else []), *pictures, *more]
 
 
 def stored(
@@ -95,7 +105,7 @@ def check(
     """
     shape = (*photo.pixels.shape[:2], 3)
     rgb = dataclasses.replace(photo, pixels=np.broadcast_to(photo.pixels, shape), icc=None)
-    for kind in (name for name in PICTURES if name in outputs):
+    for kind in (name for name in outputs if picture_of(name) in PICTURES):
         one = rgb if colored and kind != RESTORED else photo
         ending = outputs[kind].suffix
         reason = encode.refusal(ending, one, quality)

@@ -7,6 +7,7 @@ flow makes. Of a file of several pages the first is worked on, and the report no
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -16,7 +17,7 @@ from oldphoto_jax.folder.jobs import Job
 from oldphoto_jax.folder.report import Entry
 from oldphoto_jax.photo import encoding, tone
 from oldphoto_jax.photo.content import PhotoFile
-from oldphoto_jax.photo.disk import contained, files
+from oldphoto_jax.photo.disk import contained, files, hint_files
 from oldphoto_jax.restore import colorize, detect, flow, holes
 from oldphoto_jax.restore.color_steps import Guess, Paint
 from oldphoto_jax.restore.colorize import Colorizer
@@ -118,7 +119,8 @@ class Filling:
         made = flow.run((Fill(one),), {**record, "mask": mask})
         filled = made["restored"]
         reach = None if filled is pixels else holes.grow(mask, one.grow)
-        entry = _put(job, photo, pixels, filled, mask=reach, feather=one.feather)
+        pictures = dict.fromkeys(job.outputs, filled)
+        entry = _put(job, photo, pixels, pictures, mask=reach, feather=one.feather)
         return {"size": _size(pixels)} | made["told"] | entry
 
 
@@ -148,6 +150,8 @@ class Coloring:
         """
         photo, pixels, record = _opened(job)
         record |= {"kind": tone.kind(pixels)}
+        if told := job.inputs.get(hint_files.HINTS):
+            record["hints"] = hint_files.read(told, *pixels.shape[:2])
         one = self.colorizer
         made = flow.run((Guess(one), Paint(one, "pixels", "color")), record)
         entry: Entry = {"size": _size(pixels), "kind": record["kind"]}
@@ -157,8 +161,9 @@ class Coloring:
             entry |= {"status": NOTHING, "reason": reason + hint}
         else:
             entry["working"] = [*made["pixels view"][0].shape[:2]]
-        rows = made["color"] if reason else made["color"][:]
-        entry["colorfulness"] = colorize.colorfulness(rows)
+        names = [kind for kind in job.outputs if kind in made]
+        rows = {kind: made[kind] if reason else made[kind][:] for kind in names}
+        entry["colorfulness"] = colorize.colorfulness(rows[names[0]])
         return entry | _put(job, photo, pixels, rows, colored=reason is None)
 
 
@@ -170,14 +175,17 @@ def _opened(job: Job) -> tuple[PhotoFile[np.ndarray], np.ndarray, dict[str, Any]
 
 
 def _put(
-    job: Job, photo: PhotoFile[np.ndarray], seen: np.ndarray, pixels: np.ndarray, **more: Any
+    job: Job,
+    photo: PhotoFile[np.ndarray],
+    seen: np.ndarray,
+    pictures: Mapping[str, np.ndarray],
+    **more: Any,
 ) -> Entry:
-    """Writes what became of the pixels of a photo; says what came of it."""
-    photo, rows = encoding.returned(photo, seen, pixels)
-    made = {
-        kind: written.put(job.photo, path, photo, rows, further=True, **more)
-        for kind, path in job.outputs.items()
-    }
+    """Writes what became of the pixels of a photo, by the job's outputs; says what came of it."""
+    made = {}
+    for kind, pixels in pictures.items():
+        photo, rows = encoding.returned(photo, seen, pixels)
+        made[kind] = written.put(job.photo, job.outputs[kind], photo, rows, further=True, **more)
     return written.together(made, _notes(job, photo))
 
 

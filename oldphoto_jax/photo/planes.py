@@ -37,3 +37,10 @@ def named(answer: AnyArray, plane: str) -> AnyArray:
     check(plane)
     gray = 0.5 if plane == "cbcr" else 0.0
     return gray + PLANES[plane] * answer.__array_namespace__().tanh(answer)
+
+
+def ab_beside(luma: AnyArray, chroma: AnyArray) -> AnyArray:
+    """a and b of Lab [..,2] of luma [..,1] and chroma [..,2], the nearest colours of sRGB."""
+    xp = chroma.__array_namespace__()
+    ycbcr = color.fit_gamut(xp.concatenate([luma, chroma], axis=-1))
+    return color.rgb_to_lab(color.ycbcr_to_rgb(ycbcr))[..., 1:]

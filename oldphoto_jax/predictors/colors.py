@@ -87,8 +87,12 @@ class ColorPredictor(Predictor):
 
     def __call__(self, nets: Networks, batch: Batch) -> Batch:
         """`photo` in colour, before `gain`: luma stays, colours fit the gamut of sRGB."""
+        return {"photo": self.painted(batch, self.answer(nets, batch))}
+
+    def painted(self, batch: Batch, answer: jax.Array) -> Array:
+        """The photo in the colours of an answer, [N,H,W,3]."""
         luma = color.rgb_to_gray(batch["photo"])
-        colours = self.colours(self.answer(nets, batch), self.temperature)
+        colours = self.colours(answer, self.temperature)
         if self.stride > 1:
             full = (*luma.shape[:-1], 2)
             slope, offset = (
@@ -97,7 +101,7 @@ class ColorPredictor(Predictor):
             )
             colours = slope * luma + offset
         ycbcr = planes.beside(luma, colours, self.told_in)
-        return {"photo": color.ycbcr_to_rgb(color.fit_gamut(ycbcr))}
+        return color.ycbcr_to_rgb(color.fit_gamut(ycbcr))
 
     def answer(self, nets: Networks, batch: Batch) -> jax.Array:
         """What the generator says at 1/stride of the photo's sides, see `colours`; float32."""
@@ -131,3 +135,27 @@ class ColorPredictor(Predictor):
         """Means of blocks: [N,H,W,C] to [N,H/stride,W/stride,C], float32."""
         window = (self.stride, self.stride)
         return nnx.avg_pool(jnp.float32(x), window, window)
+
+
+@dataclasses.dataclass(kw_only=True)
+class ChoicePredictor(ColorPredictor):
+    """The same, which also hands out what it chooses from.
+
+    `answer` [N,H/stride,W/stride,K] says how likely each of the palette's K colours is: logits,
+    float32. Needs a palette.
+    """
+
+    @classmethod
+    def of(cls, one: ColorPredictor) -> "ChoicePredictor":
+        """That of a ColorPredictor. Raises ValueError for one that names a single colour."""
+        if one.palette is None:
+            raise ValueError(
+                "these weights name one colour for each place and have no others to choose from; "
+                "take some that choose among many, such as colorize-lite or eccv16"
+            )
+        return cls(**{field.name: getattr(one, field.name) for field in dataclasses.fields(one)})
+
+    def __call__(self, nets: Networks, batch: Batch) -> Batch:
+        """`photo` in colour, before `gain`, and the `answer`."""
+        answer = self.answer(nets, batch)
+        return {"photo": self.painted(batch, answer), "answer": answer}

@@ -17,6 +17,8 @@ from oldphoto_jax.photo.types import Batch
 from oldphoto_jax.restore import colorize, traced
 from oldphoto_jax.restore.colorize import Colorizer
 from oldphoto_jax.restore.flow import HOST, VIEW, Folder, Record, Step, Weights
+from oldphoto_jax.restore.painted import Painted
+from oldphoto_jax.restore.request import further
 from oldphoto_jax.restore.stage import Stage
 
 
@@ -36,7 +38,7 @@ class Guess(Step):
 
     @property
     def makes(self) -> tuple[str, ...]:
-        """Luma and chroma of the view."""
+        """Luma of the view, and chroma of each candidate."""
         return (f"{self.source} view",)
 
     @property
@@ -56,15 +58,23 @@ class Guess(Step):
             self.colorizer.ready(*record["pixels"].shape[:2])
 
     def __call__(self, record: Record, folder: Folder = None) -> Record:
-        """Luma [h,w,1] and chroma [h,w,2], float32, of the view."""
+        """Luma [h,w,1] and chroma [h,w,2], float32, of the view, chroma for each candidate."""
         if record[self.source] is record["pixels"] and "pixels view" in record:
             return {self.makes[0]: record["pixels view"]}
-        one = self.colorizer
-        return {self.makes[0]: colorize.guess(one.stage, record[self.source], one.size)}
+        made = self.colorizer.guess(record[self.source], record.get("hints"))
+        return {self.makes[0]: made}
 
     def traced(self, weights: Weights, batch: Batch) -> Batch:
-        """Adds view and chroma; both are padded, see `colorize.working_size` for what counts."""
+        """Adds view and chroma; both are padded, see `colorize.working_size` for what counts.
+
+        Raises ValueError for hints, candidates and the colours of another photo.
+        """
         one = self.colorizer
+        if one.chooses or "hints" in batch:
+            raise ValueError(
+                "hints, candidates and the colours of another photo are found by the host: ask "
+                "for them with flow.run"
+            )
         picture = batch["photo" if self.source == "pixels" else self.source]
         height, width = picture.shape[1:3]
         small = colorize.working_size(height, width, one.size)
@@ -77,7 +87,10 @@ class Guess(Step):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Paint(Step):
-    """A picture in the colours of its view, luma as it was; or as it is, where that is right."""
+    """A picture in the colours of its view, luma as it was; or as it is, where that is right.
+
+    Further candidates are called as `request.further` says.
+    """
 
     colorizer: Colorizer
     source: str
@@ -91,8 +104,8 @@ class Paint(Step):
 
     @property
     def makes(self) -> tuple[str, ...]:
-        """The picture in colour."""
-        return (self.result,)
+        """The picture in colour, and its further candidates."""
+        return (self.result, *further(self.result, self.colorizer.candidates))
 
     def __call__(self, record: Record, folder: Folder = None) -> Record:
         """[H,W,3], its rows made when they are asked for, or the picture itself.
@@ -101,13 +114,15 @@ class Paint(Step):
         """
         picture = record[self.source]
         if reason := self.colorizer.reason(record["kind"]):
-            return {self.result: picture, "told": {"uncolored": reason}}
+            return dict.fromkeys(self.makes, picture) | {"told": {"uncolored": reason}}
         if (view := record.get(f"{self.source} view")) is None:
             raise ValueError(f"there are no colours for {self.source}: put a Guess of it before")
-        luma, chroma = view
-        if not np.isfinite(chroma).all():
+        luma, *candidates = view
+        if not all(np.isfinite(chroma).all() for chroma in candidates):
             raise ValueError("some colours are no numbers; these weights are broken")
-        return {self.result: colorize.Painted(picture, luma, chroma, self.colorizer.strength)}
+        strength, hints = self.colorizer.strength, record.get("hints")
+        made = (Painted(picture, luma, chroma, strength, hints) for chroma in candidates)
+        return dict(zip(self.makes, made, strict=True))
 
     def traced(self, weights: Weights, batch: Batch) -> Batch:
         """Nothing: colours are laid on at the photo's own depth, by the host."""

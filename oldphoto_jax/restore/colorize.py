@@ -11,15 +11,18 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 
 from oldphoto_jax.metrics import color as measure
-from oldphoto_jax.photo import color, guided, image, tone
+from oldphoto_jax.photo import color, image, tone
 from oldphoto_jax.photo.disk import files
+from oldphoto_jax.photo.hints import Hints
 from oldphoto_jax.photo.types import AnyArray, Rows
+from oldphoto_jax.predictors.colors import ChoicePredictor
+from oldphoto_jax.restore import choices, spread
 from oldphoto_jax.restore import stage as stages
 from oldphoto_jax.restore.options import Colorizing
+from oldphoto_jax.restore.painted import STRIP, luma_of, paint
 
 if TYPE_CHECKING:
     from oldphoto_jax.predictors.colors import ColorPredictor
@@ -28,9 +31,6 @@ SIZE = Colorizing.size  # pixels; the shorter side of what the network sees
 SMALLEST, LARGEST = 64, 1024
 LONGEST = 1.5  # the longer side that it sees, in shorter ones
 PROPORTIONS = ((1, 1), (1, LONGEST), (LONGEST, 1))  # of its sides, a program for each
-RADIUS, EPSILON = 2, 1e-3  # of the guided filter, at the small size
-STRIP = 1 << 18  # pixels that are worked on at once
-DEPTHS = {np.dtype(np.uint8): image.to_uint8, np.dtype(np.uint16): image.to_uint16}
 
 
 def colorize(
@@ -42,31 +42,66 @@ def colorize(
     Raises ValueError where the network answers no numbers, MemoryError when the device cannot
     take the smallest size.
     """
-    return paint(pixels, *guess(stage, pixels, size), strength) if strength else pixels
+    if not strength:
+        return pixels
+    luma, chroma = guess(stage, pixels, size)
+    return paint(pixels, luma, chroma, strength)
 
 
 def guess(
-    stage: stages.Stage[ColorPredictor], pixels: Rows, size: int = SIZE
-) -> tuple[np.ndarray, np.ndarray]:
+    stage: stages.Stage[ColorPredictor],
+    pixels: Rows,
+    size: int = SIZE,
+    hints: Hints | None = None,
+    reference: choices.Reference | None = None,
+    count: int = 1,
+) -> tuple[np.ndarray, ...]:
     """What the network sees of a photo [H,W,1|3], and the colours that it finds for it.
 
     Luma [h,w,1] and chroma [h,w,2] (Cb and Cr, 0.5 is gray; times the gain of the weights),
-    float32, of the working size. When the device runs out of memory the size is halved, and
-    stderr told.
+    float32, of the working size; `count` of the latter, the likeliest first. Hints are told to
+    networks that listen, and `spread` for all. With a `reference` or a `count` above 1 the stage
+    is one of a ChoicePredictor. When the device runs out of memory the size is halved, and stderr
+    told.
     """
 
-    def go(size: int, _overlap: int) -> tuple[np.ndarray, np.ndarray]:
+    def go(size: int, _overlap: int) -> tuple[np.ndarray, ...]:
         height, width = pixels.shape[:2]
         luma = shrink(pixels, *working_size(height, width, size))
         height, width = luma.shape[:2]
         sides = view(height, width, size, stage.predictor.multiple)
-        photo = color.gray_to_rgb(image.pad_to(luma, *sides))[None]
-        answer = stage(photo)["photo"][0, :height, :width]
-        if not np.isfinite(answer).all():
+        padded = image.pad_to(luma, *sides)
+        known = None if hints is None else hints.at(height, width)
+        more = {} if known is None else _told(stage.predictor, known, sides)
+        answer = stage(color.gray_to_rgb(padded)[None], **more)
+        photo = answer["photo"][0, :height, :width]
+        if not np.isfinite(photo).all():
             raise ValueError("some colours are no numbers; these weights are broken")
-        return luma, strengthened(stage, answer)
+        found = [strengthened(stage, photo)]
+        if reference is not None or count > 1:
+            one = choices.Answer(stage.predictor, padded, answer["answer"][0], height, width)
+            first = found[0] if reference is None else choices.like(one, reference)
+            found = [chroma for chroma, _ in choices.candidates(one, count, first)]
+        if known is not None:
+            found = [spread.hinted(luma, chroma, known) for chroma in found]
+        return luma, *found
 
     return stages.within_memory(go, size, 0, SMALLEST, what="working size")
+
+
+def _told(
+    predictor: ColorPredictor, known: np.ndarray, sides: tuple[int, int]
+) -> dict[str, np.ndarray]:
+    """The hints [h,w,3] of a view as the network of a predictor wants them, if it wants any.
+
+    Its colours are strengthened afterwards: so it is told weaker ones.
+    """
+    if not predictor.hints:
+        return {}
+    height, width = known.shape[:2]
+    padded = np.zeros((1, *sides, 3), np.float32)
+    padded[0, :height, :width] = known / np.array([predictor.gain, predictor.gain, 1], np.float32)
+    return {"hints": padded}
 
 
 def strengthened(stage: stages.Stage[ColorPredictor], photo: AnyArray) -> AnyArray:
@@ -103,87 +138,8 @@ def shrink(pixels: Rows, height: int, width: int) -> np.ndarray:
     Averages over areas; where the photo is the smaller one, it is interpolated.
     """
     columns = min(width, pixels.shape[1])
-    strips = [image.resize(_luma(rows), len(rows), columns) for _, rows in _strips(pixels)]
+    strips = [image.resize(luma_of(rows), len(rows), columns) for _, rows in _strips(pixels)]
     return image.resize(np.concatenate(strips), height, width)
-
-
-def paint(
-    pixels: np.ndarray, luma: np.ndarray, chroma: np.ndarray, strength: float = 1.0
-) -> np.ndarray:
-    """All rows of `Painted` at once, [H,W,3]."""
-    return Painted(pixels, luma, chroma, strength)[:]
-
-
-class Painted:
-    """Pixels [H,W,1|3], uint8 or uint16, with chroma [h,w,2] that was found at luma [h,w,1].
-
-    Looks like an array [H,W,3] whose rows are made when they are asked for, so that a large scan
-    is never held in colour as a whole. Where sRGB lacks a colour of a pixel's luma, chroma is
-    drawn towards gray; no channel is clipped.
-    """
-
-    ndim = 3
-
-    def __init__(self, pixels: Rows, luma: np.ndarray, chroma: np.ndarray, strength: float = 1.0):
-        self.pixels, self.strength = pixels, np.float32(strength)
-        self.shape, self.dtype = (*pixels.shape[:2], 3), pixels.dtype
-        height, width = pixels.shape[:2]
-        self._enlarged = Enlarged(luma, chroma, height, width)
-
-    def __getitem__(self, rows: slice) -> np.ndarray:
-        """The rows of a slice without step, [n,W,3]."""
-        top, bottom, _ = rows.indices(self.shape[0])
-        step = max(1, STRIP // self.shape[1])
-        result = np.empty((max(bottom - top, 0), *self.shape[1:]), self.dtype)
-        for start in range(top, bottom, step):
-            end = min(start + step, bottom)
-            result[start - top : end - top] = self._rows(start, end)
-        return result
-
-    def _rows(self, top: int, bottom: int) -> np.ndarray:
-        pixels = self.pixels[top:bottom]
-        here = _luma(pixels)
-        chroma = self._enlarged(here, top)
-        new = color.fit_gamut(np.concatenate([here, chroma], axis=-1))[..., 1:]
-        own = 0.5 if pixels.shape[-1] == 1 else color.rgb_to_ycbcr(image.to_float(pixels))[..., 1:]
-        # The colours of one luma that sRGB has are a convex set, so that no mixture leaves it.
-        mixed = own + self.strength * (new - own)
-        ycbcr = np.concatenate([here, mixed], axis=-1)
-        return DEPTHS[self.dtype](color.ycbcr_to_rgb(ycbcr))
-
-
-class Enlarged:
-    """Chroma [h,w,2] at a photo's own size [H,W], made some rows at a time, guided by luma [h,w,1].
-
-    It never leaves the range that chroma has within RADIUS pixels: a linear model would, where
-    the photo shows more contrast than was left at the small size.
-    """
-
-    def __init__(self, luma: np.ndarray, chroma: np.ndarray, height: int, width: int):
-        self.height, self.width = height, width
-        slope, offset = guided.fit(luma, chroma, RADIUS, EPSILON)
-        window = np.ones((2 * RADIUS + 1, 2 * RADIUS + 1), np.uint8)
-        low, high = cv2.erode(chroma, window), cv2.dilate(chroma, window)
-        self.fields = np.stack([slope, offset, low, high]).transpose(3, 0, 1, 2)  # [2,4,h,w]
-
-    def __call__(self, luma: np.ndarray, top: int) -> np.ndarray:
-        """Chroma [n,W,2] of the n rows from `top` on, whose luma is [n,W,1]."""
-        count = len(luma)
-        # Both axes as OpenCV's INTER_LINEAR has them: values stand at the centres of pixels.
-        place = (top + np.arange(count) + 0.5) * (self.fields.shape[2] / self.height) - 0.5
-        place = np.clip(place, 0, self.fields.shape[2] - 1)
-        above = place.astype(int)
-        below = np.minimum(above + 1, self.fields.shape[2] - 1)
-        share = (place - above).astype(np.float32)[:, None]
-        result = np.empty((count, self.width, 2), np.float32)
-        for channel, fields in enumerate(self.fields):
-            rows = [(1 - share) * field[above] + share * field[below] for field in fields]
-            slope, offset, low, high = (
-                cv2.resize(field, (self.width, count), interpolation=cv2.INTER_LINEAR)
-                for field in rows
-            )
-            result[..., channel] = np.clip(slope * luma[..., 0] + offset, low, high)
-        return result
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -191,13 +147,20 @@ class Colorizer(Colorizing):
     """A network that guesses colours, and how they are laid on.
 
     Photos that are in colour already stay as they are, unless `recolor`. This is left out of
-    `settings`: what was coloured on request stays so when others are added later. Raises ValueError
-    for settings that don't fit.
+    `settings`: what was coloured on request stays so when others are added later. With a
+    `reference` photos get its colours, where they are likely. Raises ValueError for settings that
+    don't fit.
     """
 
     stage: stages.Stage[ColorPredictor]
+    reference: choices.Reference | None = None
 
     def __post_init__(self) -> None:
+        if not 1 <= self.candidates <= choices.HUES:
+            raise ValueError(f"candidates {self.candidates}: give 1 to {choices.HUES}")
+        if self.chooses:
+            predictor = ChoicePredictor.of(self.stage.predictor)
+            self.stage = stages.Stage(predictor, self.stage.params, self.stage.checksum)
         if not 0 <= self.strength <= 1:
             raise ValueError(f"strength {self.strength}: give a number from 0 to 1")
         if not SMALLEST <= self.size <= LARGEST:
@@ -206,7 +169,17 @@ class Colorizer(Colorizing):
     @property
     def settings(self) -> dict[str, Any]:
         """All that the coloured photos depend on, beside the photos and `recolor`."""
-        return {"weights": self.stage.checksum} | super().settings
+        like = None if self.reference is None else self.reference.checksum
+        return {"weights": self.stage.checksum} | super().settings | {"like": like}
+
+    @property
+    def chooses(self) -> bool:
+        """Whether other colours are wanted than those that the network would take."""
+        return self.reference is not None or self.candidates > 1
+
+    def guess(self, pixels: Rows, hints: Hints | None = None) -> tuple[np.ndarray, ...]:
+        """Luma of a photo's view, and chroma of each candidate: see `guess`."""
+        return guess(self.stage, pixels, self.size, hints, self.reference, self.candidates)
 
     def ready(self, height: int, width: int) -> None:
         """Begins to make the program of the view of a photo of these sides."""
@@ -228,11 +201,6 @@ def colorfulness(pixels: np.ndarray) -> float:
     height, width = pixels.shape[:2]
     small = image.resize(pixels, *working_size(height, width, SIZE))
     return round(float(measure.cf_hs2003(files.rgb(small)[None])[0]), 2)
-
-
-def _luma(pixels: np.ndarray) -> np.ndarray:
-    photo = image.to_float(pixels)
-    return photo if photo.shape[-1] == 1 else color.rgb_to_gray(photo)
 
 
 def _strips(pixels: Rows) -> Iterator[tuple[int, np.ndarray]]:

@@ -14,6 +14,7 @@ In the record of a photo are, as far as they are known or made,
     probability     [H,W] uint16 of damage, 65535 is certain
     add, remove     [H,W] uint8, not 0 where the mask gets, and loses, pixels
     mask            [H,W] uint8, 1 where damaged
+    hints           `photo.hints.Hints`, what somebody told of its colours
     restored, ...   pictures [H,W,C], or what makes their rows when they are asked for
     told            what is said of all that in a report
 

@@ -131,6 +131,12 @@ class Colorizing(Options):
         1.0, "from 0, the photo's own colours, to 1, the network's", metavar="S", chained=False
     )
     size: int = option(256, "shorter side of what the colouring network sees", metavar="PX")
+    candidates: int = option(
+        1,
+        "make so many versions in colour, the likeliest first: also NAME_color_2 and so on",
+        metavar="N",
+        setting=False,  # others may be added later
+    )
     recolor: bool = option(
         False,
         "colour photos that are in colour already",

@@ -15,12 +15,15 @@ import dataclasses
 import functools
 import os
 import struct
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from oldphoto_jax.photo import content, encoding, exif, profiles, samples
+from oldphoto_jax.photo import content, encoding, exif, hints, profiles, samples
+from oldphoto_jax.photo.disk import files
+from oldphoto_jax.restore import choices
 
 DEPTHS = (np.uint8, np.uint16)
 Info: TypeAlias = dict[str | tuple[int, int], Any]  # the keys as Pillow has them
@@ -114,6 +117,38 @@ def open_mask(mask: Any) -> np.ndarray:
     if array.ndim != 2:
         raise ValueError(f"a mask is [H,W] or [H,W,1], got {array.shape}")
     return (array != 0).astype(np.uint8)
+
+
+def open_hints(given: Any, size: tuple[int, int]) -> hints.Hints:
+    """Hints for a photo (H, W): of what a file of hints holds, or of a transparent picture over it.
+
+    Those are [H,W,4] at full scale, or a PIL image with transparency. Raises ValueError for
+    anything else, and for a picture of other proportions.
+    """
+    if isinstance(given, hints.Hints):
+        return given
+    if isinstance(given, Mapping):
+        return hints.Hints(tuple(hints.parse(given)))
+    one = open_picture(given)
+    if one.alpha is None:
+        raise ValueError("hints: the picture has no transparency; draw over the photo on a layer")
+    colors = np.broadcast_to(one.seen, (*one.pixels.shape[:2], 3)).astype(one.alpha.dtype)
+    picture = np.concatenate([colors, one.alpha[..., None]], axis=-1)
+    hints.check(picture, *size)
+    return hints.Hints(picture=picture)
+
+
+def open_reference(photo: Any) -> choices.Reference:
+    """The photo at a path, or what `open_picture` takes, as one whose colours others are to have.
+
+    Raises ValueError, with the path, for one without colours.
+    """
+    if not isinstance(photo, str | os.PathLike):
+        return choices.Reference(open_picture(photo).seen)
+    try:
+        return choices.Reference(encoding.view(files.read(photo)))
+    except ValueError as error:
+        raise ValueError(f"{photo}: {str(error).removeprefix(f'{photo}: ')}") from error
 
 
 def close_picture(came: Picture, pixels: Any) -> Any:

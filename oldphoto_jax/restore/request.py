@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from oldphoto_jax.photo import tone
+from oldphoto_jax.photo.hints import Hints
 
 RESTORED, RESTORED_COLOR, COLOR = PICTURES = ("restored", "restored_color", "color")
 
@@ -21,6 +23,7 @@ class Request:
     mask         [H,W] uint8, not 0 where damaged: then nothing is detected
     probability  [H,W] uint16, 65535 = certain: what was detected before
     add, remove  [H,W] uint8, 1 where the mask gets, and loses, pixels
+    hints        what is known of its colours
     """
 
     pixels: np.ndarray
@@ -28,6 +31,7 @@ class Request:
     probability: np.ndarray | None = None
     add: np.ndarray | None = None
     remove: np.ndarray | None = None
+    hints: Hints | None = None
 
     def __post_init__(self) -> None:
         for name in ("mask", "probability", "add", "remove"):
@@ -56,7 +60,8 @@ class Request:
         """The same as `flow` has it, a mask as `given`."""
         names = {"mask": "given", "probability": "probability", "add": "add", "remove": "remove"}
         known = {theirs: getattr(self, ours) for ours, theirs in names.items()}
-        known = {name: array for name, array in known.items() if array is not None}
+        known |= {"hints": self.hints}
+        known = {name: one for name, one in known.items() if one is not None}
         return {"pixels": self.pixels, "kind": self.kind} | known
 
     @functools.cached_property
@@ -72,6 +77,7 @@ class Restored:
     restored        without its defects; outside of `mask`, and its feather, nothing has changed
     restored_color  the same in colour
     color           the photo as it came, in colour: finding defects can err
+    candidates      further versions of those in colour, by names such as color_2; see `further`
     mask            [H,W] uint8, 1 where something was to be filled
     probability     [H,W] of damage, 0..1; None where a mask was given
     report          how it went, as in a line of report.jsonl
@@ -83,3 +89,20 @@ class Restored:
     mask: np.ndarray | None
     probability: np.ndarray | None
     report: dict[str, Any]
+    candidates: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def pictures(self) -> dict[str, Any]:
+        """All pictures by their names, those that were not asked for too."""
+        return {name: getattr(self, name) for name in PICTURES} | dict(self.candidates)
+
+
+def further(name: str, count: int) -> tuple[str, ...]:
+    """What the candidates of a picture are called, those after the first: color_2, color_3 ..."""
+    return tuple(f"{name}_{number}" for number in range(2, count + 1))
+
+
+def picture_of(name: str) -> str:
+    """The one of PICTURES of which this is a candidate, or is the first."""
+    before, _, number = name.rpartition("_")
+    return before if number.isdigit() else name

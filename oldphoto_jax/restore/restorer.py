@@ -35,6 +35,7 @@ from oldphoto_jax.restore.request import (
     RESTORED_COLOR,
     Request,
     Restored,
+    further,
 )
 from oldphoto_jax.restore.together import Together
 
@@ -98,6 +99,13 @@ class Restorer:
         return tuple(chain)
 
     @property
+    def candidates(self) -> list[str]:
+        """What further versions of the pictures in colour are called."""
+        count = self.colorizer.candidates if self.colorizer else 1
+        colored = [name for name in self.outputs if name != RESTORED]
+        return [one for name in colored for one in further(name, count)]
+
+    @property
     def made(self) -> int:
         """How many programs were made so far, of whole photos, tiles and views."""
         stages = {id(step.stage): step.stage for step in self.flow if step.stage is not None}
@@ -124,6 +132,7 @@ class Restorer:
         *,
         tile: int = detect.TILE,
         strength: Mapping[str, float] | None = None,
+        like: Any = None,
         outputs: Sequence[str] = PICTURES,
         count: int = 1,
         devices: Sequence[jax.Device] | None = None,
@@ -132,7 +141,8 @@ class Restorer:
         """A restorer with the weights of these files or training runs; without, the packaged ones.
 
         Tiles have up to `tile` pixels a side, more only where holes need it. `strength` has 0..1
-        for "inpaint" and "colorize"; 0 changes no bit. `count` and `devices` go to `Restorer`.
+        for "inpaint" and "colorize"; 0 changes no bit. `like` is a photo, a path or as below, whose
+        colours others are to have. `count` and `devices` go to `Restorer`.
         `more` are the options of the steps that `restore.options` tells, as does `oldphoto restore
         --help`: threshold, careful, grow, feather and so on. Raises WeightsError for weights that
         cannot be used, TypeError for an option that there is not, ValueError for one that doesn't
@@ -152,13 +162,20 @@ class Restorer:
             )
         if {RESTORED_COLOR, COLOR} & {*outputs}:
             stage = stages.load(colorizer, COLORIZER, ColorPredictor)
-            painter = Colorizer(stage=stage, **given["colorize"])
+            reference = None if like is None else pictures.open_reference(like)
+            painter = Colorizer(stage=stage, reference=reference, **given["colorize"])
         return cls(
             finder, filler, painter, outputs=outputs, count=count, devices=devices, **given["mark"]
         )
 
-    def __call__(self, photos: Any, mask: Any = None) -> Restored | list[Restored]:
+    def __call__(
+        self, photos: Any, mask: Any = None, hints: Any = None
+    ) -> Restored | list[Restored]:
         """Restores an array, a PIL image, or a sequence of them; `mask` likewise, if given.
+
+        `hints` say what colours things have: what a file of hints holds, {"hints": [...]}, or a
+        transparent picture with colours on it, [H,W,4] or of PIL; of several photos a list of them,
+        None for those without.
 
         Arrays are [H,W], [H,W,1|3] or, with alpha, [H,W,2|4], uint8 or uint16; [N,H,W,C] counts
         as a sequence. Pictures come back as what came in, alpha untouched, gray ones in colour
@@ -167,15 +184,15 @@ class Restorer:
         """
         several = pictures.several(photos)
         opened = [pictures.open_picture(one) for one in (photos if several else [photos])]
-        alone = mask is None or not several or isinstance(mask, Image.Image)
-        masks = [mask] if alone else [*mask]
-        if mask is None:
-            masks *= len(opened)
-        if len(masks) != len(opened):
-            raise ValueError(f"{len(masks)} masks for {len(opened)} photos: give one for each")
+        masks = _each(mask, len(opened), several, "masks")
+        told = _each(hints, len(opened), several, "hints")
         requests = [
-            Request(pixels=one.seen, mask=None if given is None else pictures.open_mask(given))
-            for one, given in zip(opened, masks, strict=True)
+            Request(
+                pixels=one.seen,
+                mask=None if given is None else pictures.open_mask(given),
+                hints=None if colors is None else pictures.open_hints(colors, one.seen.shape[:2]),
+            )
+            for one, given, colors in zip(opened, masks, told, strict=True)
         ]
         results: list[Any] = [None] * len(requests)
         numbers = range(len(requests))
@@ -188,7 +205,8 @@ class Restorer:
 
     def key(self, request: Request) -> Hashable:
         """Requests of equal keys can go into `answer` together."""
-        return self.place(*request.sides), *(one is None for one in request.known)
+        known = (*request.known, request.hints)
+        return self.place(*request.sides), *(one is None for one in known)
 
     def place(self, height: int, width: int) -> Hashable:
         """Photos of sizes with the same place can go into `answer` together; None goes alone."""
@@ -217,7 +235,21 @@ class Restorer:
         report |= status.whole(report, report.pop("uncolored", None), self.colors)
         wanted = {name: made[name] if name in self.outputs else None for name in PICTURES}
         mask, probability = made.get("mask"), made.get("probability")
-        return Restored(**wanted, mask=mask, probability=probability, report=report)
+        more = {name: made[name] for name in self.candidates}
+        return Restored(
+            **wanted, mask=mask, probability=probability, report=report, candidates=more
+        )
+
+
+def _each(given: Any, count: int, several: bool, what: str) -> list[Any]:
+    """What is given for each of the photos; None for all where nothing is."""
+    if given is None:
+        return [None] * count
+    alone = not several or isinstance(given, Image.Image | Mapping)
+    each = [given] if alone else [*given]
+    if len(each) != count:
+        raise ValueError(f"{len(each)} {what} for {count} photos: give one for each")
+    return each
 
 
 def _inpainter(stage: stages.Stage[FillingPredictor], tile: int, **more: Any) -> Inpainter:
@@ -230,11 +262,11 @@ def _inpainter(stage: stages.Stage[FillingPredictor], tile: int, **more: Any) ->
 
 def _hand_back(came: pictures.Picture, restored: Restored) -> Restored:
     """The pictures as what came in, and the probability in 0..1."""
-    made = {name: getattr(restored, name) for name in PICTURES}
-    made = {
+    made: dict[str, Any] = {
         name: None if rows is None else pictures.close_picture(came, rows)
-        for name, rows in made.items()
+        for name, rows in restored.pictures.items()
     }
+    made["candidates"] = {name: made.pop(name) for name in restored.candidates}
     probability = restored.probability
     return dataclasses.replace(
         restored, **made, probability=None if probability is None else image.to_float(probability)

@@ -73,10 +73,10 @@ class Together:
         """Answers for equal photos, `count` of them at most.
 
         Colours of photos as they came are asked for apart: so they are the same whatever else is
-        asked for, or known of the damage.
+        asked for, or known of the damage. Those that no program can find are not asked for.
         """
         guesses = self._steps(color_steps.Guess)
-        colored = any(guesses[0].colorizer.reason(one.kind) is None for one in requests if guesses)
+        colored = any(self._colors(guesses, one) for one in requests)
         apart = [step for step in guesses if step.source == "pixels"]
         left_out = apart if colored else guesses
         chain = [step for step in self.flow if step not in left_out]
@@ -89,6 +89,13 @@ class Together:
             pairs = zip(answers, self._answers(apart, requests), strict=True)
             answers = [one | other for one, other in pairs]
         return answers
+
+    def _colors(self, guesses: Sequence[color_steps.Guess], request: Request) -> bool:
+        """Whether a program can find the colours of a photo, and is to."""
+        if not guesses or request.hints is not None:
+            return False
+        one = guesses[0].colorizer
+        return not one.chooses and one.reason(request.kind) is None
 
     def _whole(self, requests: Sequence[Request]) -> bool:
         """Whether a program can hold all that finds and fills the damage of these photos."""

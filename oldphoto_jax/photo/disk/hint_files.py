@@ -9,26 +9,35 @@ import pathlib
 import numpy as np
 
 from oldphoto_jax.photo import hints
-from oldphoto_jax.photo.disk import contained
+from oldphoto_jax.photo.disk import contained, mask_files
 
+HINTS = "hints"  # what a job calls them among its inputs
 SUFFIX = "_hints"  # NAME_hints.json or NAME_hints.png belongs to NAME
 MOST = 4 << 20  # bytes of JSON; a stroke has some hundred
 
 
-def read(path: str | os.PathLike, height: int, width: int) -> np.ndarray:
-    """The hints of a file for a photo or its view of these sides: see `photo.hints.drawn`.
+def read(path: str | os.PathLike, height: int, width: int) -> hints.Hints:
+    """The hints of a file for a photo of these sides.
 
-    Raises ValueError, with the path, for what are no hints.
+    Raises ValueError, with the path, for what are no hints, and for a picture of other proportions.
     """
     path = pathlib.Path(path)
     try:
         if path.suffix.lower() == ".json":
-            return hints.drawn(_strokes(path), height, width)
-        return hints.seen(_picture(path), height, width)
+            return hints.Hints(tuple(_strokes(path)))
+        picture = _picture(path)
+        hints.check(picture, height, width)
+        return hints.Hints(picture=picture)
     except ValueError as error:
         raise (
             error if str(error).startswith(str(path)) else ValueError(f"{path}: {error}")
         ) from error
+
+
+def by_place(folder: str | os.PathLike) -> mask_files.Index:
+    """Files that may be hints in a folder and below: see `mask_files.by_place`."""
+    strokes = pathlib.Path(folder).rglob(f"*{SUFFIX}.json")
+    return mask_files.by_place(folder, sorted(path for path in strokes if path.is_file()))
 
 
 def _strokes(path: pathlib.Path) -> list[hints.Stroke]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -76,13 +76,14 @@ def stems(name: str, label: str, suffix: str = SUFFIX) -> list[str]:
     return [*dict.fromkeys(likely)]
 
 
-def by_place(folder: str | os.PathLike) -> Index:
+def by_place(folder: str | os.PathLike, more: Iterable[pathlib.Path] = ()) -> Index:
     """The picture files in a folder and below, by their folder in it and name without ending.
 
+    And `more` files there.
     Both in Unicode's NFC: a mask may come from a machine that writes an é in another way.
     """
     index: dict[tuple[str, str], list[pathlib.Path]] = collections.defaultdict(list)
-    for path in files.find(folder):
+    for path in (*files.find(folder), *more):
         inside = path.relative_to(folder)
         index[_place(inside.parent.as_posix(), kinds.stem(inside))].append(path)
     return index
