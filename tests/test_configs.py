@@ -171,7 +171,8 @@ def test_the_packaged_colours_are_all_that_hints_are_learned_beside():
     before = metadata.read(kept)
     assert dataclasses.replace(before, hints=True) == config.task.predictor()
     nets = nnx.eval_shape(lambda: config.task.networks(nnx.Rngs(0)))
-    new = {f"generator.more.{i}.{part}" for i in range(3) for part in ("kernel", "bias")}
+    own = ("inner.kernel", "inner.bias", "outer.kernel")
+    new = {f"generator.more.{i}.{part}" for i in range(3) for part in own}
     assert names.flatten(nets["generator"], "generator").keys() - arrays.keys() == new
     parts = tuple(f"{part}." for part in config.weights)
     assert all(name.startswith(parts) for name in arrays)

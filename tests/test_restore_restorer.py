@@ -533,5 +533,7 @@ def test_weights_are_those_that_are_named(parts, monkeypatch):
     ]
     with pytest.raises(ValueError, match="strength of detect: there is inpaint and colorize"):
         Restorer.from_weights(strength={"detect": 1.0})
-    with pytest.raises(TypeError, match="there is no option colour; there are careful, coarse"):
+    with pytest.raises(
+        TypeError, match="there is no option colour; there are candidates, careful, coarse"
+    ):
         Restorer.from_weights(colour=1)

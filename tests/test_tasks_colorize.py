@@ -234,7 +234,7 @@ def test_hints_are_unheard_at_first_and_then_move_the_colours_around_them(batch,
     moved = np.abs(marked - without).max(-1)
     assert moved[0, 20:44, 20:44].mean() > 1e-3 and moved[1].max() < 1e-6
     silent = jax.jit(
-        lambda: [conv.kernel[...] for conv in task.networks(nnx.Rngs(0))["generator"].more]
+        lambda: [told.outer.kernel[...] for told in task.networks(nnx.Rngs(0))["generator"].more]
     )()
     assert len(silent) == 3 and not any(kernel.any() for kernel in silent)
 

@@ -35,6 +35,7 @@ ROUNDS = 8
 BANDS = 3  # dark, middle and light parts have colours of their own
 MOST = 1.8  # logarithm by which a colour becomes likelier, or less so
 STEPS = 6
+NEAR = 10.0  # units of a and b in which colours count as one, a deviation
 LITTLE = 1e-4  # share that every colour of the other photo has
 REFERENCE = 160  # pixels; the shorter side at which it is looked at
 
@@ -119,12 +120,16 @@ def like(answer: Answer, reference: Reference) -> np.ndarray:
     bands = _bands(_shrunk(answer.predictor.stride, answer.luma))
     shown = bands[: answer.shown.shape[0], : answer.shown.shape[1]]
     weight = shown / np.maximum(shown.sum((0, 1)), 1e-6)
-    wanted = np.log(reference.shares(palette) + LITTLE)
+    ab = _centres(palette)
+    near = np.exp(-((ab[:, None] - ab) ** 2).sum(-1) / (2 * NEAR**2))
+    wanted = np.log(reference.shares(palette) @ near + LITTLE)
     tilt = np.zeros((BANDS, len(palette)), np.float32)
     for _ in range(STEPS):
         odds = _odds(answer.shown + shown @ tilt, temperature)
-        there = np.log(np.einsum("hwb,hwk->bk", weight, odds) + LITTLE)
-        tilt = np.clip(tilt + temperature * (wanted - there), -MOST, MOST).astype(np.float32)
+        there = np.einsum("hwb,hwk->bk", weight, odds)
+        tilt += temperature * (wanted - np.log(there @ near + LITTLE))
+        tilt -= (there * tilt).sum(-1, keepdims=True)  # what all have in common says nothing
+        tilt = np.clip(tilt, -MOST, MOST).astype(np.float32)
     return answer.chroma(bands @ tilt)
 
 
