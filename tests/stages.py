@@ -47,7 +47,7 @@ class Bright(Rise):
 class Tint(Ready):
     """Colours by the place; keeps what it was shown."""
 
-    predictor = types.SimpleNamespace(multiple=32, gain=1.0)
+    predictor = types.SimpleNamespace(multiple=32, gain=1.0, hints=False, palette=None)
     checksum = "tint"
 
     def __init__(self):

@@ -387,3 +387,12 @@ def test_unknown_names_are_told_with_the_known():
 def test_missing_weights_are_told_with_those_there_are():
     with pytest.raises(store.WeightsError, match="it has: .*segment-lite"):
         catalogue.packaged("segment-huge")
+
+
+def test_a_network_that_is_named_is_fetched_and_what_is_no_network_is_not(toy, monkeypatch):
+    with pytest.raises(store.WeightsError, match="`oldphoto weights get toy` makes it"):
+        catalogue.usable("toy")
+    assert not toy.path.exists()
+    monkeypatch.setattr(catalogue, "ROWS", (dataclasses.replace(toy, arrays=""),))
+    monkeypatch.setitem(convert.PREDICTORS, toy.kind, ("encoder", {}))
+    assert catalogue.usable("toy") == toy.path and toy.path.exists()

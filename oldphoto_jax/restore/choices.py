@@ -19,7 +19,7 @@ from oldphoto_jax.photo.palette import Palette
 from oldphoto_jax.predictors.colors import ColorPredictor
 
 # Candidates
-APART = 6.5  # units of a and b between two of them, on average where they differ
+APART = 8.0  # units of a and b between two of them, on average where they differ
 SEEN = 1.0  # units of a and b from which two colours differ
 ALIKE, OTHER = 2.0, 7.0  # what moves less than this stays, what moves more moves wholly
 MOSTLY = 0.4  # share of the photo that a candidate changes at most
@@ -33,7 +33,7 @@ LOUDER = 1.25  # by so much what two candidates differ by is enlarged, until the
 ROUNDS = 8
 # Colours of another photo
 BANDS = 3  # dark, middle and light parts have colours of their own
-MOST = 1.8  # logarithm by which a colour becomes likelier, or less so
+MOST = 2.5  # logarithm by which a colour becomes likelier, or less so
 STEPS = 6
 NEAR = 10.0  # units of a and b in which colours count as one, a deviation
 LITTLE = 1e-4  # share that every colour of the other photo has
@@ -125,12 +125,12 @@ def like(answer: Answer, reference: Reference) -> np.ndarray:
     wanted = np.log(reference.shares(palette) @ near + LITTLE)
     tilt = np.zeros((BANDS, len(palette)), np.float32)
     for _ in range(STEPS):
-        odds = _odds(answer.shown + shown @ tilt, temperature)
+        odds = _odds(answer.shown + temperature * (shown @ tilt), temperature)
         there = np.einsum("hwb,hwk->bk", weight, odds)
-        tilt += temperature * (wanted - np.log(there @ near + LITTLE))
+        tilt += wanted - np.log(there @ near + LITTLE)
         tilt -= (there * tilt).sum(-1, keepdims=True)  # what all have in common says nothing
         tilt = np.clip(tilt, -MOST, MOST).astype(np.float32)
-    return answer.chroma(bands @ tilt)
+    return answer.chroma(temperature * (bands @ tilt))
 
 
 def candidates(
@@ -146,12 +146,19 @@ def candidates(
     base = answer.chroma() if first is None else first
     luma = answer.luma[: answer.height, : answer.width]
     made, colours = [(base, 0.0)], [planes.ab_beside(luma, base)]
-    for tilt, entropy in _tilts(answer, count - 1):
+    near: list[tuple[float, np.ndarray, float]] = []  # taken only where there are too few others
+    for tilt, entropy in _tilts(answer) if count > 1 else ():
         step = _open(answer, tilt) * (answer.chroma(tilt) - base)
-        new = _apart(luma, base, step, colours)
+        new, far = _apart(luma, base, step, colours)
+        if far < APART:
+            near.append((far, new, entropy))
+            continue
         made.append((new, entropy))
         colours.append(planes.ab_beside(luma, new))
-    return made
+        if len(made) == count:
+            break
+    near.sort(key=lambda one: -one[0])
+    return [*made, *((new, entropy) for _, new, entropy in near)][:count]
 
 
 def difference(one: np.ndarray, other: np.ndarray) -> float:
@@ -192,10 +199,11 @@ class Tilted:
         return (np.clip(2.5 * (gain / level - 0.8), 0, 1) * wholly).astype(np.float32)
 
 
-def _tilts(answer: Answer, count: int) -> list[tuple[np.ndarray, float]]:
-    """Tilts [K] towards some hues, and what they cost in relative entropy, the least first.
+def _tilts(answer: Answer) -> list[tuple[np.ndarray, float]]:
+    """Tilts [K] towards hues, and what they cost in relative entropy.
 
-    Every hue with the weakest tilt that shows; then those of which each differs from the others.
+    Every hue with the weakest tilt that shows, those that cost least first; behind them those whose
+    pictures are like one before.
     """
     temperature = answer.predictor.temperature
     logits = answer.shown[::2, ::2] if min(answer.shown.shape[:2]) > 32 else answer.shown
@@ -216,14 +224,12 @@ def _tilts(answer: Answer, count: int) -> list[tuple[np.ndarray, float]]:
         colours = own @ ab + share[..., None] * ((tilted.after - own) @ ab)
         found.append((tilt, float((share * tilted.entropy).mean()), colours))
     found.sort(key=lambda one: one[1])
-    picked: list[tuple[np.ndarray, float, np.ndarray]] = []
-    for limit in (APART, 0.0):  # those that are alike only where there are too few others
-        for one in found:
-            others = [own @ ab, *(colours for *_, colours in picked)]
-            new = all(difference(one[2], other) >= limit for other in others)
-            if len(picked) < count and new and not any(one is other for other in picked):
-                picked.append(one)
-    return [(tilt, entropy) for tilt, entropy, _ in picked]
+    seen, first, alike = [own @ ab], [], []
+    for tilt, entropy, colours in found:
+        new = all(difference(colours, other) >= APART for other in seen)
+        (first if new else alike).append((tilt, entropy))
+        seen += [colours] if new else []
+    return first + alike
 
 
 def _open(answer: Answer, tilt: np.ndarray) -> np.ndarray:
@@ -237,15 +243,20 @@ def _open(answer: Answer, tilt: np.ndarray) -> np.ndarray:
 
 def _apart(
     luma: np.ndarray, base: np.ndarray, step: np.ndarray, others: Sequence[np.ndarray]
-) -> np.ndarray:
-    """The version of a view that is a step from `base`, or a longer one, to be far from all."""
+) -> tuple[np.ndarray, float]:
+    """The version of a view that is a step from `base`, or a longer one, to be far from all others.
+
+    And how far it is from the nearest of their colours.
+    """
     loud = 1.0
     for _ in range(ROUNDS):
         new = color.fit_gamut(np.concatenate([luma, base + np.float32(loud) * step], -1))[..., 1:]
-        if all(difference(planes.ab_beside(luma, new), other) >= APART for other in others):
+        own = planes.ab_beside(luma, new)
+        far = min(difference(own, other) for other in others)
+        if far >= APART:
             break
         loud *= LOUDER
-    return new
+    return new, far
 
 
 def _odds(logits: np.ndarray, temperature: float) -> np.ndarray:

@@ -158,7 +158,7 @@ class Colorizer(Colorizing):
     def __post_init__(self) -> None:
         if not 1 <= self.candidates <= choices.HUES:
             raise ValueError(f"candidates {self.candidates}: give 1 to {choices.HUES}")
-        if self.chooses:
+        if self.chooses and not isinstance(self.stage.predictor, ChoicePredictor):
             predictor = ChoicePredictor.of(self.stage.predictor)
             self.stage = stages.Stage(predictor, self.stage.params, self.stage.checksum)
         if not 0 <= self.strength <= 1:

@@ -171,8 +171,8 @@ def load(
 def find(path: str | os.PathLike) -> pathlib.Path:
     """The weights file at this path: the file itself, or the best (else last) of a work folder.
 
-    Where there is neither, `path` may be the name of weights that come with the package, or that
-    `oldphoto weights get` or `import` has made.
+    Where there is neither, `path` may be the name of weights that come with the package, or of
+    published ones in the catalogue, which are fetched the first time.
     """
     path = pathlib.Path(path)
     if path.is_file():
@@ -182,7 +182,7 @@ def find(path: str | os.PathLike) -> pathlib.Path:
         if str(path) in packaged:
             return catalogue.packaged(str(path))
         if catalogue.row(str(path)):
-            return catalogue.here(str(path))
+            return catalogue.usable(str(path))
         raise store.WeightsError(
             f"{path}: there is no such weights file or work folder, and the package has none of "
             f"this name (it has: {', '.join(packaged) or 'none'})"

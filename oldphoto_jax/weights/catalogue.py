@@ -63,6 +63,15 @@ def here(name: str) -> pathlib.Path:
     return known.path
 
 
+def usable(name: str) -> pathlib.Path:
+    """The safetensors file of a row whose network is to be asked; fetched by `get` if need be.
+
+    Raises WeightsError like `here` for a row that is no network to be asked, and like `get`.
+    """
+    known = find(name)
+    return get(name) if known.kind in convert.PREDICTORS else here(name)
+
+
 def get(name: str) -> pathlib.Path:
     """The safetensors file of a row, checked; first made of its published file where need be.
 

@@ -36,8 +36,11 @@ def read(path: str | os.PathLike, height: int, width: int) -> hints.Hints:
 
 def by_place(folder: str | os.PathLike) -> mask_files.Index:
     """Files that may be hints in a folder and below: see `mask_files.by_place`."""
-    strokes = pathlib.Path(folder).rglob(f"*{SUFFIX}.json")
-    return mask_files.by_place(folder, sorted(path for path in strokes if path.is_file()))
+    index = dict(mask_files.by_place(folder))
+    for path in sorted(pathlib.Path(folder).rglob(f"*{SUFFIX}.json")):
+        key = mask_files.place(path.parent.relative_to(folder).as_posix(), path.stem)
+        index[key] = [*index.get(key, []), path]
+    return index
 
 
 def _strokes(path: pathlib.Path) -> list[hints.Stroke]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import os
 import pathlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -76,16 +76,15 @@ def stems(name: str, label: str, suffix: str = SUFFIX) -> list[str]:
     return [*dict.fromkeys(likely)]
 
 
-def by_place(folder: str | os.PathLike, more: Iterable[pathlib.Path] = ()) -> Index:
+def by_place(folder: str | os.PathLike) -> Index:
     """The picture files in a folder and below, by their folder in it and name without ending.
 
-    And `more` files there.
     Both in Unicode's NFC: a mask may come from a machine that writes an é in another way.
     """
     index: dict[tuple[str, str], list[pathlib.Path]] = collections.defaultdict(list)
-    for path in (*files.find(folder), *more):
+    for path in files.find(folder):
         inside = path.relative_to(folder)
-        index[_place(inside.parent.as_posix(), kinds.stem(inside))].append(path)
+        index[place(inside.parent.as_posix(), kinds.stem(inside))].append(path)
     return index
 
 
@@ -98,9 +97,7 @@ def named(
     """
     for stem in stems:
         found = [
-            path
-            for path in index.get(_place(parent, stem), [])
-            if path.resolve() != photo.resolve()
+            path for path in index.get(place(parent, stem), []) if path.resolve() != photo.resolve()
         ]
         exact = [
             path for path in found if kinds.stem(path) == stem
@@ -115,5 +112,6 @@ def several(found: Sequence[pathlib.Path], what: str = "mask") -> str:
     return f"has several files as its {what}: {' and '.join(map(str, found))}; keep one"
 
 
-def _place(parent: str, stem: str) -> tuple[str, str]:
+def place(parent: str, stem: str) -> tuple[str, str]:
+    """How an Index calls a file of this name in a folder, however its é is written."""
     return names.composed(parent), names.composed(stem)
