@@ -403,3 +403,44 @@ def test_a_photo_marked_all_over_still_gets_its_colours(scans, tmp_path):
     assert entry["status"] == "beyond_training" and "all of it is marked" in entry["reason"]
     assert np.array_equal(files.read(out / "a_restored.png").pixels, files.read(photo).pixels)
     assert (out / "a_color.png").exists()
+
+
+def test_hints_change_what_is_coloured_of_their_photo_alone(tmp_path):
+    scans = tmp_path / "scans"
+    for name in ("a.png", "b.png"):
+        save(scans / name, scratched())
+    (scans / "a_hints.json").write_text(
+        '{"hints": [{"points": [[0.5, 0.5]], "color": "#2040c0", "radius": 0.2}]}', "utf-8"
+    )
+    command = ["restore", str(scans), "--size", "64", "--batch", "1", "--out"]
+    assert cli.main([*command, str(tmp_path / "plain")]) == 0
+    assert cli.main([*command, str(tmp_path / "told"), "--hints", str(scans)]) == 0
+
+    def written(out, name):
+        return files.read(tmp_path / out / name).pixels
+
+    changed = {
+        (name, kind)
+        for name in "ab"
+        for kind in PICTURES
+        if not np.array_equal(*(written(out, f"{name}_{kind}.png") for out in ("plain", "told")))
+    }
+    assert changed == {("a", "restored_color"), ("a", "color")}
+    blue = written("told", "a_color.png")[15, 22].astype(int)
+    assert blue[2] > blue[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--hints", "h", "--outputs", "restored"], "--hints: `restored` is not coloured"),
+        (["--candidates", "2", "--outputs", "restored"], "--candidates: `restored` is not"),
+        (["--hints", "h", "--margin", "crop"], "--hints: are about places of the whole scan"),
+        (["--candidates", "2"], "name one colour for each place"),
+    ],
+)
+def test_what_is_said_of_colours_must_have_an_effect(tmp_path, capsys, options, words):
+    save(tmp_path / "a.png", scratched())
+    assert cli.main(["restore", str(tmp_path), "--out", str(tmp_path / "o"), *options]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert words in line

@@ -10,11 +10,22 @@ from flax import nnx
 from PIL import Image
 
 from oldphoto_jax.photo import color, image, tone
+from oldphoto_jax.photo.palette import Grid
 from oldphoto_jax.predictors.colors import ColorPredictor
 from oldphoto_jax.predictors.defects import DefectPredictor
 from oldphoto_jax.predictors.filling import FillingPredictor
 from oldphoto_jax.predictors.predictor import Predictor
-from oldphoto_jax.restore import colorize, detect, holes, inpaint, program, restorer, stage, tiles
+from oldphoto_jax.restore import (
+    colorize,
+    detect,
+    flow,
+    holes,
+    inpaint,
+    program,
+    restorer,
+    stage,
+    tiles,
+)
 from oldphoto_jax.restore.restorer import PICTURES, Request, Restorer
 from tests import painter, toy, untrained
 
@@ -537,3 +548,35 @@ def test_weights_are_those_that_are_named(parts, monkeypatch):
         TypeError, match="there is no option colour; there are candidates, careful, coarse"
     ):
         Restorer.from_weights(colour=1)
+
+
+def test_hints_and_candidates_from_python():
+    one = untrained.painter(palette=Grid(side=5), temperature=8.0)
+    known = stage.Stage(one, untrained.networks(one))
+    painter_of = colorize.Colorizer(stage=known, size=64, candidates=3)
+    whole = Restorer(colorizer=painter_of, outputs=(restorer.COLOR,))
+    pixels = np.random.default_rng(0).integers(90, 110, (64, 64, 1), np.uint8)
+    told = {"hints": [{"points": [[0.25, 0.5]], "color": "#b04030", "radius": 0.1}]}
+    drawn = np.zeros((64, 64, 4), np.uint8)
+    drawn[29:36, 13:19] = 176, 64, 48, 255
+    wanted = color.rgb_to_lab(np.float32([176, 64, 48]) / 255)[1:]
+    for hints in (told, drawn, Image.fromarray(drawn)):
+        made = whole(pixels, hints=hints)
+        assert [*made.candidates] == ["color_2", "color_3"] and made.restored is None
+        for picture in (made.color, *made.candidates.values()):
+            assert picture.shape == (64, 64, 3) and picture.dtype == np.uint8
+            lab = color.rgb_to_lab(image.to_float(picture))
+            assert np.linalg.norm(lab[32, 16, 1:] - wanted) < 5
+    several = whole([pixels, pixels], hints=[None, told])
+    assert np.array_equal(several[1].color, whole(pixels, hints=told).color)
+    assert not np.array_equal(several[0].color, several[1].color)
+    colored = np.random.default_rng(1).integers(0, 255, (64, 64, 3), np.uint8)
+    assert all(np.array_equal(one, colored) for one in whole(colored).candidates.values())
+    with pytest.raises(ValueError, match="1 hints for 2 photos"):
+        whole([pixels, pixels], hints=[told])
+    with pytest.raises(ValueError, match="no transparency"):
+        whole(pixels, hints=drawn[..., :3])
+    with pytest.raises(ValueError, match="found by the host"):
+        jax.eval_shape(
+            flow.pure(whole.flow), flow.weights(whole.flow), {"photo": np.ones((1, 64, 64, 3))}
+        )

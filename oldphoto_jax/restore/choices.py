@@ -224,7 +224,9 @@ def _tilts(answer: Answer) -> list[tuple[np.ndarray, float]]:
         colours = own @ ab + share[..., None] * ((tilted.after - own) @ ab)
         found.append((tilt, float((share * tilted.entropy).mean()), colours))
     found.sort(key=lambda one: one[1])
-    seen, first, alike = [own @ ab], [], []
+    seen = [own @ ab]
+    first: list[tuple[np.ndarray, float]] = []
+    alike: list[tuple[np.ndarray, float]] = []
     for tilt, entropy, colours in found:
         new = all(difference(colours, other) >= APART for other in seen)
         (first if new else alike).append((tilt, entropy))
