@@ -73,3 +73,17 @@ def test_colours_that_srgb_lacks_are_drawn_to_gray():
     after = told(luma, GRAY[:64, :64], dab(0.5, 0.5, (0, 0, 1)))
     rgb = color.ycbcr_to_rgb(np.concatenate([luma, after], -1))
     assert rgb.min() > -1e-4 and rgb.max() < 1 + 1e-4 and rgb[32, 32, 2] > rgb[32, 32, 0]
+
+
+def test_a_photo_of_a_pixel_has_the_colour_of_its_hint():
+    luma = np.full((1, 1, 1), 0.5, np.float32)
+    after = told(luma, GRAY[:1, :1], dab(0.5, 0.5))
+    assert np.linalg.norm(planes.ab_beside(luma, after)[0, 0] - ab(RED)) < 1
+
+
+def test_grain_is_no_edge():
+    luma = two_things() + np.random.default_rng(2).normal(0, 0.04, (160, 200, 1))
+    luma = luma.astype(np.float32)
+    after = planes.ab_beside(luma, told(luma, GRAY, dab(0.3, 0.5)))
+    reached = np.linalg.norm(after[50:110, 30:90], axis=-1)
+    assert np.median(reached) > 0.8 * np.linalg.norm(ab(RED))

@@ -15,6 +15,7 @@ from oldphoto_jax.photo import color, guided, planes
 
 NEAR, FAR = 36.0, 96.0  # pixels of the view that a hint goes on in full, and not any more
 FLAT = 0.015  # change of luma from a pixel to the next that is shading or grain, no edge
+GRAIN = 1.5  # ... or so many times the change that half of the photo's pixels have
 STEEP = 1000.0  # pixels that are as far as a change of luma from black to white
 SMOOTH, EPSILON = 5, 2e-3  # of the guided filter, where two hints meet
 
@@ -54,13 +55,15 @@ def distances(luma: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
     height, width = luma.shape
     smooth = cv2.bilateralFilter(luma.astype(np.float32), 5, 0.05, 2.0)
+    steps = np.abs(np.diff(smooth.ravel(), append=smooth[-1, -1]))
+    flat = max(FLAT, GRAIN * float(np.median(steps)))
     number = np.arange(height * width).reshape(height, width)
     starts, ends, costs = [], [], []
     for down, across in ((0, 1), (1, 0), (1, 1), (1, -1)):
         here = np.s_[: height - down, max(0, -across) : width - max(0, across)]
         there = np.s_[down:, max(0, across) : width + min(0, across)]
         length = np.hypot(down, across)
-        edge = np.maximum(np.abs(smooth[here] - smooth[there]) - FLAT * length, 0)
+        edge = np.maximum(np.abs(smooth[here] - smooth[there]) - flat * length, 0)
         starts.append(number[here].ravel())
         ends.append(number[there].ravel())
         costs.append((length + STEEP * edge).ravel())
