@@ -32,9 +32,9 @@ of 25, as published. Made for an accelerator.
 Expected: (not run yet). The authors' weights are read by `oldphoto_jax.weights.convert`.
 
 Variants for a laptop have the light network of configs/colorize.py:lite. `:lite` learns as
-`:eccv16` does, and from hints; `:lite_hints` goes on from the packaged `colorize-lite`
-(configs/colorize.py:lite_filled), with three channels more. Without hints its first answer is that
-of `colorize-lite`; a quarter of the photos keep having none, so that no hint costs nothing. Beside
+`:eccv16` does, and from hints; `:lite_hints` goes on from `colorize-lite`, as configs/colorize.py's
+`lite_filled` makes it, with three channels more. Without hints its first answer is that of
+`colorize-lite`; a quarter of the photos keep having none, so that no hint costs nothing. Beside
 points there are strokes, and things whose colour was changed, which only a hint can tell
 (`tasks.hints`):
 
@@ -44,8 +44,10 @@ points there are strokes, and things whose colour was changed, which only a hint
 
 (configs/colorful.py:lite, configs/colorful.py:lite_hints.)
 Cost: 1.9 GFLOP forward an example; about an hour on two CPU cores.
-Expected: (not run yet). Of the figures, "hinted ab" is the error with hints as in training but of
-true colours alone, "ab" that of the same photos without, to be compared with colorize-lite's 12.7.
+Expected: of `:lite` (not run yet). After 1,600 steps of `:lite_hints` a "hinted ab" of 11.2, the
+error with hints as in training but of true colours alone, and an "ab" of 13.0, that of the same
+photos without; the exam's error without hints is 12.93, where colorize-lite had 12.96 before. The
+packaged `colorize-lite` is of this run.
 """
 
 import dataclasses

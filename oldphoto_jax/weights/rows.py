@@ -77,8 +77,8 @@ ALONG = (
     _along(
         "colorize-lite",
         "oldphoto colorize: colours gray photos",
-        "9eafd5eca5828372d83c206de86d0ccc4b19710a9b9904287881b4ea9edfc88c",
-        7_102_292,
+        "1d1a8c272f46bf0a40e6ab219ced92f45f579274e47d4a8491f61231fe2b72c5",
+        7_549_236,
         cards.COLORIZE_LITE,
     ),
 )
