@@ -181,11 +181,13 @@ class Colorizer(Colorizing):
         """Luma of a photo's view, and chroma of each candidate: see `guess`."""
         return guess(self.stage, pixels, self.size, hints, self.reference, self.candidates)
 
-    def ready(self, height: int, width: int) -> None:
-        """Begins to make the program of the view of a photo of these sides."""
+    def ready(self, height: int, width: int, hinted: bool = False) -> None:
+        """Begins to make the program of the view of a photo of these sides, `hinted` or not."""
         small = working_size(height, width, self.size)
         shown = view(*small, self.size, self.stage.predictor.multiple)
-        self.stage.ready((1, *shown, 3))
+        photo = (1, *shown, 3)
+        told = {"hints": photo} if hinted and self.stage.predictor.hints else {}
+        self.stage.ready(photo, **told)
 
     def reason(self, kind: str) -> str | None:
         """Why a photo of this kind is left as it is, or None."""
