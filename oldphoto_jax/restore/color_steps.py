@@ -55,7 +55,8 @@ class Guess(Step):
     def ready(self, record: Record) -> None:
         """The program of the view, which has the sides of the photo's own."""
         if {"pixels", "kind"} <= record.keys():  # else there is something missing
-            self.colorizer.ready(*record["pixels"].shape[:2], hinted="hints" in record)
+            height, width = record["pixels"].shape[:2]
+            self.colorizer.ready(height, width, hinted="hints" in record)
 
     def __call__(self, record: Record, folder: Folder = None) -> Record:
         """Luma [h,w,1] and chroma [h,w,2], float32, of the view, chroma for each candidate."""
