@@ -16,7 +16,7 @@ import pytest
 
 from tests import conftest, toy
 from tests.golden import golden
-from tests.golden_generators import RUNNERS
+from tests.golden_latent import RUNNERS
 
 GIVEN = os.environ.get("GOLDEN_DIR")
 HERE = pathlib.Path(__file__).parent

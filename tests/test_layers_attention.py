@@ -159,3 +159,25 @@ def test_refuses_what_it_cannot_do(x):
         SelfAttention(8, chunk=0, rngs=nnx.Rngs(0))
     with pytest.raises(ValueError, match=r"pools by 2.*\(2, 1, 4"):
         build("tf")(x[:, :1])
+
+
+@pytest.mark.parametrize("chunk", [None, 3])
+def test_keys_that_are_not_valid_are_as_if_they_were_not_there(chunk):
+    rng = np.random.default_rng(0)
+    queries, keys, values = (np.float32(rng.normal(0, 3, (2, n, 5))) for n in (8, 12, 12))
+    valid = np.zeros((2, 12), np.float32)
+    valid[0, [1, 4, 9]] = 1  # of the other photo none is
+    wild = np.where(valid[..., None] > 0, keys, 1e4)  # whatever lies in holes
+    found = attend(queries, wild, values, chunk, valid)
+    few = [1, 4, 9]
+    wanted = attend(queries[:1], keys[:1, few], values[:1, few])
+    np.testing.assert_allclose(found[0], wanted[0], atol=1e-5)
+    assert not found[1].any()
+    slope = jax.grad(lambda q, k, v: jnp.sum(attend(q, k, v, chunk, valid) ** 2), (0, 1, 2))
+    for one in slope(queries, wild, values):
+        assert np.isfinite(one).all()
+    np.testing.assert_allclose(
+        attend(queries, keys, values, chunk, np.ones((2, 12), np.float32)),
+        attend(queries, keys, values),
+        atol=1e-5,
+    )

