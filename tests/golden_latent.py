@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from flax import nnx
 
-from oldphoto_jax.models import latent
+from oldphoto_jax.models import latent, scratch_unet
 from oldphoto_jax.weights import names
 from oldphoto_jax.weights.readers import latent as reader
 from tests.golden_generators import RUNNERS
@@ -66,3 +66,13 @@ def run_scratch(state, inputs, notes):
     }
     outputs |= {"before_nl": x, "after_nl": after}
     return outputs | {"w_y": found[:1], "w_y_mask_ones": found[3:]}
+
+
+@runs("bopb_detection")
+def run_detection(state, inputs, notes):
+    width, count = len(state["first.1.bias"]), sum(".up.2.bias" in key for key in state)
+    net = nnx.eval_shape(lambda: scratch_unet.ScratchUNet(width, count, rngs=nnx.Rngs(0)))
+    names.fill(net, reader.scratch_detector(state))
+    net.eval()
+    logits = nchw(nnx.jit(lambda net, x: net(x))(net, nhwc(inputs["x"])))
+    return {"logits": logits, "prob": nnx.sigmoid(logits)}

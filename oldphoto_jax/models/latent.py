@@ -19,38 +19,12 @@ from flax import nnx
 from oldphoto_jax.layers import blocks
 from oldphoto_jax.layers.attention import attend
 from oldphoto_jax.layers.biased import Conv
-from oldphoto_jax.layers.convolution import convolve
 from oldphoto_jax.layers.instance import instance_norm
+from oldphoto_jax.layers.reflected import Reflected
 from oldphoto_jax.photo.types import Array, Features, Mask, Photo
 
 STRIDE = 4  # pixels a side of a place of the latents
 WIDTHS = (128, 256, 512, 512)  # of a mapping, on its way up
-
-
-class Reflected(nnx.Module):
-    """A square convolution of a map that is continued by its mirror image."""
-
-    def __init__(self, c_in: int, c_out: int, kernel: int = 3, *, rngs: nnx.Rngs):
-        self.reach = kernel // 2
-        self.conv = Conv(
-            c_in,
-            c_out,
-            (kernel, kernel),
-            padding="VALID",
-            kernel_init=blocks.HE_FAN_IN,
-            conv_general_dilated=convolve,
-            rngs=rngs,
-        )
-
-    def __call__(self, x: Features) -> Features:
-        """Maps [N,H,W,c_in] to [N,H,W,c_out]. Raises ValueError for a side that it exceeds."""
-        if min(x.shape[1:3]) <= self.reach:
-            raise ValueError(
-                f"a map of {x.shape[1]} x {x.shape[2]} places has no mirror image of {self.reach}; "
-                "use a larger photo"
-            )
-        sides = ((self.reach, self.reach),) * 2
-        return self.conv(jnp.pad(x, ((0, 0), *sides, (0, 0)), mode="reflect"))
 
 
 class Residual(nnx.Module):

@@ -59,6 +59,7 @@ KINDS: dict[str, tuple[Callable[..., Any], Callable[[Any], Arrays]]] = {
     "efficientnet-lite0-classifier": (torch.read, torch.efficientnet_lite),
     "eccv16": (torch.read, colorful.published_eccv16),
     "siggraph17": (torch.read, colorful.siggraph17),
+    "bopbtl-detector": (torch.read, latent.scratch_detector),
     "bopbtl-vae": (torch.read, latent.autoencoder),
     "bopbtl-mapping-quality": (torch.read, latent.quality_mapping),
     "bopbtl-mapping-scratch": (torch.read, latent.scratch_mapping),

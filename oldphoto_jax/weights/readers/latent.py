@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from oldphoto_jax.weights.readers.torch import Renaming, convert, layer_rows
+from oldphoto_jax.weights.readers.torch import Renaming, convert, layer_rows, norm_rows
 
 
 def autoencoder(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -47,6 +47,33 @@ def scratch_mapping(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         rows += _residual(f"after_NL.{block}", f"blocks.{block}")
     rows += _convolutions("after_NL", depth, "after")
     return convert(state, rows)
+
+
+def scratch_detector(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The weights of the detector's `UNet` for `models.scratch_unet.ScratchUNet`.
+
+    Its fixed blurs are ignored. Raises WeightsError.
+    """
+    depth = sum(key.startswith("down_sample.") and key.endswith(".1.weight") for key in state)
+    rows = [
+        *layer_rows("first.1", "first.conv", "conv"),
+        *layer_rows("last.1", "last.conv", "conv"),
+    ]
+    for level in range(depth):
+        rows += _active(f"down_sample.{level}", 1, f"shrink.{level}")
+        rows += layer_rows(f"up_path.{level}.up.2", f"up.{level}.conv.conv", "conv")
+        for number, place in enumerate((1, 5)):
+            rows += _active(f"down_path.{level}.block", place, f"down.{level}.{number}")
+            block = f"up_path.{level}.conv_block.block"
+            rows += _active(block, place, f"up.{level}.convs.{number}")
+    blurs = tuple(key for key in state if key.endswith(".filt"))
+    return convert(state, rows, ignored=blurs)
+
+
+def _active(theirs: str, place: int, ours: str) -> Iterator[Renaming]:
+    """A convolution and the batch norm behind it."""
+    yield from layer_rows(f"{theirs}.{place}", f"{ours}.conv.conv", "conv")
+    yield from norm_rows(f"{theirs}.{place + 1}", f"{ours}.norm")
 
 
 def _convolutions(theirs: str, first: int, ours: str) -> Iterator[Renaming]:
