@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from flax import nnx
 
-from oldphoto_jax.models import latent, scratch_unet
+from oldphoto_jax.models import latent, patch_mapping, scratch_unet
 from oldphoto_jax.weights import names
 from oldphoto_jax.weights.readers import latent as reader
 from tests.golden_generators import RUNNERS
@@ -76,3 +76,27 @@ def run_detection(state, inputs, notes):
     net.eval()
     logits = nchw(nnx.jit(lambda net, x: net(x))(net, nhwc(inputs["x"])))
     return {"logits": logits, "prob": nnx.sigmoid(logits)}
+
+
+@runs("bopb_mapping_hr")
+def run_high_resolution(state, inputs, notes):
+    widths = [len(state[f"before_NL.{3 * i}.bias"]) for i in range(4)]
+    c = state["before_NL.0.weight"].shape[1]
+    count = depth(state, "after_NL.")
+    make = lambda: patch_mapping.PatchMapping(c, widths, count, rngs=nnx.Rngs(0))  # noqa: E731
+    net = nnx.eval_shape(make)
+    names.fill(net, reader.patch_mapping(state))
+    z, mask = nhwc(inputs["z"]), nhwc(inputs["mask"])
+
+    @nnx.jit
+    def run(net, z, mask):
+        x = net.widened(z)
+        masks = jnp.concatenate([mask, jnp.zeros_like(mask)])
+        return net(jnp.concatenate([z, z]), masks), [patch(x, mask) for patch in net.patches]
+
+    both, patches = run(net, z, mask)
+    out, zeros = jnp.split(jnp.asarray(nchw(both)), 2)
+    # Their training lets undamaged patches look, too, who find themselves
+    outputs = {"out": out, "out_mask_zeros": zeros, "out_training_forward": out}
+    sizes = zip(net.patches, patches, strict=True)
+    return outputs | {f"patch{one.patch}": nchw(made) for one, made in sizes}

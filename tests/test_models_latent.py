@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from oldphoto_jax.models import latent, scratch_unet
+from oldphoto_jax.models import latent, patch_mapping, scratch_unet
 from oldphoto_jax.weights.readers import latent as reader
 from oldphoto_jax.weights.store import WeightsError
 from tests.golden import golden
@@ -70,6 +70,25 @@ def test_a_mask_is_for_partial_mappings_alone():
         latent.Encoder(4, 1, rngs=nnx.Rngs(0))(jnp.zeros((1, 3, 8, 3)))
 
 
+@pytest.mark.parametrize("entries", [1 << 24, 5])
+def test_a_hole_becomes_the_patch_most_like_it(monkeypatch, entries):
+    monkeypatch.setattr(patch_mapping, "ENTRIES", entries)
+    x = np.random.default_rng(0).normal(size=(1, 4, 6, 3)).astype(np.float32)
+    x[0, :2, 2:4] = 3 * x[0, 2:, :2] + 0.01  # the same but for its length
+    hole = np.zeros((1, 4, 6, 1), np.float32)
+    hole[0, :2, 2:4] = 1
+    hole[0, 2, 4:6] = 1  # half of a patch is no hole
+    made = patch_mapping.copied(jnp.asarray(x), jnp.asarray(hole), 2)
+    wanted = x.copy()
+    wanted[0, :2, 2:4] = x[0, 2:, :2]
+    np.testing.assert_array_equal(made, wanted)
+    for none in (np.zeros_like(hole), np.ones_like(hole)):
+        np.testing.assert_array_equal(patch_mapping.copied(jnp.asarray(x), none, 2), x)
+    attention = nnx.eval_shape(lambda: patch_mapping.PatchAttention(3, 4, rngs=nnx.Rngs(0)))
+    with pytest.raises(ValueError, match="no whole patches of 4"):
+        attention(jnp.asarray(x), mask())
+
+
 def test_a_map_is_blurred_before_every_second_place_is_left_out():
     x = np.random.default_rng(0).normal(size=(1, 6, 8, 2)).astype(np.float32)
     made = scratch_unet.blur(jnp.asarray(x))
@@ -90,6 +109,7 @@ def test_a_map_is_blurred_before_every_second_place_is_left_out():
         ("bopb_vae_a", reader.autoencoder),
         ("bopb_mapping_quality", reader.quality_mapping),
         ("bopb_mapping_scratch", reader.scratch_mapping),
+        ("bopb_mapping_hr", reader.patch_mapping),
     ],
 )
 def test_every_published_key_is_used(name, read):

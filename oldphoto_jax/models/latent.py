@@ -36,7 +36,7 @@ class Residual(nnx.Module):
     def __call__(self, x: Features) -> Features:
         """Maps [N,H,W,C] to the same shape."""
         first, second = self.convs
-        return x + instance_norm(second(_active(first(x))))
+        return x + instance_norm(second(active(first(x))))
 
 
 class Encoder(nnx.Module):
@@ -49,10 +49,10 @@ class Encoder(nnx.Module):
 
     def __call__(self, photo: Photo) -> Features:
         """Maps [N,H,W,3] to [N,H/4,W/4,c]; sides are multiples of 4."""
-        x = _active(self.first(jnp.asarray(photo)))
+        x = active(self.first(jnp.asarray(photo)))
         for conv in self.down:
-            x = _active(conv(x))
-        return _through(self.blocks, x)
+            x = active(conv(x))
+        return through(self.blocks, x)
 
 
 class Decoder(nnx.Module):
@@ -65,9 +65,9 @@ class Decoder(nnx.Module):
 
     def __call__(self, x: Features) -> Photo:
         """Maps [N,h,w,c] to [N,4h,4w,3]."""
-        x = _through(self.blocks, x)
+        x = through(self.blocks, x)
         for conv in self.up:
-            x = _active(conv(x))
+            x = active(conv(x))
         return jnp.tanh(self.last(x))
 
 
@@ -104,7 +104,7 @@ class PartialNonLocal(nnx.Module):
         """
         height, width = x.shape[1:3]
         valid = undamaged(mask, (height, width))
-        made = _through(self.blocks, self.found(x, valid))
+        made = through(self.blocks, self.found(x, valid))
         return jnp.where(valid > 0, x, made)
 
     def found(self, x: Features, valid: Features) -> Features:
@@ -130,17 +130,12 @@ class Mapping(nnx.Module):
         chunk: int | None = None,
         rngs: nnx.Rngs,
     ):
-        steps = [c, *widths]
-
-        def convs(steps: Sequence[int]) -> list[Conv]:
-            pairs = zip(steps[:-1], steps[1:], strict=True)
-            return [blocks.conv(one, two, rngs=rngs) for one, two in pairs]
-
-        self.before = nnx.List(convs(steps))
-        whole = PartialNonLocal(steps[-1], partial_depth, chunk=chunk, rngs=rngs)
+        before, after = up_and_down(c, widths, rngs)
+        self.before, self.after = nnx.List(before), nnx.List(after)
+        wide = widths[-1]
+        whole = PartialNonLocal(wide, partial_depth, chunk=chunk, rngs=rngs)
         self.partial = whole if partial else None
-        self.blocks = nnx.List([Residual(steps[-1], rngs=rngs) for _ in range(depth)])
-        self.after = nnx.List(convs(steps[::-1]))
+        self.blocks = nnx.List([Residual(wide, rngs=rngs) for _ in range(depth)])
 
     def __call__(self, x: Features, mask: Mask | None = None) -> Features:
         """Maps [N,h,w,c] to the same shape; with `partial`, and the mask [N,H,W,1] of the photo.
@@ -152,16 +147,16 @@ class Mapping(nnx.Module):
         x = self.widened(x)
         if self.partial is not None and mask is not None:
             x = self.partial(x, mask)
-        x = _through(self.blocks, x)
+        x = through(self.blocks, x)
         *most, last = self.after
         for conv in most:
-            x = _active(conv(x))
+            x = active(conv(x))
         return last(x)
 
     def widened(self, x: Features) -> Features:
         """What the first convolutions make of latents [N,h,w,c]."""
         for conv in self.before:
-            x = _active(conv(x))
+            x = active(conv(x))
         return x
 
 
@@ -172,17 +167,36 @@ def undamaged(mask: Array, sides: tuple[int, int]) -> jax.Array:
     """
     height, width = sides
     mask = jnp.float32(mask)
-    smooth = jax.image.resize(mask, (len(mask), *sides, 1), "linear", antialias=False)
     down = np.arange(height) * mask.shape[1] // height
     across = np.arange(width) * mask.shape[2] // width
-    return (1 - (smooth > 0)) * (1 - mask[:, down][:, :, across])
+    return (1 - holes(mask, sides)) * (1 - mask[:, down][:, :, across])
 
 
-def _active(x: Features) -> jax.Array:
+def holes(mask: Array, sides: tuple[int, int]) -> jax.Array:
+    """Which places of a map of these sides mask [N,H,W,1] touches: [N,h,w,1], 1 or 0.
+
+    Where it is above 0 by bilinear interpolation, as published.
+    """
+    mask = jnp.float32(mask)
+    smooth = jax.image.resize(mask, (len(mask), *sides, 1), "linear", antialias=False)
+    return jnp.float32(smooth > 0)
+
+
+def up_and_down(c: int, widths: Sequence[int], rngs: nnx.Rngs) -> tuple[list[Conv], list[Conv]]:
+    """The convolutions that widen latents of c channels step by step, and those that go back."""
+    steps = [c, *widths]
+    pairs = [*zip(steps[:-1], steps[1:], strict=True)]
+    up = [blocks.conv(one, two, rngs=rngs) for one, two in pairs]
+    return up, [blocks.conv(two, one, rngs=rngs) for one, two in pairs[::-1]]
+
+
+def active(x: Features) -> jax.Array:
+    """Instance norm and a ReLU, of [N,H,W,C]."""
     return jax.nn.relu(instance_norm(x))
 
 
-def _through(layers: Sequence[Residual], x: Features) -> Features:
+def through(layers: Sequence[Residual], x: Features) -> Features:
+    """[N,H,W,C] after one layer after the other."""
     for layer in layers:
         x = layer(x)
     return x

@@ -63,6 +63,7 @@ KINDS: dict[str, tuple[Callable[..., Any], Callable[[Any], Arrays]]] = {
     "bopbtl-vae": (torch.read, latent.autoencoder),
     "bopbtl-mapping-quality": (torch.read, latent.quality_mapping),
     "bopbtl-mapping-scratch": (torch.read, latent.scratch_mapping),
+    "bopbtl-mapping-hr": (torch.read, latent.patch_mapping),
     "pconv-naoto": (torch.read, functools.partial(torch.partial_unet, family="naoto")),
     "pconv-mmagic": (torch.read, functools.partial(torch.partial_unet, family="mmagic")),
     "resnet50-keras": (keras.read, functools.partial(keras.resnet50, head=False)),

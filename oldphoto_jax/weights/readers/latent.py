@@ -49,6 +49,26 @@ def scratch_mapping(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return convert(state, rows)
 
 
+def patch_mapping(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The weights of `Mapping_Model_with_mask_2` for `models.patch_mapping.PatchMapping`.
+
+    Raises WeightsError.
+    """
+    ends = [key for key in state if key.endswith(".conv_block.1.weight")]
+    depth = sum(key.startswith("after_NL.") for key in ends)
+    places = ["before_NL.{}", "res_block_1.{}", "res_block_2.{}", "after_NL.{}"]
+    rows = [*_convolutions("before_NL", 0, "before"), *_convolutions("after_NL", depth, "after")]
+    for number, place in enumerate(places):
+        for block in range(depth):
+            theirs = place.format(block if number else 12 + block)
+            rows += _residual(theirs, f"blocks.{number}.{block}")
+    for number in range(3):
+        theirs, ours = f"NL_scale_{number + 1}", f"patches.{number}"
+        rows += layer_rows(f"{theirs}.F_Combine", f"{ours}.combine", "conv")
+        rows += _residual(f"{theirs}.res_block.0", f"{ours}.blocks.0")
+    return convert(state, rows)
+
+
 def scratch_detector(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The weights of the detector's `UNet` for `models.scratch_unet.ScratchUNet`.
 
