@@ -1,5 +1,6 @@
 """What weights files keep of a training, and how older ones are understood."""
 
+import dataclasses
 import json
 
 import pytest
